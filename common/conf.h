@@ -1,0 +1,158 @@
+/* The configuration: one file, three sections, one table of settings (conf_table.c).
+ *
+ * Every setting has a key, a type, a place in struct conf and a default. The parser, the check of
+ * environment variables, the sample file's test and the manual's test all walk that one table. */
+#ifndef FAREWELL_CONF_H
+#define FAREWELL_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONF_MAX_RETRY_DELAYS 8
+
+enum conf_program { CONF_GATEWAY, CONF_WORKER };
+
+enum conf_type {
+	CONF_STRING,   /* char *; never NULL after conf_load, may be empty                  */
+	CONF_SECRET,   /* char *: a file's name; its content (first line) goes to .secret   */
+	CONF_SQL,      /* char *; one statement, not empty                                  */
+	CONF_BOOL,     /* bool; yes, no, on, off, true, false                               */
+	CONF_INT,      /* int64_t; min and max in the table                                 */
+	CONF_DURATION, /* int64_t milliseconds; written 500ms, 10s, 5m, 1h, 7d              */
+	CONF_SIZE,     /* int64_t bytes; written 4096, 64k, 8M, 1G (powers of 1024)         */
+	CONF_MODE,     /* int64_t; octal file mode                                          */
+	CONF_ENUM,     /* int; index in .choices                                            */
+};
+
+/* A secret is named by a *_file setting; only the program whose section it is in opens the file. */
+struct conf_secret {
+	char *file;
+	char *value;  /* NULL when no file is set, or it belongs to the other program */
+};
+
+enum conf_id_format { ID_INTEGER, ID_UUID, ID_TEXT };
+enum conf_log_level { LOG_ERROR_LEVEL, LOG_WARNING_LEVEL, LOG_INFO_LEVEL, LOG_DEBUG_LEVEL };
+enum conf_auth { AUTH_UNSET, AUTH_JWT, AUTH_NONE };
+enum conf_topology { TOPOLOGY_DECLARE, TOPOLOGY_CHECK };
+enum conf_when_unknown { WHEN_UNKNOWN_RESEND, WHEN_UNKNOWN_HOLD };
+enum conf_addressing { ADDRESSING_PATH, ADDRESSING_VIRTUAL };
+enum conf_starttls { STARTTLS_NEVER, STARTTLS_OFFERED, STARTTLS_REQUIRED };
+enum conf_jwt_algorithm { JWT_HS256, JWT_HS384, JWT_HS512 };
+
+/* What both programs have, each in its own section: sessions and the pool of children. */
+struct conf_sessions {
+	char *user_db;                        /* libpq connection string */
+	struct conf_secret user_db_password;
+	char *broker;                         /* amqp://user@host:port/vhost */
+	struct conf_secret broker_password;
+	int64_t connect_timeout_ms;           /* for one attempt, any server */
+	int64_t broker_heartbeat_ms;
+	int64_t lock_timeout_ms;
+	int64_t statement_timeout_ms;
+};
+
+struct conf_pool {
+	int64_t children;                     /* 0: use the four below */
+	int64_t start_children, min_spare, max_spare, max_children;
+	int64_t max_jobs_per_child;           /* 0: no limit; jittered by up to a tenth */
+	int64_t max_child_rss;                /* bytes; 0: no limit */
+	int64_t max_child_lifetime_ms;        /* 0: no limit */
+	int64_t slow_job_ms;                  /* 0: off */
+	int64_t soft_timeout_ms, hard_timeout_ms;
+	int64_t stop_timeout_ms;
+};
+
+struct conf {
+	struct {
+		int id_format;                    /* enum conf_id_format */
+		int64_t id_max_length;
+		char *run_dir;
+		char *log_file;                   /* empty: standard error */
+		int log_level;                    /* enum conf_log_level */
+		bool allow_root;
+		char *exchange, *routing_key;
+		char *queue, *parked_queue, *retry_queue_prefix;
+		char *retry_delays;               /* "10s 1m 10m 1h"; parsed into: */
+		int64_t retry_delay_ms[CONF_MAX_RETRY_DELAYS];
+		char *retry_delay_text[CONF_MAX_RETRY_DELAYS]; /* as written, the end of the queue's name: farewell.retry.10s */
+		int retry_delay_count;
+	} common;
+
+	struct {
+		struct conf_sessions sessions;
+		struct conf_pool pool;
+		char *socket;
+		int64_t socket_mode;
+		char *socket_group;
+		int64_t backlog;
+		int64_t confirm_timeout_ms, request_timeout_ms, nginx_read_timeout_ms;
+		int64_t retry_after_ms;
+		int auth;                         /* enum conf_auth */
+		int jwt_algorithm;                /* enum conf_jwt_algorithm */
+		struct conf_secret jwt_key;
+		char *jwt_admin_claim, *jwt_admin_value;
+		char *lock_user_sql, *mark_user_sql;
+	} gateway;
+
+	struct {
+		struct conf_sessions sessions;
+		struct conf_pool pool;
+		char *worker_db;
+		struct conf_secret worker_db_password;
+		int topology;                     /* enum conf_topology */
+		char *lock_user_sql, *user_contact_sql;
+		char *files_sql, *files_done_sql;
+		int64_t files_page;
+		char *s3_endpoint, *s3_region;
+		int s3_addressing;                /* enum conf_addressing */
+		char *s3_access_key;
+		struct conf_secret s3_secret_key;
+		char *s3_ca_file;
+		int64_t s3_timeout_ms;
+		int64_t s3_batch_keys, s3_batch_bytes;
+		char *smtp_url;
+		int smtp_starttls;                /* enum conf_starttls */
+		char *smtp_ca_file;
+		char *smtp_user;
+		struct conf_secret smtp_password;
+		int64_t smtp_timeout_ms;
+		char *mail_from, *mail_templates, *mail_locale;
+		int when_unknown;                 /* enum conf_when_unknown */
+		int64_t max_starts;
+		int64_t park_after_ms;
+		int64_t handover_after_ms;
+		int64_t broker_consumer_timeout_ms;
+		int64_t foreign_grace_ms;
+		bool reconciler;
+		int64_t reconcile_after_ms, reconcile_every_ms;
+		int64_t reconcile_batch, reconcile_queue_limit;
+	} worker;
+
+	char **origins;                           /* for conf_origin, in the table's order */
+};
+
+struct conf_setting {
+	const char *section, *key;
+	enum conf_type type;
+	size_t place;                         /* offset in struct conf */
+	const char *fallback;                 /* the default, as written in a file; NULL: must be set */
+	int64_t min, max;                     /* for the numeric types, in their unit */
+	const char *const *choices;           /* for CONF_ENUM, NULL-terminated */
+};
+
+/* The table; ends with an entry whose key is NULL. */
+extern const struct conf_setting conf_table[];
+
+/* Reads FILE for PROGRAM: parses every section, opens only the secrets of the program's own section (and of
+ * common), applies environment variables FAREWELL_<SECTION>_<KEY> (upper case), checks what
+ * contradicts itself. On failure returns NULL; every error found has been written to the log's
+ * sink as `FILE:LINE: setting: what is wrong; what to do`. Free with conf_free (which wipes the secrets). */
+struct conf *conf_load(const char *file, enum conf_program program);
+void conf_free(struct conf *);
+
+/* For messages after loading: where a setting came from, such as `/etc/farewell.conf:12`, "environment variable X" or
+ * "default". The pointer lives as long as the conf. */
+const char *conf_origin(const struct conf *, const char *section, const char *key);
+
+#endif
