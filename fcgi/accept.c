@@ -1,0 +1,148 @@
+#include "fcgi/accept.h"
+
+#include <errno.h>
+#include <fcgiapp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/pool.h"
+#include "fcgi/check.h"
+#include "fcgi/gateway.h"
+
+#define LOOK_MS 1000                   /* how often a session is looked after while there is nothing to do */
+#define BODY_MAX_BYTES (64 * 1024)     /* read and thrown away; no request has a use for one */
+#define HEAD_SIZE (HTTP_HEADERS_SIZE + 256)
+
+/* A fact about the process, like standard error: children inherit the descriptor, and pool_run knows nothing of it. */
+static int listener = -1;
+
+void accept_from(int fd)
+{
+	listener = fd;
+}
+
+/* ---- one request ---- */
+
+static void throw_away(FCGX_Stream *in)
+{
+	char buffer[4096];
+	int left = BODY_MAX_BYTES, got;
+
+	do {
+		got = FCGX_GetStr(buffer, (int)sizeof(buffer), in);
+		left -= got;
+	} while (got == (int)sizeof(buffer) && left > 0);
+}
+
+static void read_request(FCGX_Request *fcgi, const struct conf *conf, struct http_request *request)
+{
+	const char *method = FCGX_GetParam("REQUEST_METHOD", fcgi->envp), *uri = FCGX_GetParam("REQUEST_URI", fcgi->envp);
+	const char *authorization = FCGX_GetParam("HTTP_AUTHORIZATION", fcgi->envp);
+
+	request->method = method != NULL ? method : "";
+	request->uri = uri != NULL ? uri : "";
+	request->authorization = authorization != NULL && authorization[0] != '\0' ? authorization : NULL;
+	http_request_id(request, FCGX_GetParam("REQUEST_ID", fcgi->envp));
+	request->deadline_ms = clock_now_ms() + conf->gateway.request_timeout_ms;
+}
+
+static void write_response(FCGX_Request *fcgi, const struct http_request *request, const struct http_response *response)
+{
+	char head[HEAD_SIZE];
+	int length = snprintf(head, sizeof(head), "Status: %d %s\r\n", response->status, http_reason(response->status));
+
+	if (response->body != NULL)
+		length += snprintf(head + length, sizeof(head) - (size_t)length, "Content-Type: %s\r\nContent-Length: %zu\r\n", response->content_type,
+		                   response->length);
+	length += snprintf(head + length, sizeof(head) - (size_t)length, "%s\r\n", response->headers);
+	FCGX_PutStr(head, length, fcgi->out);
+	if (response->body != NULL && strcmp(request->method, "HEAD") != 0)
+		FCGX_PutStr(response->body, (int)response->length, fcgi->out);
+}
+
+static void serve(struct child *me, struct gateway *gateway, FCGX_Request *fcgi)
+{
+	struct http_request request;
+	struct http_response response;
+
+	read_request(fcgi, gateway->conf, &request);
+	child_busy(me, request.id, "request");
+	throw_away(fcgi->in);
+	gateway_answer(gateway, &request, &response);
+	child_step(me, "answer");
+	write_response(fcgi, &request, &response);
+	/* Before anything is waited for again: only this sends the answer. */
+	FCGX_Finish_r(fcgi);
+	child_done(me, response.status < 500);
+	http_response_free(&response);
+}
+
+/* ---- the loop ---- */
+
+/* Takes one connection, if no other child was faster. */
+static void accept_one(struct child *me, struct gateway *gateway, FCGX_Request *fcgi)
+{
+	child_busy(me, "", "reading");   /* a peer that sends half a header is the hard time-out's */
+	int result = FCGX_Accept_r(fcgi);
+	if (result == 0) {
+		serve(me, gateway, fcgi);
+		return;
+	}
+	child_idle(me, "waiting");
+	if (result == -EAGAIN || result == -EWOULDBLOCK)
+		return;
+	log_error("a connection can't be accepted: %s", result < 0 ? strerror(-result) : "unknown error");
+	child_wait(me, -1, 0, LOOK_MS);
+}
+
+static void loop(struct child *me, struct gateway *gateway, FCGX_Request *fcgi)
+{
+	int64_t looked_ms = clock_now_ms();
+
+	child_serving(me);
+	while (!child_stopping(me)) {
+		child_idle(me, "waiting");
+		/* Who was woken takes the connection, even if it is to stop: no other child was. */
+		if ((child_wait(me, listener, POLLIN, LOOK_MS) & POLLIN) != 0)
+			accept_one(me, gateway, fcgi);
+		if (clock_now_ms() - looked_ms >= LOOK_MS) {
+			gateway_look(gateway);
+			looked_ms = clock_now_ms();
+		}
+	}
+}
+
+int accept_run(struct child *me, const struct conf *conf)
+{
+	struct gateway gateway;
+	FCGX_Request fcgi;
+	int code = CHILD_SICK;
+
+	if (!gateway_open(&gateway, conf, me)) {
+		log_error("out of memory");
+		goto out;
+	}
+	/* Only what a setting can mend stops us; a server that is away may be back before the first request. */
+	if (!child_is_first(me)) {
+		gateway_connect(&gateway);
+	} else if (check_servers(&gateway) == CHECK_WRONG) {
+		code = CHILD_MISCONFIGURED;
+		goto out;
+	}
+	if (FCGX_Init() != 0 || FCGX_InitRequest(&fcgi, listener, 0) != 0) {
+		log_error("libfcgi can't be initialised");
+		goto out;
+	}
+	signal(SIGPIPE, SIG_IGN);   /* FCGX_Init replaces an ignored one */
+	loop(me, &gateway, &fcgi);
+	FCGX_Free(&fcgi, 1);
+	code = CHILD_RECYCLE;
+out:
+	gateway_close(&gateway);
+	return code;
+}

@@ -1,0 +1,167 @@
+#include "fcgi/auth.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <jwt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/conf.h"
+
+static const struct {
+	jwt_alg_t algorithm;
+	size_t key_min;            /* bytes of the hash */
+	const char *name;
+} algorithms[] = {
+	[JWT_HS256] = {JWT_ALG_HS256, 32, "HS256"},
+	[JWT_HS384] = {JWT_ALG_HS384, 48, "HS384"},
+	[JWT_HS512] = {JWT_ALG_HS512, 64, "HS512"},
+};
+
+bool auth_ready(const struct conf *conf, char *why, size_t why_size)
+{
+	const char *key = conf->gateway.jwt_key.value;
+	size_t need = algorithms[conf->gateway.jwt_algorithm].key_min;
+
+	if (conf->gateway.auth != AUTH_JWT || (key != NULL && strlen(key) >= need))
+		return true;
+	snprintf(why, why_size, "gateway.jwt_key_file: the key has %zu bytes; %s needs at least %zu (RFC 7518)", key != NULL ? strlen(key) : 0,
+	         algorithms[conf->gateway.jwt_algorithm].name, need);
+	return false;
+}
+
+/* The token of `Bearer TOKEN`, or NULL. */
+static const char *bearer_token(const char *authorization)
+{
+	if (authorization == NULL || strncasecmp(authorization, "Bearer", 6) != 0 || authorization[6] != ' ')
+		return NULL;
+	return authorization + 6 + strspn(authorization + 6, " ");
+}
+
+/* The claims of a token whose signature and algorithm are right, or NULL. */
+static struct json_object *verified_claims(const struct conf *conf, const char *token)
+{
+	const char *key = conf->gateway.jwt_key.value;
+	struct json_object *claims = NULL;
+	jwt_t *jwt = NULL;
+	char *text = NULL, *critical = NULL;
+
+	assert(key != NULL);
+	if (jwt_decode(&jwt, token, (const unsigned char *)key, (int)strlen(key)) != 0)
+		return NULL;
+	/* `crit` names extensions that must be understood (RFC 7515, 4.1.11); we understand none. */
+	critical = jwt_get_headers_json(jwt, "crit");
+	if (jwt_get_alg(jwt) == algorithms[conf->gateway.jwt_algorithm].algorithm && critical == NULL)
+		text = jwt_get_grants_json(jwt, NULL);
+	if (text != NULL)
+		claims = json_tokener_parse(text);
+	if (claims != NULL && !json_object_is_type(claims, json_type_object)) {
+		json_object_put(claims);
+		claims = NULL;
+	}
+	free(text);
+	free(critical);
+	jwt_free(jwt);
+	return claims;
+}
+
+/* A NumericDate; false when the claim is absent or no number. */
+static bool claim_time(struct json_object *claims, const char *name, double *seconds)
+{
+	struct json_object *claim = NULL;
+
+	if (!json_object_object_get_ex(claims, name, &claim))
+		return false;
+	if (!json_object_is_type(claim, json_type_int) && !json_object_is_type(claim, json_type_double))
+		return false;
+	*seconds = json_object_get_double(claim);
+	return true;
+}
+
+static const char *check_times(struct json_object *claims, time_t now)
+{
+	double expires, not_before;
+
+	if (!claim_time(claims, "exp", &expires))
+		return "The token does not say when it expires.";
+	if (!((double)now < expires))
+		return "The token has expired.";
+	if (json_object_object_get_ex(claims, "nbf", NULL) && !(claim_time(claims, "nbf", &not_before) && not_before <= (double)now))
+		return "The token is not valid yet.";
+	return NULL;
+}
+
+static bool is_text(struct json_object *value, const char *text)
+{
+	return json_object_is_type(value, json_type_string) && (size_t)json_object_get_string_len(value) == strlen(text) &&
+	       strcmp(json_object_get_string(value), text) == 0;
+}
+
+/* The claim is the value, or a list that has it. */
+static bool is_administrator(const struct conf *conf, struct json_object *claims)
+{
+	const char *name = conf->gateway.jwt_admin_claim, *value = conf->gateway.jwt_admin_value;
+	struct json_object *claim = NULL;
+
+	if (name[0] == '\0' || value[0] == '\0' || !json_object_object_get_ex(claims, name, &claim))
+		return false;
+	if (!json_object_is_type(claim, json_type_array))
+		return is_text(claim, value);
+	for (size_t i = 0; i < json_object_array_length(claim); i++)
+		if (is_text(json_object_array_get_idx(claim, i), value))
+			return true;
+	return false;
+}
+
+/* Leaves the subject empty when it is none that could be a user's id; such a caller owns nothing. */
+static void read_subject(const struct conf *conf, struct json_object *claims, char subject[ID_SIZE])
+{
+	struct json_object *claim = NULL;
+	char text[ID_SIZE];
+
+	subject[0] = '\0';
+	if (!json_object_object_get_ex(claims, "sub", &claim))
+		return;
+	if (json_object_is_type(claim, json_type_int)) {
+		snprintf(subject, ID_SIZE, "%" PRId64, json_object_get_int64(claim));
+		return;
+	}
+	size_t length = json_object_is_type(claim, json_type_string) ? (size_t)json_object_get_string_len(claim) : 0;
+	if (length == 0 || length >= ID_SIZE || strlen(json_object_get_string(claim)) != length)
+		return;
+	memcpy(text, json_object_get_string(claim), length + 1);
+	id_canonical(conf->common.id_format, text, subject);
+}
+
+enum auth_result auth_check(const struct conf *conf, const char *authorization, time_t now, struct auth_caller *caller, const char **why)
+{
+	*caller = (struct auth_caller){.everybody = conf->gateway.auth == AUTH_NONE};
+	if (caller->everybody)
+		return AUTH_GOOD;
+	assert(conf->gateway.auth == AUTH_JWT);
+	const char *token = bearer_token(authorization);
+	if (token == NULL) {
+		*why = "This needs a bearer token.";
+		return AUTH_ABSENT;
+	}
+	struct json_object *claims = strlen(token) <= AUTH_TOKEN_MAX ? verified_claims(conf, token) : NULL;
+	if (claims == NULL) {
+		*why = "The token is malformed, or not signed with the right key and algorithm.";
+		return AUTH_INVALID;
+	}
+	*why = check_times(claims, now);
+	if (*why == NULL) {
+		caller->administrator = is_administrator(conf, claims);
+		read_subject(conf, claims, caller->subject);
+	}
+	json_object_put(claims);
+	return *why == NULL ? AUTH_GOOD : AUTH_INVALID;
+}
+
+bool auth_may(const struct auth_caller *caller, const char *user_id)
+{
+	return caller->everybody || caller->administrator || (caller->subject[0] != '\0' && strcmp(caller->subject, user_id) == 0);
+}

@@ -1,0 +1,89 @@
+#include "fcgi/check.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/conf.h"
+#include "common/log.h"
+#include "fcgi/gateway.h"
+
+#define CHECK_MS 10000           /* for each server, beside connect_timeout */
+
+/* An SQL error that goes away by itself: no connection, resources, the server's operator, a time-out, a lock; all else is our side's. */
+static bool passes_by_itself(const char *sqlstate)
+{
+	static const char *const classes[] = {"08", "25", "40", "53", "55", "57", "58", NULL};
+
+	for (const char *const *c = classes; *c != NULL; c++)
+		if (strncmp(sqlstate, *c, 2) == 0)
+			return true;
+	return false;
+}
+
+/* Logs what a step came to. A refusal without an SQLSTATE is db_check's own: a statement that does not fit. */
+static enum check_result judge(struct db *db, enum db_result result)
+{
+	const char *state = db_sqlstate(db);
+
+	if (result == DB_OK)
+		return CHECK_GOOD;
+	bool migrated = strcmp(state, "42P01") != 0 && strcmp(state, "3F000") != 0;
+	log_error("%s%s", db_why(db), migrated ? "" : "; have the migrations been applied?");
+	return result == DB_REFUSED && !passes_by_itself(state) ? CHECK_WRONG : CHECK_AWAY;
+}
+
+/* gateway.mark_user_sql as it was written: in its CTE it could take a parameter of ours for its own, or return columns that nobody reads. */
+static enum check_result check_mark_alone(struct gateway *gateway, int64_t deadline_ms)
+{
+	const struct db_statement alone[] = {{"mark_user_alone", "gateway.mark_user_sql", gateway->conf->gateway.mark_user_sql}, {NULL, NULL, NULL}};
+	struct db_options options = gateway->db_options;
+
+	options.statements = alone;
+	struct db *db = db_new(&options, NULL);
+	if (db == NULL)
+		return CHECK_AWAY;
+	enum db_result result = db_open(db, deadline_ms);
+	if (result == DB_OK)
+		result = db_check(db, "mark_user_alone", 1, 1, false, deadline_ms);
+	enum check_result found = judge(db, result);
+	db_free(db);
+	return found;
+}
+
+static enum check_result check_database(struct gateway *gateway)
+{
+	int64_t deadline_ms = clock_now_ms() + gateway->conf->gateway.sessions.connect_timeout_ms + CHECK_MS;
+	enum check_result found = check_mark_alone(gateway, deadline_ms);
+
+	if (found != CHECK_GOOD)
+		return found;
+	enum db_result result = db_open(gateway->db, deadline_ms);
+	if (result == DB_OK)
+		result = account_check(gateway->db, deadline_ms);
+	return judge(gateway->db, result);
+}
+
+static enum check_result check_broker(struct gateway *gateway)
+{
+	int64_t deadline_ms = clock_now_ms() + gateway->conf->gateway.sessions.connect_timeout_ms + CHECK_MS;
+	enum mq_result result = mq_open(gateway->mq, deadline_ms);
+
+	if (result != MQ_OK) {
+		log_error("%s", mq_why(gateway->mq));
+		return result == MQ_REFUSED ? CHECK_WRONG : CHECK_AWAY;
+	}
+	result = mq_inspect_exchange(gateway->mq, gateway->conf->common.exchange, deadline_ms);
+	if (result == MQ_OK)
+		return CHECK_GOOD;
+	log_error("%s%s", mq_why(gateway->mq), result == MQ_REFUSED ? "; farewell-workerd declares it when it starts" : "");
+	return CHECK_AWAY;
+}
+
+enum check_result check_servers(struct gateway *gateway)
+{
+	enum check_result database = check_database(gateway), broker = check_broker(gateway);
+
+	return database > broker ? database : broker;
+}

@@ -1,0 +1,41 @@
+/* One process of the gateway: its sessions with the user database and the broker, and how it answers a request. */
+#ifndef FAREWELL_GATEWAY_H
+#define FAREWELL_GATEWAY_H
+
+#include <stdbool.h>
+
+#include "common/db.h"
+#include "common/mq.h"
+#include "fcgi/account.h"
+#include "fcgi/http.h"
+
+struct child;
+struct conf;
+
+struct gateway {
+	const struct conf *conf;
+	struct child *child;          /* NULL under -t */
+	struct db *db;
+	struct mq *mq;
+	/* for the sessions, which keep pointers: */
+	struct db_options db_options;
+	struct mq_options mq_options;
+	struct pump db_pump, mq_pump;
+	struct db_statement statements[ACCOUNT_STATEMENTS];
+	char *mark_sql;
+};
+
+/* Makes the sessions; they connect when first needed. CONF and CHILD must outlive it. False: no memory. */
+bool gateway_open(struct gateway *, const struct conf *, struct child *);
+void gateway_close(struct gateway *);
+
+/* Connects to both servers, so that the first request need not; logs what can't be reached, and that may come later. */
+void gateway_connect(struct gateway *);
+
+/* To be called at least every second while idle: heartbeats, and a look whether a server has closed its connection. */
+void gateway_look(struct gateway *);
+
+/* Answers REQUEST, whatever it is, and logs one line about it. Free RESPONSE with http_response_free. */
+void gateway_answer(struct gateway *, const struct http_request *, struct http_response *);
+
+#endif
