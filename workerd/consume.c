@@ -1,0 +1,165 @@
+#include "workerd/consume.h"
+
+#include <poll.h>
+
+#include "common/clock.h"
+#include "common/crash.h"
+#include "common/log.h"
+#include "workerd/job.h"
+#include "workerd/topology.h"
+#include "workerd/worker.h"
+
+#define BACK_OFF_FIRST_MS 500
+
+/* Acknowledges, rejects or hands back; an error shows at the next wait. */
+static void settle(struct worker *worker, const struct mq_delivery *delivery, enum job_end end)
+{
+	switch (end) {
+	case JOB_DONE:
+		CRASH_POINT("worker-before-ack");
+		mq_ack(worker->consumer, delivery->tag);
+		CRASH_POINT("worker-after-ack");
+		break;
+	case JOB_TOO_LARGE:
+		mq_reject(worker->consumer, delivery->tag);
+		break;
+	case JOB_ABANDONED:
+		mq_requeue(worker->consumer, delivery->tag);
+		break;
+	}
+}
+
+/* Waits until both databases are back and the abandoned job's memory is written down. False: told to stop before. */
+static bool recover(struct worker *worker, struct job_memory *memory)
+{
+	int pause_ms = BACK_OFF_FIRST_MS;
+
+	child_step(worker->child, "waiting for a server");
+	for (;;) {
+		if (worker_connect_databases(worker) == WORKER_READY && job_remember(worker, memory))
+			return true;
+		if (child_stopping(worker->child))
+			return false;
+		worker_back_off(worker, &pause_ms);
+	}
+}
+
+/* One message to its end. While a server is away the message is kept and nothing is counted; when the broker was what went away, it comes again. */
+static void serve(struct worker *worker, struct mq_delivery *delivery)
+{
+	struct job_memory memory;
+	bool succeeded = false;
+	enum job_end end;
+	int pause_ms = BACK_OFF_FIRST_MS;
+
+	worker->broker_lost = false;
+	for (;;) {
+		end = job_run(worker, delivery, &memory, &succeeded);
+		if (end != JOB_ABANDONED)
+			break;
+		if (!recover(worker, &memory) || worker->broker_lost || child_stopping(worker->child))
+			break;
+		worker_back_off(worker, &pause_ms);
+	}
+	if (!worker->broker_lost)
+		settle(worker, delivery, end);
+	child_done(worker->child, succeeded && end == JOB_DONE);
+	log_context_clear();
+}
+
+/* Waits for one message and serves it. False: the broker is lost. */
+static bool serve_next(struct worker *worker)
+{
+	struct mq_delivery delivery;
+	int heartbeat_ms = (int)(worker->conf->worker.sessions.broker_heartbeat_ms / 3);
+
+	if (!mq_buffered(worker->consumer))
+		child_wait(worker->child, mq_descriptor(worker->consumer), POLLIN, heartbeat_ms);
+	if (child_stopping(worker->child) || child_paused(worker->child))
+		return true;
+	enum mq_result result = mq_next(worker->consumer, &delivery, clock_now_ms());
+	if (result == MQ_NOTHING)
+		return true;
+	if (result != MQ_OK) {
+		log_warning("%s", mq_why(worker->consumer));
+		return false;
+	}
+	serve(worker, &delivery);
+	mq_delivery_free(&delivery);
+	child_idle(worker->child, "waiting");
+	return mq_is_open(worker->consumer);
+}
+
+/* Paused: consumes nothing, and keeps its sessions. */
+static bool sit_out_pause(struct worker *worker)
+{
+	if (mq_cancel(worker->consumer, worker_mq_deadline(worker)) != MQ_OK)
+		return false;
+	log_info("paused");
+	child_idle(worker->child, "paused");
+	while (child_paused(worker->child) && !child_stopping(worker->child)) {
+		child_wait(worker->child, -1, 0, 1000);
+		pump_turn(&worker->pump);
+	}
+	return false;        /* consume anew */
+}
+
+static void consume(struct worker *worker)
+{
+	child_idle(worker->child, "waiting");
+	while (!child_stopping(worker->child)) {
+		bool going = child_paused(worker->child) ? sit_out_pause(worker) : serve_next(worker);
+		if (!going)
+			return;
+	}
+}
+
+/* Connects to everything and starts consuming. */
+static enum worker_state start_consuming(struct worker *worker, bool first_time)
+{
+	enum worker_state state = worker_connect_databases(worker);
+	bool first = first_time && child_is_first(worker->child);
+
+	if (state == WORKER_READY && first)
+		state = worker_check_statements(worker);
+	if (state != WORKER_READY)
+		return state;
+	enum mq_result result = mq_open(worker->consumer, worker_mq_deadline(worker));
+	if (result == MQ_OK && child_is_first(worker->child))
+		result = topology_ensure(worker->consumer, worker->conf, worker_mq_deadline(worker));
+	if (result == MQ_OK)
+		result = mq_consume(worker->consumer, worker->conf->common.queue, worker_mq_deadline(worker));
+	if (result == MQ_OK)
+		return WORKER_READY;
+	log_error("%s", mq_why(worker->consumer));
+	return result == MQ_REFUSED && first ? WORKER_MISCONFIGURED : WORKER_AWAY;
+}
+
+int consume_run(struct child *child, const struct conf *conf)
+{
+	struct worker worker;
+	int code = CHILD_RECYCLE, pause_ms = BACK_OFF_FIRST_MS;
+	bool first_time = true;
+
+	if (!worker_init(&worker, child, conf, true))
+		code = CHILD_MISCONFIGURED;
+	while (code == CHILD_RECYCLE && !child_stopping(child)) {
+		child_idle(child, "connecting");
+		enum worker_state state = start_consuming(&worker, first_time);
+		if (state == WORKER_MISCONFIGURED && first_time) {
+			code = CHILD_MISCONFIGURED;
+		} else if (state != WORKER_READY) {
+			mq_drop(worker.consumer);
+			worker_back_off(&worker, &pause_ms);
+		} else {
+			first_time = false;
+			pause_ms = BACK_OFF_FIRST_MS;
+			child_serving(child);
+			consume(&worker);
+		}
+	}
+	if (worker.consumer != NULL)
+		mq_cancel(worker.consumer, clock_now_ms() + 1000);
+	worker_free(&worker);
+	return code;
+}

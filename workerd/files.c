@@ -1,0 +1,245 @@
+#include "workerd/files.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/crash.h"
+#include "common/log.h"
+#include "workerd/guard.h"
+
+#define FILE_KEY_SIZE 1024      /* of a row's id as text */
+
+/* One row of the page in hand. */
+struct file {
+	const char *id;             /* points into the page's result */
+	struct s3_path path;
+	bool gone;
+};
+
+/* A pass over all of the user's files. */
+struct pass {
+	struct worker *worker;
+	struct ledger_entry *entry;
+	struct files_failure *failure;
+	int64_t found, deleted, failed;
+	bool server_away;           /* stop the pass: the next page would fare no better */
+	bool stopped;
+	char after[FILE_KEY_SIZE];  /* id of the last row read; empty: none yet */
+};
+
+/* Notes a failure; the one that heals by itself wins, since then it's worth while to come back. */
+static void note_failure(struct pass *pass, enum retry_cause cause, const char *why)
+{
+	struct files_failure *failure = pass->failure;
+
+	pass->failed++;
+	if (failure->why[0] == '\0' || cause < failure->cause) {
+		failure->cause = cause;
+		snprintf(failure->why, sizeof(failure->why), "%s", why);
+	}
+}
+
+static int by_bucket(const void *left, const void *right)
+{
+	const struct file *a = *(const struct file *const *)left, *b = *(const struct file *const *)right;
+
+	return strcmp(a->path.bucket, b->path.bucket);
+}
+
+/* Reads the rows into FILES; those whose path is none are reported and left out of ORDER. Returns how many are in ORDER. */
+static size_t read_rows(struct pass *pass, const PGresult *page, struct file *files, struct file **order)
+{
+	size_t count = 0;
+
+	for (int row = 0; row < PQntuples(page); row++) {
+		struct file *file = &files[row];
+		char why[160], sentence[WHY_SIZE];
+		file->id = PQgetvalue(page, row, 0);
+		if (!PQgetisnull(page, row, 1) && s3_path_read(PQgetvalue(page, row, 1), &file->path, why, sizeof(why))) {
+			order[count++] = file;
+			continue;
+		}
+		snprintf(sentence, sizeof(sentence), "file row %.60s: %s; correct or remove the row", file->id,
+		         PQgetisnull(page, row, 1) ? "the path is null" : why);
+		log_warning("a file can't be deleted: %s", sentence);
+		note_failure(pass, RETRY_HOPELESS, sentence);
+	}
+	qsort(order, count, sizeof(*order), by_bucket);
+	return count;
+}
+
+static void note_object(struct pass *pass, struct file *file, const struct s3_object *object)
+{
+	char sentence[WHY_SIZE];
+
+	if (object->result == S3_DELETED) {
+		file->gone = true;
+		return;
+	}
+	snprintf(sentence, sizeof(sentence), "file row %.60s in bucket %s: %s", file->id, file->path.bucket, object->why);
+	note_failure(pass, object->result == S3_OPERATOR ? RETRY_OPERATOR : RETRY_TIME_HEALS, sentence);
+}
+
+/* Deletes the COUNT files in ORDER, which all lie in one bucket. */
+static void delete_from_bucket(struct pass *pass, struct file **order, size_t count, struct s3_object *objects)
+{
+	for (size_t i = 0; i < count; i++)
+		objects[i] = (struct s3_object){.key = order[i]->path.key};
+	enum s3_result result = s3_delete(pass->worker->s3, order[0]->path.bucket, objects, count);
+	for (size_t i = 0; i < count; i++)
+		note_object(pass, order[i], &objects[i]);
+	pass->stopped = result == S3_STOPPED;
+	pass->server_away = result == S3_RETRY;
+}
+
+/* The ids of those that are gone as an array literal; malloc'ed. */
+static char *list_ids(const struct file *files, size_t count, int64_t *gone)
+{
+	size_t size = 3, used = 0;
+
+	for (size_t i = 0; i < count; i++)
+		size += files[i].gone ? 2 * strlen(files[i].id) + 3 : 0;
+	char *list = malloc(size);
+	if (list == NULL)
+		return NULL;
+	*gone = 0;
+	list[used++] = '{';
+	for (size_t i = 0; i < count; i++) {
+		if (!files[i].gone)
+			continue;
+		if ((*gone)++ > 0)
+			list[used++] = ',';
+		list[used++] = '"';
+		for (const char *c = files[i].id; *c != '\0'; c++) {
+			if (*c == '"' || *c == '\\')
+				list[used++] = '\\';
+			list[used++] = *c;
+		}
+		list[used++] = '"';
+	}
+	list[used++] = '}';
+	list[used] = '\0';
+	return list;
+}
+
+/* Commits what is gone and reports it. */
+static enum files_result commit_page(struct pass *pass, const struct file *files, size_t count)
+{
+	int64_t gone = 0, changed = 0;
+	PGresult *copy = NULL;
+
+	char *ids = list_ids(files, count, &gone);
+	if (ids == NULL)
+		return FILES_LOST;
+	if (gone == 0) {
+		free(ids);
+		return FILES_GONE;
+	}
+	CRASH_POINT("worker-after-batch");
+	enum ledger_answer answer = ledger_progress(pass->worker, pass->entry, ids, gone, &changed, &copy);
+	free(ids);
+	if (answer != LEDGER_OK)
+		return answer == LEDGER_SUPERSEDED ? FILES_SUPERSEDED : FILES_LOST;
+	CRASH_POINT("worker-after-progress");
+	pass->deleted += gone;
+	enum db_result reported = guard_report(pass->worker, copy);
+	PQclear(copy);
+	if (reported != DB_OK)
+		return FILES_LOST;
+	if (changed == 0) {
+		/* Their rows would be found again for ever. */
+		note_failure(pass, RETRY_HOPELESS, "worker.files_done_sql changed no row, though their objects are deleted; mend the setting");
+		pass->server_away = true;
+	}
+	return FILES_GONE;
+}
+
+/* Deletes one page's files. FILES_GONE means: go on. */
+static enum files_result delete_page(struct pass *pass, const PGresult *page)
+{
+	size_t rows = (size_t)PQntuples(page), count;
+	struct file *files = calloc(rows, sizeof(*files));
+	struct file **order = calloc(rows, sizeof(struct file *));
+	struct s3_object *objects = calloc(rows, sizeof(*objects));
+	enum files_result result = FILES_LOST;
+
+	if (files == NULL || order == NULL || objects == NULL) {
+		log_error("out of memory for a page of %zu files; lower worker.files_page", rows);
+		goto out;
+	}
+	CRASH_POINT("worker-before-batch");
+	count = read_rows(pass, page, files, order);
+	for (size_t first = 0, next; first < count && !pass->stopped && !pass->server_away; first = next) {
+		for (next = first + 1; next < count && by_bucket(&order[first], &order[next]) == 0; next++)
+			;
+		delete_from_bucket(pass, order + first, next - first, objects);
+	}
+	result = pass->worker->broker_lost ? FILES_LOST : commit_page(pass, files, rows);
+out:
+	free(objects);
+	free(order);
+	free(files);
+	return result;
+}
+
+/* Reads the page behind pass->after. */
+static enum files_result read_page(struct pass *pass, PGresult **page)
+{
+	char limit[24];
+
+	snprintf(limit, sizeof(limit), "%lld", (long long)pass->worker->conf->worker.files_page);
+	const char *params[] = {pass->entry->user_id, pass->after[0] != '\0' ? pass->after : NULL, limit};
+	if (db_run(pass->worker->ledger, "files", 3, params, page, worker_db_deadline(pass->worker)) != DB_OK) {
+		log_warning("the files can't be read: %s", db_why(pass->worker->ledger));
+		return FILES_LOST;
+	}
+	int rows = PQntuples(*page);
+	pass->found += rows;
+	if (rows > 0)
+		snprintf(pass->after, sizeof(pass->after), "%s", PQgetvalue(*page, rows - 1, 0));
+	return FILES_GONE;
+}
+
+static bool must_hand_over(const struct pass *pass, int64_t handover_at_ms)
+{
+	return pass->stopped || child_hurry(pass->worker->child) || clock_now_ms() >= handover_at_ms;
+}
+
+/* One pass: page after page until there are no more. */
+static enum files_result run_pass(struct pass *pass, int64_t handover_at_ms)
+{
+	for (;;) {
+		PGresult *page = NULL;
+		enum files_result result = read_page(pass, &page);
+		bool last = result == FILES_GONE && PQntuples(page) == 0;
+		if (result == FILES_GONE && !last)
+			result = delete_page(pass, page);
+		PQclear(page);
+		if (result != FILES_GONE || last || pass->server_away)
+			return result;
+		child_look(pass->worker->child);
+		if (must_hand_over(pass, handover_at_ms))
+			return FILES_UNFINISHED;
+	}
+}
+
+enum files_result files_delete(struct worker *worker, struct ledger_entry *entry, int64_t handover_at_ms, bool *progress,
+                               struct files_failure *failure)
+{
+	*progress = false;
+	for (;;) {
+		struct pass pass = {.worker = worker, .entry = entry, .failure = failure};
+		memset(failure, 0, sizeof(*failure));
+		enum files_result result = run_pass(&pass, handover_at_ms);
+		*progress = *progress || pass.deleted > 0;
+		if (result != FILES_GONE)
+			return result;
+		if (pass.failed > 0)
+			return FILES_FAILED;
+		/* Rows may have come in behind the cursor: only a pass that finds nothing proves that nothing is left. */
+		if (pass.found == 0)
+			return FILES_GONE;
+	}
+}

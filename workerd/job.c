@@ -1,0 +1,372 @@
+#include "workerd/job.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/clock.h"
+#include "common/crash.h"
+#include "common/log.h"
+#include "common/status.h"
+#include "workerd/dispatch.h"
+#include "workerd/files.h"
+#include "workerd/guard.h"
+#include "workerd/retry.h"
+
+struct job {
+	struct worker *worker;
+	const struct mq_delivery *delivery;
+	struct job_memory *memory;
+	struct message message;
+	struct guard_contact contact;
+	struct ledger_entry *entry;      /* in memory */
+	int64_t started_ms;
+	bool succeeded;
+};
+
+/* ---- ends ---- */
+
+/* Carries the ledger's row to the request. Takes COPY over. */
+static enum job_end report(struct job *job, PGresult *copy)
+{
+	enum db_result result = guard_report(job->worker, copy);
+
+	PQclear(copy);
+	return result == DB_OK ? JOB_DONE : JOB_ABANDONED;
+}
+
+static enum job_end from_ledger(struct job *job, enum ledger_answer answer)
+{
+	switch (answer) {
+	case LEDGER_LOST:
+		return JOB_ABANDONED;
+	case LEDGER_SUPERSEDED:
+		log_info("superseded: a later turn of this deletion has taken over");
+		job->succeeded = true;
+		return JOB_DONE;
+	default:
+		return JOB_DONE;
+	}
+}
+
+static struct dispatch_note note_for(const struct job *job)
+{
+	return (struct dispatch_note){
+		.request_id = job->delivery->correlation_id,
+		.attempts = job->entry->attempts > job->delivery->attempts ? job->entry->attempts : job->delivery->attempts,
+	};
+}
+
+/* The same message again after the delay of that index, not counted. */
+static enum job_end later(struct job *job, int delay, const char *why)
+{
+	struct dispatch_note note = note_for(job);
+	int last = job->worker->conf->common.retry_delay_count - 1;
+
+	log_info("later: %s", why);
+	return dispatch_retry(job->worker, &job->message, delay < last ? delay : last, &note) ? JOB_DONE : JOB_ABANDONED;
+}
+
+/* Parked in the broker first and then in the ledger: a crash in between parks it twice, and never not at all. */
+static enum job_end park(struct job *job, int failures, const char *why)
+{
+	PGresult *copy = NULL;
+	struct dispatch_note note = note_for(job);
+
+	note.reason = why;
+	note.attempts += failures;
+	log_error("parked: %s", why);
+	if (!dispatch_parked(job->worker, job->message.deletion_id, job->delivery->body, job->delivery->length, &note))
+		return JOB_ABANDONED;
+	CRASH_POINT("worker-after-park");
+	enum ledger_answer answer = ledger_park(job->worker, job->entry, failures, why, &copy);
+	return answer == LEDGER_OK ? report(job, copy) : from_ledger(job, answer);
+}
+
+/* Records the turn's end, publishes the next turn's message and reports. DELAY -1: at once. */
+static enum job_end pass_on(struct job *job, int failures, int delay, const char *why)
+{
+	PGresult *copy = NULL;
+	int64_t delay_ms = delay < 0 ? -1 : job->worker->conf->common.retry_delay_ms[delay];
+
+	CRASH_POINT("worker-before-retry");
+	enum ledger_answer answer = ledger_pass_on(job->worker, job->entry, failures, why, delay_ms, &copy);
+	if (answer != LEDGER_OK)
+		return from_ledger(job, answer);
+	job->memory->started = false;
+	struct message next = job->message;
+	struct dispatch_note note = note_for(job);
+	next.turn = job->entry->turn;
+	bool sent = delay < 0 ? dispatch_continuation(job->worker, &next, &note) : dispatch_retry(job->worker, &next, delay, &note);
+	if (!sent)
+		log_warning("the message of turn %d is not out; the reconciler will see to it", next.turn);
+	else
+		CRASH_POINT("worker-after-republish");
+	return report(job, copy);
+}
+
+/* A failure: again later, or parked. */
+static enum job_end fail(struct job *job, enum retry_cause cause, const char *why)
+{
+	int delay = retry_decide(job->worker->conf, cause, job->entry->attempts + 1, job->entry->failing_ms);
+
+	if (delay == RETRY_PARK)
+		return park(job, 1, why);
+	log_warning("failed, attempt %d, again in %s: %s", job->entry->attempts + 1, job->worker->conf->common.retry_delay_text[delay], why);
+	return pass_on(job, 1, delay, why);
+}
+
+/* What is left is for the next turn. Without progress it counts as an attempt, and waits, unless we were told to leave. */
+static enum job_end hand_over(struct job *job, bool progress)
+{
+	if (progress || child_stopping(job->worker->child)) {
+		log_info("handed over after %lld files", (long long)job->entry->files_deleted);
+		return pass_on(job, progress ? 0 : 1, -1, NULL);
+	}
+	return fail(job, RETRY_TIME_HEALS, "no file was deleted before worker.handover_after or soft_timeout");
+}
+
+static enum job_end complete(struct job *job, const char *mail, const char *why)
+{
+	PGresult *copy = NULL;
+
+	enum ledger_answer answer = ledger_complete(job->worker, job->entry, mail, why, &copy);
+	if (answer != LEDGER_OK)
+		return from_ledger(job, answer);
+	job->memory->started = false;
+	job->succeeded = true;
+	log_info("completed files=%lld mail=%s attempts=%d ms=%lld", (long long)job->entry->files_deleted, mail, job->entry->attempts,
+	         (long long)(clock_now_ms() - job->started_ms));
+	return report(job, copy);
+}
+
+/* ---- mail ---- */
+
+static enum job_end after_mail(struct job *job, enum mail_result result, const char *why)
+{
+	switch (result) {
+	case MAIL_ACCEPTED:
+		job->memory->mailed = true;
+		CRASH_POINT("worker-after-smtp");
+		return complete(job, MAIL_SENT, NULL);
+	case MAIL_REJECTED:
+		log_warning("the mail was refused for good: %s", why);
+		return complete(job, MAIL_REFUSED, why);
+	case MAIL_NO_ANSWER:
+		log_warning("whether the mail was sent is unknown: %s", why);
+		if (job->worker->conf->worker.when_unknown == WHEN_UNKNOWN_HOLD)
+			return complete(job, MAIL_UNKNOWN, why);
+		return fail(job, RETRY_TIME_HEALS, why);     /* the mark stays `sending` */
+	case MAIL_STOPPED:
+		snprintf(job->entry->mail, sizeof(job->entry->mail), "%s", MAIL_PENDING);
+		return job->worker->broker_lost ? JOB_ABANDONED : hand_over(job, true);
+	default:
+		snprintf(job->entry->mail, sizeof(job->entry->mail), "%s", MAIL_PENDING);
+		return fail(job, RETRY_TIME_HEALS, why);
+	}
+}
+
+static enum job_end send_mail(struct job *job)
+{
+	char why[WHY_SIZE];
+	struct mail_letter letter = {
+		.to = job->contact.address,
+		.name = job->contact.name,
+		.locale = job->contact.locale,
+		.user_id = job->message.user_id,
+		.deletion_id = job->message.deletion_id,
+		.requested_at = job->message.requested_at,
+		.files_deleted = job->entry->files_deleted,
+	};
+
+	child_step(job->worker->child, "mail");
+	CRASH_POINT("worker-before-sending");
+	enum ledger_answer answer = ledger_sending(job->worker, job->entry);
+	if (answer != LEDGER_OK)
+		return from_ledger(job, answer);
+	CRASH_POINT("worker-after-sending");
+	enum mail_result result = mail_send(job->worker->mailer, &letter, why, sizeof(why));
+	return after_mail(job, result, why);
+}
+
+/* Every object is gone: mail, unless that was decided before. */
+static enum job_end finish(struct job *job)
+{
+	const char *mail = job->entry->mail;
+
+	if (strcmp(mail, MAIL_SENT) == 0 || strcmp(mail, MAIL_REFUSED) == 0 || strcmp(mail, MAIL_UNKNOWN) == 0)
+		return complete(job, mail, NULL);
+	if (strcmp(mail, MAIL_SENDING) == 0) {
+		if (job->worker->conf->worker.when_unknown == WHEN_UNKNOWN_HOLD)
+			return complete(job, MAIL_UNKNOWN, "a worker died while it was sending the mail; look whether it arrived");
+		log_warning("an earlier attempt ended while it was sending the mail: sending it again, as worker.when_unknown says");
+	}
+	if (job->contact.address[0] == '\0')
+		return complete(job, MAIL_NONE, NULL);
+	return send_mail(job);
+}
+
+/* ---- the job ---- */
+
+static enum job_end delete_files(struct job *job)
+{
+	bool progress = false;
+	struct files_failure failure;
+
+	child_step(job->worker->child, "files");
+	enum files_result result = files_delete(job->worker, job->entry, job->started_ms + job->worker->conf->worker.handover_after_ms, &progress, &failure);
+	switch (result) {
+	case FILES_GONE:
+		return finish(job);
+	case FILES_FAILED:
+		return fail(job, failure.cause, failure.why);
+	case FILES_UNFINISHED:
+		return hand_over(job, progress);
+	case FILES_SUPERSEDED:
+		return from_ledger(job, LEDGER_SUPERSEDED);
+	default:
+		return JOB_ABANDONED;
+	}
+}
+
+/* The lease is ours: count the start, and work. */
+static enum job_end start(struct job *job)
+{
+	PGresult *copy = NULL;
+	char why[WHY_SIZE];
+
+	enum ledger_answer answer =
+		ledger_begin(job->worker, &job->message, job->delivery->attempts, job->delivery->redelivered, job->entry, &copy);
+	job->memory->started = answer == LEDGER_OK || answer == LEDGER_LOST;
+	if (answer == LEDGER_FINISHED) {
+		log_info("finished before");
+		job->succeeded = true;
+		return report(job, copy);
+	}
+	if (answer == LEDGER_PARKED) {
+		struct dispatch_note note = note_for(job);
+		note.reason = PQgetisnull(copy, 0, 5) ? "parked before" : PQgetvalue(copy, 0, 5);
+		bool parked = dispatch_parked(job->worker, job->message.deletion_id, job->delivery->body, job->delivery->length, &note);
+		enum job_end end = report(job, copy);
+		return parked ? end : JOB_ABANDONED;
+	}
+	if (answer != LEDGER_OK)
+		return from_ledger(job, answer);
+	CRASH_POINT("worker-after-start");
+	if (job->entry->starts > job->worker->conf->worker.max_starts) {
+		snprintf(why, sizeof(why), "%d workers in a row ended without an outcome while they worked on it; look into their log for what kills them",
+		         job->entry->starts - 1);
+		return park(job, 0, why);
+	}
+	return delete_files(job);
+}
+
+static enum job_end with_lease(struct job *job)
+{
+	const char *id = job->message.deletion_id;
+
+	child_step(job->worker->child, "lease");
+	enum ledger_answer answer = ledger_lease(job->worker, id);
+	if (answer == LEDGER_BUSY)
+		return later(job, 1, "another worker has this deletion in hand");
+	if (answer != LEDGER_OK)
+		return from_ledger(job, answer);
+	enum job_end end = start(job);
+	ledger_release(job->worker, id);     /* unless an outcome gave it back */
+	return end;
+}
+
+static enum job_end cancelled(struct job *job)
+{
+	PGresult *copy = NULL;
+
+	log_info("cancelled: the user was restored");
+	job->succeeded = true;
+	enum ledger_answer answer = ledger_cancel(job->worker, job->message.deletion_id, job->message.user_id, &copy);
+	return answer == LEDGER_OK ? report(job, copy) : from_ledger(job, answer);
+}
+
+/* Another producer may publish before it commits: its user has foreign_grace to be marked. */
+static enum job_end wait_for_mark(struct job *job)
+{
+	uint64_t now = (uint64_t)time(NULL), first = job->delivery->first_seen > 0 ? job->delivery->first_seen : now;
+	struct dispatch_note note = {.request_id = job->delivery->correlation_id, .first_seen = first};
+	int last = job->worker->conf->common.retry_delay_count - 1;
+
+	if ((int64_t)(now - first) * 1000 >= job->worker->conf->worker.foreign_grace_ms) {
+		log_info("aborted: the user is active, and no request says otherwise");
+		job->succeeded = true;
+		return JOB_DONE;
+	}
+	return dispatch_retry(job->worker, &job->message, last < 1 ? last : 1, &note) ? JOB_DONE : JOB_ABANDONED;
+}
+
+static enum job_end park_unreadable(struct job *job, const char *why)
+{
+	struct dispatch_note note = {.request_id = job->delivery->correlation_id, .reason = why};
+
+	log_error("parked: a message that can't be read: %s", why);
+	if (job->delivery->body == NULL)
+		return JOB_TOO_LARGE;
+	return dispatch_parked(job->worker, NULL, job->delivery->body, job->delivery->length, &note) ? JOB_DONE : JOB_ABANDONED;
+}
+
+static enum job_end judge(struct job *job)
+{
+	child_step(job->worker->child, "guard");
+	switch (guard_judge(job->worker, &job->message, job->delivery->correlation_id, &job->contact)) {
+	case GUARD_GO:
+		return with_lease(job);
+	case GUARD_FINISHED:
+		log_info("finished before");
+		job->succeeded = true;
+		return JOB_DONE;
+	case GUARD_ABORTED:
+		log_info("aborted: no such request was committed");
+		job->succeeded = true;
+		return JOB_DONE;
+	case GUARD_CANCELLED:
+		return cancelled(job);
+	case GUARD_ACTIVE:
+		return wait_for_mark(job);
+	case GUARD_LATER:
+		return later(job, 0, "the user's row is locked by somebody");
+	default:
+		return JOB_ABANDONED;
+	}
+}
+
+enum job_end job_run(struct worker *worker, const struct mq_delivery *delivery, struct job_memory *memory, bool *succeeded)
+{
+	char why[WHY_SIZE];
+	struct job job = {
+		.worker = worker,
+		.delivery = delivery,
+		.memory = memory,
+		.entry = &memory->entry,
+		.started_ms = clock_now_ms(),
+	};
+
+	memset(memory, 0, sizeof(*memory));
+	enum job_end end;
+	if (!message_read(delivery->body, delivery->length, worker->conf->common.id_format, (size_t)worker->conf->common.id_max_length,
+	                  &job.message, why, sizeof(why))) {
+		end = park_unreadable(&job, why);
+	} else {
+		log_context("deletion=%s user=%s turn=%d request=%s", job.message.deletion_id, job.message.user_id, job.message.turn,
+		            delivery->correlation_id != NULL ? delivery->correlation_id : "");
+		child_busy(worker->child, job.message.deletion_id, "start");
+		CRASH_POINT("worker-after-delivery");
+		end = judge(&job);
+	}
+	*succeeded = job.succeeded;
+	return end;
+}
+
+bool job_remember(struct worker *worker, struct job_memory *memory)
+{
+	if (memory->started && ledger_uncount(worker, &memory->entry, memory->mailed) != LEDGER_OK)
+		return false;
+	memset(memory, 0, sizeof(*memory));
+	return true;
+}

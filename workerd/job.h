@@ -1,0 +1,30 @@
+/* One message, from the guard to its outcome. */
+#ifndef FAREWELL_JOB_H
+#define FAREWELL_JOB_H
+
+#include <stdbool.h>
+
+#include "common/mq.h"
+#include "workerd/ledger.h"
+#include "workerd/worker.h"
+
+enum job_end {
+	JOB_DONE,        /* its outcome is recorded, or it needs none: acknowledge            */
+	JOB_ABANDONED,   /* a database or the broker is away: nothing recorded, the same again */
+	JOB_TOO_LARGE,   /* not even its body was kept: reject it to the parked queue          */
+};
+
+/* What a child remembers of a job that it had to abandon, until it can be written down. */
+struct job_memory {
+	bool started;                /* a start was counted, or may have been */
+	bool mailed;                 /* the mail server took the mail         */
+	struct ledger_entry entry;
+};
+
+/* Works on DELIVERY. *SUCCEEDED: it ended in something other than a retry or parking. */
+enum job_end job_run(struct worker *, const struct mq_delivery *, struct job_memory *, bool *succeeded);
+
+/* Writes down what is in MEMORY and clears it. False: the database is away (still). */
+bool job_remember(struct worker *, struct job_memory *);
+
+#endif

@@ -1,0 +1,11 @@
+/* The reconciler: finds committed requests whose deletion does not get on, and publishes them again. */
+#ifndef FAREWELL_RECONCILE_H
+#define FAREWELL_RECONCILE_H
+
+#include "common/conf.h"
+#include "common/pool.h"
+
+/* A child's whole life. Any number of hosts may run one; a lock on the user database lets one work at a time. */
+int reconcile_run(struct child *, const struct conf *);
+
+#endif
