@@ -1,0 +1,180 @@
+"""The S3 client against a real store: what is deleted, what is not, and what it says about failures."""
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from s3_tool import Outcome, Tool, feed
+
+from stack.s3 import ACCESS_KEY, SECRET_KEY
+
+# Every key has a neighbour that careless handling (trimming, decoding, normalising, cutting) would take it for.
+ODD_KEYS = [
+    ("plain.txt", "plain.tx"), ("with space", "with+space"), ("a+b", "a b"), ("100%", "100%25"), ("%2e%2e/x", "../x"), ("%41", "A"),
+    ("한글/사진.jpg", "한글/사진"), ("emoji \U0001F600", "emoji "), ("two//slashes", "two/slashes"), ("/leading", "leading"),
+    ("//", "/"), ("a/../b", "b"), ("./dot", "dot"), ("trailing.", "trailing"), ("folder/", "folder"), ("...", ".hidden"),
+    ("bell\x07", "bell"), ("new\nline", "newline"), ("tab\tand\rreturn", "tab and return"), ("\x01", "\x02"), ("del\x7f", "del"),
+    (" lead", "lead"), ("trail ", "trail"), ("quotes\"'", "quotes"), ("<Key>&amp;</Key>", "<Key>&</Key>"), ("]]>", "]]"), ("&lt;", "<"),
+    ("?delete", "?"), ("x#y", "x"), ("back\\slash", "back/slash"), ("n\u0303", "\u00f1"), ("nel\u0085", "nel"), ("ls\u2028x", "ls x"),
+    ("non\ufffe", "non"), ("L" * 1024, "L" * 1023), ("한" * 341, "한" * 340), ("한" * 340 + "\n", "한" * 339 + "\n"),
+]
+
+
+@pytest.fixture
+def s3(stack, fw):
+    return stack.s3
+
+
+@pytest.fixture
+def tool(s3):
+    return Tool(s3.endpoint, ACCESS_KEY, SECRET_KEY)
+
+
+@pytest.fixture
+def bucket(s3, request):
+    """An empty bucket of the test's own, gone afterwards."""
+    name = "s3c-" + "".join(c if c.isalnum() else "-" for c in request.node.name.lower())[:40].rstrip("-")
+    s3.make_bucket(name)
+    yield name
+    s3.osd.resume()
+    s3.policy(name, None)
+    put_or_delete(s3, name, listing(s3, name), delete=True)
+    s3.client().delete_bucket(Bucket=name)
+
+
+def listing(s3, bucket):
+    pages = s3.client().get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    return sorted(o["Key"] for page in pages for o in page.get("Contents", []))
+
+
+def put_or_delete(s3, bucket, keys, delete=False):
+    client = s3.client()
+
+    def one(key):
+        if delete:
+            client.delete_object(Bucket=bucket, Key=key)
+        else:
+            client.put_object(Bucket=bucket, Key=key, Body=b"x")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(one, keys))
+
+
+def test_only_the_named_objects_go(s3, tool, bucket):
+    named, neighbours = (sorted(set(keys)) for keys in zip(*ODD_KEYS))
+    assert not set(named) & set(neighbours)
+    put_or_delete(s3, bucket, named + neighbours)
+    assert listing(s3, bucket) == sorted(named + neighbours)
+    outcome = tool.delete(bucket, named)
+    assert set(outcome.results) == {"deleted"} and outcome.worst == "deleted"
+    assert listing(s3, bucket) == neighbours
+
+
+def test_one_by_one_is_as_exact(s3, tool, bucket):
+    """The keys that a batch can't name take the other road; here two keys of every kind share it by a control character."""
+    named = [key + "\x01" for key, _ in ODD_KEYS if len(key) < 1000]
+    neighbours = [key for key, _ in ODD_KEYS if len(key) < 1000]
+    put_or_delete(s3, bucket, named + neighbours)
+    assert set(tool.delete(bucket, named).results) == {"deleted"}
+    assert listing(s3, bucket) == sorted(neighbours)
+
+
+def test_missing_objects_count_as_deleted(s3, tool, bucket):
+    put_or_delete(s3, bucket, ["there", "stays"])
+    assert tool.delete(bucket, ["there", "missing", "missing\n", "there"]).results == ["deleted"] * 4
+    assert listing(s3, bucket) == ["stays"]
+
+
+def test_dots_and_nothing_never_touch_the_bucket(s3, tool, bucket):
+    outcome = tool.delete(bucket, ["", ".", "..", "x" * 1025, "\udcff"])
+    assert outcome.results == ["operator"] * 5 and outcome.worst == "operator"
+    assert all(outcome.whys)
+    s3.client().head_bucket(Bucket=bucket)
+    assert tool.delete(bucket, ["/", "//", "a/..", "../" + bucket, "../"]).worst == "deleted"
+    s3.client().head_bucket(Bucket=bucket)
+
+
+@pytest.mark.deadline(240)
+def test_many_objects(s3, tool, bucket):
+    keys = [f"user/42/file {n} & more.txt" for n in range(2500)]
+    put_or_delete(s3, bucket, keys + ["other"])
+    outcome = tool.delete(bucket, keys)
+    assert set(outcome.results) == {"deleted"} and len(outcome.results) == 2500
+    assert listing(s3, bucket) == ["other"]
+
+
+def test_a_policy_that_denies_some(s3, tool, bucket):
+    put_or_delete(s3, bucket, ["free/1", "locked/1", "locked/2\n", "free/2\n"])
+    s3.policy(bucket, [{"Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObject", "Resource": f"arn:aws:s3:::{bucket}/locked/*"}])
+    outcome = tool.delete(bucket, ["free/1", "locked/1", "locked/2\n", "free/2\n"])
+    assert outcome.results == ["deleted", "operator", "operator", "deleted"] and outcome.worst == "operator"
+    assert "AccessDenied" in outcome.whys[1] and "s3:DeleteObject" in outcome.whys[2]
+    assert listing(s3, bucket) == ["locked/1", "locked/2\n"]
+
+
+@pytest.mark.parametrize("key", ["in a batch", "alone\n"])
+def test_no_such_bucket(tool, key):
+    outcome = tool.delete("s3c-never-made", [key, "second"])
+    assert outcome.results == ["operator"] * 2
+    assert "NoSuchBucket" in outcome.whys[0] and "404" in outcome.whys[0]
+
+
+@pytest.mark.parametrize("wrong, word", [({"-s": "wrong"}, "SignatureDoesNotMatch"), ({"-a": "NOBODY"}, "InvalidAccessKeyId")])
+def test_wrong_credentials(s3, tool, bucket, wrong, word):
+    put_or_delete(s3, bucket, ["stays"])
+    outcome = tool.delete(bucket, ["stays", "alone\n"], replace=wrong)
+    assert outcome.results == ["operator"] * 2 and word in outcome.whys[0]
+    good, why = tool.check(replace=wrong)
+    assert not good and word in why
+    assert listing(s3, bucket) == ["stays"]
+
+
+def test_check(tool, s3):
+    assert tool.check() == (True, "")
+    good, why = tool.check(replace={"-e": "http://127.0.0.1:9"})
+    assert not good and "no answer from the store" in why
+
+
+def test_nobody_listens(tool):
+    outcome = tool.delete("s3c-any", ["a", "b\n"], replace={"-e": "http://127.0.0.1:9"})
+    assert outcome.results == ["retry"] * 2 and "no answer" in outcome.whys[0]
+
+
+def test_a_store_that_hangs_meets_the_deadline(s3, tool, bucket):
+    put_or_delete(s3, bucket, ["a", "b"])
+    s3.osd.pause()
+    started = time.monotonic()
+    outcome = tool.delete(bucket, ["a", "b", "c\n"], "-t", "3000")
+    assert 2.9 < time.monotonic() - started < 6
+    assert outcome.results == ["retry"] * 3 and outcome.turns >= 5 and outcome.gap_ms < 1000
+    s3.osd.resume()
+    assert tool.delete(bucket, ["a", "b", "c\n"]).worst == "deleted"
+
+
+@pytest.mark.parametrize("keys", [["a", "b", "c\n"], ["a\n", "b\n"]])
+def test_a_store_that_hangs_is_left_when_told_to_stop(s3, tool, bucket, keys):
+    s3.rgw.pause()
+    try:
+        started = time.monotonic()
+        outcome = tool.delete(bucket, keys, "-S", "1500")
+        assert time.monotonic() - started < 4
+    finally:
+        s3.rgw.resume()
+    assert outcome.worst == "stopped" and outcome.results[0] == "stopped" and outcome.gap_ms < 1000
+    assert outcome.results[-1] == "pending"
+
+
+def test_a_store_that_asks_for_less(s3, tool, bucket):
+    """A gateway that takes one request at a time, and has one that hangs."""
+    put_or_delete(s3, bucket, ["first", "second", "third"])
+    slow = s3.second_gateway("slow", "--rgw-scheduler-type=throttler", "--rgw-max-concurrent-requests=1").endpoint
+    assert tool.check(replace={"-e": slow})[0]
+    s3.osd.pause()
+    hanging = tool.start("-b", bucket, "-t", "60000", replace={"-e": slow})
+    hanging.stdin.write(feed(["first"]))
+    hanging.stdin.close()
+    time.sleep(1)
+    outcome = tool.delete(bucket, ["second", "third\n"], replace={"-e": slow})
+    assert outcome.results == ["retry"] * 2 and "503 SlowDown" in outcome.whys[0]
+    s3.osd.resume()
+    assert Outcome(hanging.stdout.read().decode()).results == ["deleted"]
+    hanging.wait(30)
+    assert listing(s3, bucket) == ["second", "third"]

@@ -1,0 +1,115 @@
+/* Drives workerd/s3.c from outside: reads NUL-separated keys on standard input, deletes them from a bucket and prints one line per key,
+ * `result<TAB>why`, then `worst<TAB>…` and `pump<TAB>turns<TAB>longest gap in ms`. With -c it runs s3_check instead. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "workerd/s3.h"
+
+static const char *const result_names[] = { "pending", "deleted", "retry", "operator", "stopped" };
+
+/* Counts its turns and the time between them, and says stop at STOP_MS. */
+struct watch {
+	int64_t last_ms, gap_ms, stop_ms;
+	int turns;
+};
+
+static bool look(void *arg)
+{
+	struct watch *watch = arg;
+	int64_t now_ms = clock_now_ms();
+	if (now_ms - watch->last_ms > watch->gap_ms)
+		watch->gap_ms = now_ms - watch->last_ms;
+	watch->last_ms = now_ms;
+	watch->turns++;
+	return watch->stop_ms == 0 || now_ms < watch->stop_ms;
+}
+
+static char *read_all(FILE *in, size_t *length)
+{
+	char *text = NULL, chunk[65536];
+	size_t got;
+	FILE *out = open_memstream(&text, length);
+	if (out == NULL)
+		return NULL;
+	while ((got = fread(chunk, 1, sizeof chunk, in)) > 0)
+		fwrite(chunk, 1, got, out);
+	return fclose(out) == 0 ? text : NULL;
+}
+
+static struct s3_object *split(const char *text, size_t length, size_t *count)
+{
+	*count = 0;
+	for (size_t i = 0; i < length; i++)
+		*count += text[i] == '\0';
+	struct s3_object *objects = calloc(*count + 1, sizeof *objects);
+	for (size_t i = 0; objects != NULL && i < *count; i++) {
+		objects[i].key = text;
+		text += strlen(text) + 1;
+	}
+	return objects;
+}
+
+static int delete_all(struct s3 *s3, const char *bucket, const struct watch *watch)
+{
+	size_t length = 0, count = 0;
+	char *text = read_all(stdin, &length);
+	struct s3_object *objects = text == NULL ? NULL : split(text, length, &count);
+	if (objects == NULL)
+		return EXIT_FAILURE;
+	enum s3_result worst = s3_delete(s3, bucket, objects, count);
+	for (size_t i = 0; i < count; i++)
+		printf("%s\t%s\n", result_names[objects[i].result], objects[i].why);
+	printf("worst\t%s\npump\t%d\t%lld\n", result_names[worst], watch->turns, (long long)watch->gap_ms);
+	free(objects);
+	free(text);
+	return EXIT_SUCCESS;
+}
+
+static int check(struct s3 *s3)
+{
+	char why[200] = "";
+	bool good = s3_check(s3, why, sizeof why);
+	printf("%s\t%s\n", good ? "good" : "bad", why);
+	return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	struct s3_options options = { .region = "us-east-1", .connect_timeout_ms = 2000, .timeout_ms = 20000, .batch_keys = S3_BATCH_KEYS,
+		                      .batch_bytes = S3_BATCH_BYTES, .user_agent = "farewell-test", .ca_file = "" };
+	struct watch watch = { .last_ms = clock_now_ms() };
+	const char *bucket = "";
+	bool only_check = false;
+	char why[200];
+
+	for (int option; (option = getopt(argc, argv, "e:r:a:s:b:t:k:n:S:A:vc")) != -1;) {
+		switch (option) {
+		case 'e': options.endpoint = optarg; break;
+		case 'r': options.region = optarg; break;
+		case 'a': options.access_key = optarg; break;
+		case 's': options.secret_key = optarg; break;
+		case 'b': bucket = optarg; break;
+		case 't': options.timeout_ms = atoi(optarg); break;
+		case 'k': options.batch_keys = (size_t)atoi(optarg); break;
+		case 'n': options.batch_bytes = (size_t)atoi(optarg); break;
+		case 'S': watch.stop_ms = watch.last_ms + atoi(optarg); break;
+		case 'A': options.ca_file = optarg; break;
+		case 'v': options.virtual_hosts = true; break;
+		case 'c': only_check = true; break;
+		default: return 64;
+		}
+	}
+	if (options.endpoint == NULL || options.access_key == NULL || options.secret_key == NULL)
+		return 64;
+	struct s3 *s3 = s3_open(&options, &(struct pump){ look, &watch }, why, sizeof why);
+	if (s3 == NULL) {
+		printf("refused\t%s\n", why);
+		return EXIT_SUCCESS;
+	}
+	int code = only_check ? check(s3) : delete_all(s3, bucket, &watch);
+	s3_close(s3);
+	return code;
+}

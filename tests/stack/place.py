@@ -1,0 +1,170 @@
+"""Where a stack lives: its directory, its user, its ports, and the record of what runs in it."""
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import pwd
+import random
+import shutil
+import socket
+import subprocess
+import threading
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CLEAN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def checkout_hash():
+    return hashlib.sha256(TOP.encode()).hexdigest()[:8]
+
+
+def base():
+    """Short, because a socket's path has 107 bytes, and not under /root, where only root can go."""
+    return os.environ.get("FAREWELL_STACK_BASE", "/var/tmp")
+
+
+def all_names():
+    """The names of this checkout's stacks that have a directory."""
+    prefix = f"farewell-{checkout_hash()}-"
+    try:
+        return sorted(n[len(prefix):] for n in os.listdir(base()) if n.startswith(prefix))
+    except OSError:
+        return []
+
+
+class Place:
+    """The directory /var/tmp/farewell-<hash of the checkout>-<name> and state.json in it."""
+
+    def __init__(self, name):
+        self.name = name
+        self.dir = os.path.join(base(), f"farewell-{checkout_hash()}-{name}")
+        self.state_file = self.path("state.json")
+        self.mutex = threading.RLock()
+        self.lock_fd = None
+        self.state = {"ports": {}, "processes": {}}
+        if os.geteuid() == 0:
+            self.account = pwd.getpwnam(os.environ.get("FAREWELL_STACK_USER", "nobody"))
+        else:
+            self.account = pwd.getpwuid(os.geteuid())
+
+    def path(self, *parts):
+        return os.path.join(self.dir, *parts)
+
+    # The directory.
+
+    def open(self):
+        """Makes the directory, or takes up the one that is there with what it says is running."""
+        try:
+            os.mkdir(self.dir, 0o700)
+            self.give(self.dir)
+        except FileExistsError:
+            pass
+        owner = os.lstat(self.dir)
+        if os.path.islink(self.dir) or owner.st_uid not in (self.account.pw_uid, os.geteuid()):
+            raise PermissionError(f"{self.dir} belongs to somebody else")
+        for sub in ("log", "run", "etc", "bin"):
+            os.makedirs(self.path(sub), exist_ok=True)
+            self.give(self.path(sub))
+        with contextlib.suppress(OSError, ValueError):
+            with open(self.state_file) as f:
+                self.state.update(json.load(f))
+        return self
+
+    def lock(self):
+        """True if this process now has the stack for itself, until it ends."""
+        fd = os.open(self.path("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return False
+        self.lock_fd = fd
+        return True
+
+    def remove(self):
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def write(self, path, text, mode=0o600):
+        """Writes a file of the stack's user, in one step."""
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        new = path + ".new"
+        with open(new, "w", encoding="utf-8") as f:
+            f.write(text)
+        os.chmod(new, mode)
+        self.give(new)
+        os.replace(new, path)
+        return path
+
+    # The user.
+
+    def give(self, path):
+        if os.geteuid() == 0:
+            os.chown(path, self.account.pw_uid, self.account.pw_gid)
+
+    def as_user(self):
+        """Keyword arguments for subprocess that drop root."""
+        if os.geteuid() != 0:
+            return {}
+        return {"user": self.account.pw_uid, "group": self.account.pw_gid, "extra_groups": []}
+
+    def environment(self, extra=()):
+        keep = {k: v for k, v in os.environ.items() if k in ("LANG", "TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")}
+        keep.update(HOME=self.dir, PATH=CLEAN_PATH, USER=self.account.pw_name, LOGNAME=self.account.pw_name)
+        keep.setdefault("LANG", "C.UTF-8")
+        keep.update(extra)
+        return keep
+
+    def run(self, argv, env=(), check=True, timeout=120, **options):
+        """Runs a program to its end as the stack's user; its output is in the answer and in an error."""
+        done = subprocess.run(argv, env=self.environment(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, errors="replace", timeout=timeout,
+                              cwd=self.dir, **self.as_user(), **options)
+        if check and done.returncode != 0:
+            raise RuntimeError(f"{' '.join(argv)} ended with {done.returncode}:\n{done.stdout}")
+        return done
+
+    # The ports.
+
+    def port(self, name):
+        """The port of that name; chosen once, kept for the stack's life."""
+        with self.mutex:
+            if name not in self.state["ports"]:
+                self.state["ports"][name] = free_port(set(self.state["ports"].values()))
+                self.save()
+            return self.state["ports"][name]
+
+    # The record.
+
+    def process(self, name):
+        return self.state["processes"].get(name)
+
+    def remember(self, name, pid, start):
+        with self.mutex:
+            self.state["processes"][name] = {"pid": pid, "start": start}
+            self.save()
+
+    def forget(self, name):
+        with self.mutex:
+            if self.state["processes"].pop(name, None):
+                self.save()
+
+    def save(self):
+        self.write(self.state_file, json.dumps(self.state, indent=1) + "\n")
+
+
+def free_port(taken):
+    """A port below those the kernel gives to clients, so that nobody gets it while its server is down."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+        first_of_clients = int(f.read().split()[0])
+    top = first_of_clients - 1 if first_of_clients > 12000 else 65535
+    while True:
+        port = random.randint(10000, top)
+        if port in taken:
+            continue
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue

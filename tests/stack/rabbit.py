@@ -1,0 +1,125 @@
+"""A private RabbitMQ node with an epmd of its own."""
+import logging
+import os
+import socket
+
+import pika
+import pika.exceptions
+
+from .proc import Daemon, wait_until
+
+logging.getLogger("pika").setLevel(logging.CRITICAL)  # it warns of every queue that is not there
+
+USER, PASSWORD = "farewell", "battery staple"
+PROGRAMS = "/usr/lib/rabbitmq/bin"  # these run as any user; those in /usr/sbin insist on the system's
+
+
+class Epmd(Daemon):
+    """Erlang's port mapper: started by us, or RabbitMQ leaves one behind."""
+
+    def __init__(self, stack):
+        super().__init__(stack, "epmd")
+        self.port = self.place.port("epmd")
+
+    def argv(self):
+        return ["epmd", "-port", str(self.port), "-address", "127.0.0.1"]
+
+    def is_ready(self):
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+class Rabbit(Daemon):
+    ready_timeout = 120
+    stop_timeout = 60
+
+    def __init__(self, stack):
+        super().__init__(stack, "rabbitmq")
+        self.epmd = Epmd(stack)
+        self.port = self.place.port("rabbitmq")
+        self.node = f"farewell-{self.place.name}-{self.port}@localhost"
+
+    def prepare(self):
+        self.epmd.start()
+        os.makedirs(self.dir, exist_ok=True)
+        self.place.give(self.dir)
+        self.place.write(os.path.join(self.dir, "rabbitmq.conf"), f"""\
+listeners.tcp.1 = 127.0.0.1:{self.port}
+loopback_users = none
+default_user = {USER}
+default_pass = {PASSWORD}
+log.console = true
+log.console.level = info
+log.file = false
+""")
+        self.place.write(os.path.join(self.dir, "enabled_plugins"), "[].\n")
+
+    def argv(self):
+        return [f"{PROGRAMS}/rabbitmq-server"]
+
+    def common_env(self):
+        return {"HOME": self.dir, "RABBITMQ_NODENAME": self.node, "ERL_EPMD_PORT": str(self.epmd.port),
+                "ERL_EPMD_ADDRESS": "127.0.0.1"}
+
+    def env(self):
+        return {
+            **self.common_env(),
+            "RABBITMQ_MNESIA_BASE": os.path.join(self.dir, "mnesia"),
+            "RABBITMQ_LOG_BASE": os.path.join(self.dir, "log"),
+            "RABBITMQ_CONFIG_FILE": os.path.join(self.dir, "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": os.path.join(self.dir, "advanced.config"),
+            "RABBITMQ_CONF_ENV_FILE": os.path.join(self.dir, "rabbitmq-env.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": os.path.join(self.dir, "enabled_plugins"),
+            "RABBITMQ_DIST_PORT": str(self.place.port("rabbitmq-dist")),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none",
+            "RUNNING_UNDER_SYSTEMD": "true",  # makes the script become the server instead of its parent
+        }
+
+    def is_ready(self):
+        with socket.socket() as s:
+            if s.connect_ex(("127.0.0.1", self.port)) != 0:
+                return False
+        try:
+            self.connect().close()
+        except (pika.exceptions.AMQPError, OSError):
+            return False
+        return True
+
+    def stop(self, timeout=None):
+        super().stop(timeout)
+        self.epmd.stop()
+
+    def ctl(self, *args, check=True):
+        """Runs rabbitmqctl (2 s) and returns what it printed."""
+        return self.place.run([f"{PROGRAMS}/rabbitmqctl", "--quiet", *args], env=self.common_env(), check=check).stdout
+
+    @property
+    def url(self):
+        """Without the password, as Farewell's setting has it."""
+        return f"amqp://{USER}@127.0.0.1:{self.port}/%2f"
+
+    def connect(self):
+        """A pika BlockingConnection."""
+        return pika.BlockingConnection(pika.ConnectionParameters(
+            "127.0.0.1", self.port, "/", pika.PlainCredentials(USER, PASSWORD), heartbeat=0,
+            socket_timeout=10, blocked_connection_timeout=30))
+
+    def queue(self, name):
+        """(messages ready, consumers) of a queue, or None if there is none. An unacknowledged message is not counted."""
+        connection = self.connect()
+        try:
+            ok = connection.channel().queue_declare(name, passive=True).method
+            return ok.message_count, ok.consumer_count
+        except pika.exceptions.ChannelClosedByBroker:
+            return None
+        finally:
+            if connection.is_open:
+                connection.close()
+
+    def queues(self):
+        """Every queue with all its messages, also the unacknowledged and those kept back: {name: count}. Slow."""
+        rows = (line.split("\t") for line in self.ctl("list_queues", "name", "messages").splitlines())
+        return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
+
+    def wait_queue(self, name, timeout=30):
+        wait_until(lambda: self.queue(name), timeout, f"queue {name} to exist")

@@ -1,0 +1,56 @@
+"""Sums what the unit tests (CUnit under automake) and pytest left behind: `N passed, N failed`."""
+import glob
+import os
+import re
+import xml.etree.ElementTree as ET
+
+SUMMARY = re.compile(r"^ +tests +\d+ +(\d+) +(\d+) +(\d+) +(\d+)\s*$", re.M)
+
+
+def forget(build):
+    for path in glob.glob(f"{build}/tests/unit/*.log") + glob.glob(f"{build}/tests/unit/*.trs") + [f"{build}/e2e.xml"]:
+        if os.path.exists(path):
+            os.unlink(path)
+
+
+def unit(build):
+    """(passed, failed) of the CUnit tests; a program that ended badly without failing a test counts as one more failed."""
+    passed = failed = 0
+    for trs in sorted(glob.glob(f"{build}/tests/unit/*.trs")):
+        with open(trs, encoding="utf-8") as f:
+            good = ":test-result: PASS" in f.read()
+        with open(trs[:-4] + ".log", encoding="utf-8", errors="replace") as f:
+            counts = [tuple(map(int, m)) for m in SUMMARY.findall(f.read())]
+        passed += sum(c[1] for c in counts)
+        failed += sum(c[2] for c in counts)
+        if not good and not any(c[2] for c in counts):
+            failed += 1
+            print(f"{trs[:-4]} ended badly; see its .log")
+        elif good and not counts:
+            passed += 1
+    return passed, failed
+
+
+def e2e(build):
+    """(passed, failed, skipped) of pytest's tests; no report at all counts as one failed."""
+    try:
+        suites = ET.parse(f"{build}/e2e.xml").getroot().iter("testsuite")
+        numbers = [{k: int(s.get(k, 0)) for k in ("tests", "errors", "failures", "skipped")} for s in suites]
+    except (OSError, ET.ParseError):
+        return 0, 1, 0
+    bad = sum(n["errors"] + n["failures"] for n in numbers)
+    skipped = sum(n["skipped"] for n in numbers)
+    return max(sum(n["tests"] for n in numbers) - bad - skipped, 0), bad, skipped
+
+
+def show(build):
+    """Prints the sum as the last line; True if all is well and something ran."""
+    unit_passed, unit_failed = unit(build)
+    passed, failed, skipped = e2e(build)
+    if not unit_passed + unit_failed:
+        unit_failed = 1
+        print(f"the unit tests did not run; see {build}/unit.log")
+    print(f"unit tests: {unit_passed} passed, {unit_failed} failed; on the stack: {passed} passed, {failed} failed")
+    passed, failed = passed + unit_passed, failed + unit_failed
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""), flush=True)
+    return failed == 0 and passed > 0

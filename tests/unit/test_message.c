@@ -1,0 +1,135 @@
+/* The three shapes of a message, and everything that is none of them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/conf.h"
+#include "common/message.h"
+#include "tests/unit/unit.h"
+
+#define DELETION "6f1b2c3d-0000-4000-8000-00000000000a"
+
+static char why[256];
+
+static bool reads(const char *body, struct message *message)
+{
+	return message_read(body, strlen(body), ID_INTEGER, 128, message, why, sizeof(why));
+}
+
+static void refuses(const char *body, const char *part)
+{
+	struct message message;
+
+	CU_ASSERT_FALSE(reads(body, &message));
+	if (strstr(why, part) == NULL)
+		fprintf(stderr, "\n    %s: said \"%s\", not \"%s\"", body, why, part);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, part));
+}
+
+static void reads_our_own(void)
+{
+	struct message message;
+
+	CU_ASSERT_TRUE(reads("{\"userId\":\"42\",\"deletionId\":\"" DELETION "\",\"requestedAt\":\"2026-11-22T15:39:07Z\",\"turn\":7}", &message));
+	CU_ASSERT_STRING_EQUAL(message.user_id, "42");
+	CU_ASSERT_STRING_EQUAL(message.deletion_id, DELETION);
+	CU_ASSERT_STRING_EQUAL(message.requested_at, "2026-11-22T15:39:07Z");
+	CU_ASSERT_EQUAL(message.turn, 7);
+}
+
+static void reads_what_it_wrote(void)
+{
+	struct message message = {.user_id = "-9", .deletion_id = DELETION, .requested_at = "2026-11-22T15:39:07Z", .turn = 3}, again;
+	char *text = message_write(&message);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+	CU_ASSERT_TRUE(reads(text, &again));
+	CU_ASSERT_EQUAL(memcmp(&message, &again, sizeof(message)), 0);
+	free(text);
+	message.deletion_id[0] = '\0';
+	text = message_write(&message);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+	CU_ASSERT_TRUE(reads(text, &again));
+	CU_ASSERT_STRING_EQUAL(again.deletion_id, "");
+	free(text);
+}
+
+static void reads_others(void)
+{
+	struct message message;
+
+	CU_ASSERT_TRUE(reads("{\"userId\": 42}", &message));
+	CU_ASSERT_STRING_EQUAL(message.user_id, "42");
+	CU_ASSERT_STRING_EQUAL(message.deletion_id, "");
+	CU_ASSERT_EQUAL(message.turn, 1);
+	CU_ASSERT_TRUE(reads("{\"pattern\":\"UserDeleted\",\"data\":{\"userId\":\"42\",\"more\":[1,2]},\"id\":\"x\"}", &message));
+	CU_ASSERT_STRING_EQUAL(message.user_id, "42");
+}
+
+static void canonicalises_uuids(void)
+{
+	struct message message;
+	const char *body = "{\"userId\":\"6F1B2C3D-0000-4000-8000-00000000000A\"}";
+
+	CU_ASSERT_TRUE(message_read(body, strlen(body), ID_UUID, 128, &message, why, sizeof(why)));
+	CU_ASSERT_STRING_EQUAL(message.user_id, DELETION);
+}
+
+static void refuses_what_is_not_json(void)
+{
+	refuses("", "empty");
+	refuses("not json", "not JSON");
+	refuses("{\"userId\": 42", "ends too early");
+	refuses("{\"userId\": 42} and more", "not JSON");
+	refuses("{\"userId\": \"\xff\"}", "not JSON");
+	refuses("[[[[[[[[[[[[1]]]]]]]]]]]]", "not JSON");
+}
+
+static void refuses_other_shapes(void)
+{
+	refuses("[]", "not an object");
+	refuses("{}", "\"userId\" is missing");
+	refuses("{\"userId\": null}", "neither a string nor an integer");
+	refuses("{\"userId\": 4.5}", "neither a string nor an integer");
+	refuses("{\"userId\": {}}", "neither a string nor an integer");
+	refuses("{\"userId\": \"\"}", "id_format");
+	refuses("{\"userId\": \"abc\"}", "id_format");
+	refuses("{\"userId\": \"42\\u0000\"}", "id_format");
+	refuses("{\"userId\": \"42\", \"deletionId\": \"1\"}", "\"deletionId\"");
+	refuses("{\"userId\": \"42\", \"deletionId\": 1}", "\"deletionId\"");
+	refuses("{\"userId\": \"42\", \"deletionId\": \"" DELETION "\", \"turn\": 0}", "\"turn\"");
+	refuses("{\"userId\": \"42\", \"deletionId\": \"" DELETION "\", \"turn\": \"1\"}", "\"turn\"");
+	refuses("{\"userId\": \"42\", \"deletionId\": \"" DELETION "\", \"turn\": 99999999999}", "\"turn\"");
+	refuses("{\"pattern\": \"UserCreated\", \"data\": {\"userId\": 1}}", "\"pattern\"");
+	refuses("{\"pattern\": \"UserDeleted\"}", "\"data\"");
+	refuses("{\"pattern\": \"UserDeleted\", \"data\": 1}", "\"data\"");
+}
+
+static void refuses_what_is_too_long(void)
+{
+	struct message message;
+	char *body = malloc(MESSAGE_MAX_BYTES + 1);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(body);
+	memset(body, ' ', MESSAGE_MAX_BYTES + 1);
+	memcpy(body, "{\"userId\":42}", 13);
+	CU_ASSERT_TRUE(message_read(body, MESSAGE_MAX_BYTES - 1, ID_INTEGER, 128, &message, why, sizeof(why)) || strstr(why, "not JSON") != NULL);
+	CU_ASSERT_FALSE(message_read(body, MESSAGE_MAX_BYTES + 1, ID_INTEGER, 128, &message, why, sizeof(why)));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "at most"));
+	free(body);
+}
+
+int main(void)
+{
+	static const struct unit_test tests[] = {
+		{"reads our own", reads_our_own},
+		{"reads what it wrote", reads_what_it_wrote},
+		{"reads other producers'", reads_others},
+		{"canonicalises UUIDs", canonicalises_uuids},
+		{"refuses what is not JSON", refuses_what_is_not_json},
+		{"refuses other shapes", refuses_other_shapes},
+		{"refuses what is too long", refuses_what_is_too_long},
+		{NULL, NULL},
+	};
+
+	return unit_main("message", tests);
+}
