@@ -197,14 +197,18 @@ struct policy_progress brood_progress(const struct brood_child *child, int64_t n
 	};
 }
 
-void brood_forgive(struct brood *brood, int64_t gap_ms)
+void brood_forgive(struct brood *brood, int64_t gap_ms, int64_t now_ms)
 {
+	brood_look(brood);  /* it may have begun something since the last look, just before the gap */
 	BROOD_EACH(child, brood) {
 		int64_t since_ms = child->seen.state == SLOT_BUSY ? child->seen.since_ms : child->seen.step_ms;
+		int64_t age_ms = now_ms - since_ms;
 		if (child->forgiven_for_ms != since_ms)
 			child->forgiven_ms = 0;
 		child->forgiven_for_ms = since_ms;
 		child->forgiven_ms += gap_ms;
+		if (child->forgiven_ms > age_ms)
+			child->forgiven_ms = age_ms;
 		child->told_ms += gap_ms;
 		if (child->aborted_ms != 0)
 			child->aborted_ms += gap_ms;

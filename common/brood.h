@@ -78,8 +78,8 @@ void brood_signal(const struct brood *, int signal_number);
 
 /* How the child's present state looks to policy_watch. */
 struct policy_progress brood_progress(const struct brood_child *, int64_t now_ms);
-/* The master stood still for GAP_MS: that time counts against nobody. */
-void brood_forgive(struct brood *, int64_t gap_ms);
+/* The master stood still for GAP_MS until NOW_MS: that time counts against nobody. */
+void brood_forgive(struct brood *, int64_t gap_ms, int64_t now_ms);
 
 /* The child with PID, or NULL. */
 struct brood_child *brood_find(struct brood *, pid_t pid);

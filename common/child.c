@@ -16,8 +16,6 @@
 #include "common/clock.h"
 #include "common/log.h"
 
-#define RSS_EVERY_MS 1000
-
 _Static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLERR == POLLERR && EPOLLHUP == POLLHUP, "used for each other");
 
 struct child {
@@ -29,7 +27,6 @@ struct child {
 	const char *recycle;             /* why we leave by ourselves, or NULL */
 	uint64_t max_jobs;               /* 0: no limit */
 	int64_t leave_at_ms;             /* end of lifetime; 0: none */
-	int64_t rss_at_ms;
 };
 
 /* ---- the scoreboard ---- */
@@ -132,11 +129,6 @@ static int64_t resident_bytes(const struct child *me)
 
 static void measure(struct child *me)
 {
-	int64_t now_ms = clock_now_ms();
-
-	if (me->rss_at_ms != 0 && now_ms - me->rss_at_ms < RSS_EVERY_MS)
-		return;
-	me->rss_at_ms = now_ms;
 	me->slot.rss = resident_bytes(me);
 	if (me->place.limits->max_child_rss > 0 && me->slot.rss > me->place.limits->max_child_rss)
 		me->recycle = "max_child_rss";

@@ -300,9 +300,9 @@ static cfg_t *describe(void)
 static bool parse_text(struct conf_loader *loader, char *text)
 {
 	cfg_t *cfg = describe();
-	size_t length = strlen(text);
-	FILE *in = fmemopen(text, length > 0 ? length : 1, "r");
-	int result = CFG_FILE_ERROR;
+	size_t length = strlen(text);  /* not 0: conf_text_read sees to it */
+	FILE *in = fmemopen(text, length, "r");
+	int result = CFG_FILE_ERROR, errors = loader->errors;
 
 	if (cfg == NULL || in == NULL) {
 		complain_line(loader, 0, "out of memory");
@@ -310,6 +310,8 @@ static bool parse_text(struct conf_loader *loader, char *text)
 		loading = loader;
 		result = cfg_parse_fp(cfg, in);
 		loading = NULL;
+		if (result != CFG_SUCCESS && loader->errors == errors)
+			complain_line(loader, 0, "can't be understood");  /* libconfuse gave up without a word */
 	}
 	if (in != NULL)
 		fclose(in);

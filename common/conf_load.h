@@ -36,8 +36,8 @@ bool conf_owns(enum conf_program program, const char *section);
 /* One error about setting INDEX, at the place it was set: `FILE:LINE: section.key: …`. */
 void conf_complain(struct conf_loader *, int index, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Reads FILE as text, comments blanked out and checked for what libconfuse would take silently. NULL: WHY says what is wrong, at
- * LINE unless that is 0. */
+/* Reads FILE as text that ends in a newline, comments blanked out and checked for what libconfuse would take silently. NULL: WHY
+ * says what is wrong, at LINE unless that is 0. */
 char *conf_text_read(const char *file, int *line, char *why);
 
 /* Parses TEXT into the setting's place in CONF, where what was there is freed. False: WHY says what is wrong. */

@@ -1,5 +1,6 @@
 /* libconfuse 3.3 can't be given a file as it is: it counts the lines of comments twice and thrice, takes an unterminated string for the
- * file's end (and starts the next file inside it), drops characters it doesn't know, and replaces ${X} by nothing when X is not set.
+ * file's end (and starts the next file inside it), takes a file that ends in mid-section for whole, drops characters it doesn't know, and
+ * replaces ${X} by nothing when X is not set.
  * So comments are blanked out here, and the rest is refused with the line it is in. */
 #include <errno.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 struct scan {
 	char *at;
 	int line;
+	int depth, opened;   /* braces that are open, and the line of the last */
 	char *why;
 };
 
@@ -113,6 +115,12 @@ static bool skip_plain(struct scan *scan)
 	}
 	if (!check_variable(scan))
 		return false;
+	if (c == '{') {
+		scan->depth++;
+		scan->opened = scan->line;
+	} else if (c == '}') {
+		scan->depth--;
+	}
 	step(scan);
 	return true;
 }
@@ -135,7 +143,10 @@ static bool scan_text(struct scan *scan)
 		}
 		fresh = strchr(" \t\r\n#\"'={}()+,", c) != NULL || slashes;
 	}
-	return true;
+	if (scan->depth <= 0)
+		return true;
+	scan->line = scan->opened;
+	return refuse(scan, "this section has no end; the closing brace is missing");
 }
 
 /* Bytes that no text has; the line they are in. */
@@ -182,6 +193,8 @@ static char *read_file(const char *file, size_t *length, char *why)
 		text = NULL;
 		goto out;
 	}
+	if (*length == 0 || text[*length - 1] != '\n')
+		text[(*length)++] = '\n';
 	text[*length] = '\0';
 out:
 	fclose(in);
@@ -192,7 +205,7 @@ char *conf_text_read(const char *file, int *line, char *why)
 {
 	size_t length = 0;
 	char *text = read_file(file, &length, why);
-	struct scan scan = {text, 1, why};
+	struct scan scan = {.at = text, .line = 1, .why = why};
 
 	*line = 0;
 	if (text == NULL)

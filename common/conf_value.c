@@ -13,9 +13,10 @@ struct unit {
 	int64_t factor;
 };
 
-/* Largest first: a value is written in the first that divides it. */
+/* Largest first: a value is written in the first that divides it. In durations case matters, since nobody knows what 10M would be. */
 static const struct unit durations[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
-static const struct unit sizes[] = {{"G", 1 << 30}, {"M", 1 << 20}, {"k", 1 << 10}, {"", 1}, {NULL, 0}};
+static const struct unit sizes[] = {{"G", 1 << 30}, {"M", 1 << 20}, {"k", 1 << 10}, {"", 1},
+	{"g", 1 << 30}, {"m", 1 << 20}, {"K", 1 << 10}, {NULL, 0}};
 
 /* The digits at the start of TEXT; false: none, or too large. REST is what follows them. */
 static bool read_digits(const char *text, size_t length, int64_t *number, const char **rest)
@@ -38,7 +39,7 @@ static bool read_with_unit(const char *text, size_t length, const struct unit *u
 		return false;
 	length -= (size_t)(rest - text);
 	for (; units->name != NULL; units++)
-		if (strlen(units->name) == length && strncasecmp(rest, units->name, length) == 0)
+		if (strlen(units->name) == length && strncmp(rest, units->name, length) == 0)
 			return !__builtin_mul_overflow(*value, units->factor, value);
 	return false;
 }
@@ -89,10 +90,12 @@ static void put_number(enum conf_type type, int64_t value, char *text, size_t si
 		snprintf(text, size, "%04" PRIo64, (uint64_t)value);
 		return;
 	}
-	while (type == CONF_INT ? unit->factor > 1 : value % unit->factor != 0)
+	if (type == CONF_INT || value == 0) {
+		snprintf(text, size, "%" PRId64 "%s", value, type == CONF_DURATION ? "s" : "");
+		return;
+	}
+	while (value % unit->factor != 0)
 		unit++;
-	if (type == CONF_DURATION && value == 0)
-		unit = &durations[3];
 	snprintf(text, size, "%" PRId64 "%s", value / unit->factor, unit->name);
 }
 

@@ -162,15 +162,15 @@ struct policy_advice policy_decide(struct policy *policy, const struct policy_se
 	return advice;
 }
 
-void policy_failed(struct policy *policy, int64_t started_ms, int64_t now_ms)
+void policy_failed(struct policy *policy, int64_t now_ms)
 {
-	if (policy->delay_ms > 0 && started_ms < policy->not_before_ms)
+	policy->probing = true;
+	if (now_ms < policy->not_before_ms)
 		return;
 	policy->delay_ms = policy->delay_ms == 0 ? POLICY_FIRST_DELAY_MS : policy->delay_ms * 2;
 	if (policy->delay_ms > POLICY_MAX_DELAY_MS)
 		policy->delay_ms = POLICY_MAX_DELAY_MS;
 	policy->not_before_ms = now_ms + policy->delay_ms;
-	policy->probing = true;
 }
 
 void policy_proved(struct policy *policy, int64_t started_ms)

@@ -63,10 +63,10 @@ struct policy_settings policy_adjusted(struct policy_settings settings, int adju
 
 struct policy_advice policy_decide(struct policy *, const struct policy_settings *, const struct policy_counts *, int64_t now_ms);
 
-/* A child started at STARTED_MS ended before its first job, or because a server is away: back off, 1 s doubling to 60 s. Those that
- * were started before the last failure are part of it and don't double it again. */
-void policy_failed(struct policy *, int64_t started_ms, int64_t now_ms);
-/* A child started at STARTED_MS took a job or has served for POLICY_PROOF_MS: forgets the back-off, unless it is older than that. */
+/* A child ended before its first job, or because a server is away: back off, 1 s doubling to 60 s. Others that end during that
+ * time are part of the same failure and don't double it again. */
+void policy_failed(struct policy *, int64_t now_ms);
+/* A child started at STARTED_MS took a job or has served for POLICY_PROOF_MS: forgets the back-off, unless the child is older. */
 void policy_proved(struct policy *, int64_t started_ms);
 
 /* How long the master waits for a child that does not get on. */

@@ -155,16 +155,16 @@ static void wait_for_events(struct master *master, int64_t in_ms)
 }
 
 /* Suspension of the machine, a frozen container, SIGSTOP: whatever was due meanwhile is not due yet. */
-static void forgive_gap(struct master *master, int64_t elapsed_ms, int64_t expected_ms)
+static void forgive_gap(struct master *master, int64_t now_ms, int64_t expected_ms)
 {
-	int64_t gap_ms = elapsed_ms - expected_ms;
+	int64_t gap_ms = now_ms - expected_ms;
 	char text[SPAWN_TEXT];
 
 	if (gap_ms < GAP_MS)
 		return;
 	spawn_lifetime(gap_ms, text);
 	log_warning("the master stood still for %s: that time is not held against its children", text);
-	brood_forgive(&master->brood, gap_ms);
+	brood_forgive(&master->brood, gap_ms, now_ms);
 	master->stop_by_ms += gap_ms;
 }
 
@@ -196,9 +196,9 @@ static void loop(struct master *master)
 		if (dog_ms - now_ms < in_ms)
 			in_ms = dog_ms - now_ms;
 		wait_for_events(master, in_ms);
-		int64_t then_ms = now_ms;
+		int64_t expected_ms = now_ms + in_ms;
 		now_ms = clock_now_ms();
-		forgive_gap(master, now_ms - then_ms, in_ms);
+		forgive_gap(master, now_ms, expected_ms);
 	}
 }
 

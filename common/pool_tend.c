@@ -33,12 +33,12 @@ static bool is_failure(const struct brood_child *child, int status, int64_t now_
 	return child->seen.taken == 0;
 }
 
-static void back_off(struct master *master, int kind, int64_t started_ms, int64_t now_ms)
+static void back_off(struct master *master, int kind, int64_t now_ms)
 {
 	struct policy *policy = &master->policies[kind];
 	int64_t before_ms = policy->not_before_ms;
 
-	policy_failed(policy, started_ms, now_ms);
+	policy_failed(policy, now_ms);
 	if (policy->not_before_ms != before_ms)
 		log_warning("backing off: the next %s child is started in %d s", kind_name(master, kind), (int)(policy->delay_ms / 1000));
 }
@@ -59,7 +59,7 @@ static void learn_from_end(struct master *master, const struct brood_child *chil
 		if (refused)
 			return;
 	}
-	back_off(master, child->kind, child->started_ms, now_ms);
+	back_off(master, child->kind, now_ms);
 }
 
 /* What a child's slot says about the pool as a whole. */
@@ -178,7 +178,7 @@ static bool start_one(struct master *master, int kind, int64_t now_ms)
 	if (brood_start(&master->brood, &birth))
 		return true;
 	log_error("a %s child can't be started: %s", kind_name(master, kind), strerror(errno));
-	back_off(master, kind, now_ms, now_ms);
+	back_off(master, kind, now_ms);
 	return false;
 }
 

@@ -12,7 +12,8 @@
 #include "common/crash.h"
 #include "common/log.h"
 
-#define LOOKUP_PAUSE_MS 100          /* between two attempts to find out what became of a COMMIT */
+#define LOOKUP_PAUSE_MS 100          /* between two attempts to find out what became of a COMMIT, doubled each time */
+#define LOOKUP_PAUSE_MAX_MS 800
 #define ENOUGH_REQUESTS "100"        /* of one user, the newest; only the one of the present mark matters */
 
 #define LOCK_USER "lock_user"
@@ -240,9 +241,9 @@ void account_unlock(struct db *db, int64_t deadline_ms)
 
 /* ---- trip two: mark, insert, commit ---- */
 
-static void pause_a_little(void)
+static void pause_for(int ms)
 {
-	const struct timespec pause = {.tv_sec = 0, .tv_nsec = LOOKUP_PAUSE_MS * 1000000L};
+	const struct timespec pause = {.tv_sec = 0, .tv_nsec = ms * 1000000L};
 
 	nanosleep(&pause, NULL);
 }
@@ -257,11 +258,11 @@ static enum account_result look_up(struct db *db, struct account *account, const
 	enum account_result answer;
 
 	log_warning("the connection broke during COMMIT: looking up what became of it deletion=%s", deletion_id);
-	for (;;) {
+	for (int pause_ms = LOOKUP_PAUSE_MS;; pause_ms = pause_ms < LOOKUP_PAUSE_MAX_MS ? 2 * pause_ms : pause_ms) {
 		answer = open_and_lock(db, account->user_id, deadline_ms, &seen, &requests);
-		if ((answer != ACCOUNT_DOWN && answer != ACCOUNT_BUSY) || clock_left_ms(deadline_ms) <= LOOKUP_PAUSE_MS)
+		if ((answer != ACCOUNT_DOWN && answer != ACCOUNT_BUSY) || clock_left_ms(deadline_ms) <= pause_ms)
 			break;
-		pause_a_little();
+		pause_for(pause_ms);
 	}
 	bool found = answer == ACCOUNT_OK && find_request(requests, NULL, deletion_id, &deletion);
 	PQclear(requests);

@@ -66,12 +66,12 @@ void http_json(struct http_response *response, int status, const char *content_t
 
 	free(response->body);
 	response->length = 0;
-	response->body = text != NULL ? malloc(length + 1) : NULL;
+	response->body = text != NULL ? malloc(length + 2) : NULL;
 	response->content_type = content_type;
 	response->status = response->body != NULL ? status : 500;
 	if (response->body != NULL) {
 		memcpy(response->body, text, length);
-		response->body[length] = '\n';
+		memcpy(response->body + length, "\n", 2);
 		response->length = length + 1;
 	}
 	json_object_put(body);

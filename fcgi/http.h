@@ -23,7 +23,7 @@ struct http_response {
 	int status;
 	const char *content_type;        /* literal */
 	char headers[HTTP_HEADERS_SIZE]; /* further header lines, each ending in \r\n */
-	char *body;                      /* malloc'ed, owned; or NULL */
+	char *body;                      /* malloc'ed, owned, with a NUL behind it; or NULL */
 	size_t length;
 };
 

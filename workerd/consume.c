@@ -34,7 +34,7 @@ static bool recover(struct worker *worker, struct job_memory *memory)
 {
 	int pause_ms = BACK_OFF_FIRST_MS;
 
-	child_step(worker->child, "waiting for a server");
+	child_idle(worker->child, "waiting for a server");    /* the job's time-outs are not for this */
 	for (;;) {
 		if (worker_connect_databases(worker) == WORKER_READY && job_remember(worker, memory))
 			return true;

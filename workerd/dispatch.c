@@ -33,6 +33,8 @@ static enum mq_result try_once(struct worker *worker, const struct parcel *parce
 {
 	int64_t deadline_ms = worker_mq_deadline(worker);
 
+	/* It may have been idle for long: finds out whether the broker has closed it meanwhile. */
+	mq_pump(worker->publisher);
 	enum mq_result result = mq_open(worker->publisher, deadline_ms);
 	if (result == MQ_OK)
 		result = mq_publish(worker->publisher, parcel->exchange, parcel->routing_key, &parcel->properties, parcel->body, parcel->length, deadline_ms);

@@ -146,7 +146,7 @@ static enum job_end after_mail(struct job *job, enum mail_result result, const c
 {
 	switch (result) {
 	case MAIL_ACCEPTED:
-		job->memory->mailed = true;
+		job->memory->mail = MAIL_SENT;
 		CRASH_POINT("worker-after-smtp");
 		return complete(job, MAIL_SENT, NULL);
 	case MAIL_REJECTED:
@@ -158,9 +158,11 @@ static enum job_end after_mail(struct job *job, enum mail_result result, const c
 			return complete(job, MAIL_UNKNOWN, why);
 		return fail(job, RETRY_TIME_HEALS, why);     /* the mark stays `sending` */
 	case MAIL_STOPPED:
+		job->memory->mail = MAIL_PENDING;
 		snprintf(job->entry->mail, sizeof(job->entry->mail), "%s", MAIL_PENDING);
 		return job->worker->broker_lost ? JOB_ABANDONED : hand_over(job, true);
 	default:
+		job->memory->mail = MAIL_PENDING;
 		snprintf(job->entry->mail, sizeof(job->entry->mail), "%s", MAIL_PENDING);
 		return fail(job, RETRY_TIME_HEALS, why);
 	}
@@ -272,6 +274,9 @@ static enum job_end with_lease(struct job *job)
 	if (answer != LEDGER_OK)
 		return from_ledger(job, answer);
 	enum job_end end = start(job);
+	/* Before anybody else can take it; if the database is what is away, then later. */
+	if (end == JOB_ABANDONED && db_is_open(job->worker->ledger))
+		job_remember(job->worker, job->memory);
 	ledger_release(job->worker, id);     /* unless an outcome gave it back */
 	return end;
 }
@@ -311,11 +316,22 @@ static enum job_end park_unreadable(struct job *job, const char *why)
 	return dispatch_parked(job->worker, NULL, job->delivery->body, job->delivery->length, &note) ? JOB_DONE : JOB_ABANDONED;
 }
 
+/* Which job it is, for the log and the scoreboard; again when another producer's message has got its deletion id. */
+static void introduce(const struct job *job)
+{
+	const struct message *message = &job->message;
+	const char *request_id = job->delivery->correlation_id;
+
+	log_context("deletion=%s user=%s turn=%d request=%s", message->deletion_id, message->user_id, message->turn,
+	            request_id != NULL ? request_id : "");
+	child_busy(job->worker->child, message->deletion_id, "guard");
+}
+
 static enum job_end judge(struct job *job)
 {
-	child_step(job->worker->child, "guard");
 	switch (guard_judge(job->worker, &job->message, job->delivery->correlation_id, &job->contact)) {
 	case GUARD_GO:
+		introduce(job);
 		return with_lease(job);
 	case GUARD_FINISHED:
 		log_info("finished before");
@@ -348,14 +364,13 @@ enum job_end job_run(struct worker *worker, const struct mq_delivery *delivery, 
 	};
 
 	memset(memory, 0, sizeof(*memory));
+	child_busy(worker->child, "", "start");
 	enum job_end end;
 	if (!message_read(delivery->body, delivery->length, worker->conf->common.id_format, (size_t)worker->conf->common.id_max_length,
 	                  &job.message, why, sizeof(why))) {
 		end = park_unreadable(&job, why);
 	} else {
-		log_context("deletion=%s user=%s turn=%d request=%s", job.message.deletion_id, job.message.user_id, job.message.turn,
-		            delivery->correlation_id != NULL ? delivery->correlation_id : "");
-		child_busy(worker->child, job.message.deletion_id, "start");
+		introduce(&job);
 		CRASH_POINT("worker-after-delivery");
 		end = judge(&job);
 	}
@@ -365,8 +380,9 @@ enum job_end job_run(struct worker *worker, const struct mq_delivery *delivery, 
 
 bool job_remember(struct worker *worker, struct job_memory *memory)
 {
-	if (memory->started && ledger_uncount(worker, &memory->entry, memory->mailed) != LEDGER_OK)
+	if (memory->started && ledger_uncount(worker, &memory->entry, memory->mail) != LEDGER_OK)
 		return false;
-	memset(memory, 0, sizeof(*memory));
+	memory->started = false;
+	memory->mail = NULL;
 	return true;
 }

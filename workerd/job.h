@@ -17,7 +17,7 @@ enum job_end {
 /* What a child remembers of a job that it had to abandon, until it can be written down. */
 struct job_memory {
 	bool started;                /* a start was counted, or may have been */
-	bool mailed;                 /* the mail server took the mail         */
+	const char *mail;            /* what became of a mail marked `sending`: sent, or pending if it certainly wasn't; or NULL */
 	struct ledger_entry entry;
 };
 

@@ -224,12 +224,12 @@ enum ledger_answer ledger_cancel(struct worker *worker, const char *deletion_id,
 	return answer == LEDGER_SUPERSEDED ? LEDGER_FINISHED : answer;
 }
 
-enum ledger_answer ledger_uncount(struct worker *worker, const struct ledger_entry *entry, bool mailed)
+enum ledger_answer ledger_uncount(struct worker *worker, const struct ledger_entry *entry, const char *mail)
 {
 	char turn[16];
 
 	snprintf(turn, sizeof(turn), "%d", entry->turn);
-	const char *params[] = {entry->deletion_id, turn, mailed ? "t" : "f"};
+	const char *params[] = {entry->deletion_id, turn, mail};
 	if (db_run(worker->ledger, "uncount", 3, params, NULL, worker_db_deadline(worker)) != DB_OK)
 		return lost(worker);
 	return LEDGER_OK;

@@ -56,7 +56,7 @@ enum ledger_answer ledger_park(struct worker *, const struct ledger_entry *, int
 /* The user was restored: needs no lease. *COPY stays NULL when it was finished before. */
 enum ledger_answer ledger_cancel(struct worker *, const char *deletion_id, const char *user_id, PGresult **copy);
 
-/* Takes back the start of a job that was given up for a server's sake, and notes a mail that was accepted meanwhile. */
-enum ledger_answer ledger_uncount(struct worker *, const struct ledger_entry *, bool mailed);
+/* Takes back the start of a job that was given up for a server's sake. A mail still marked `sending` becomes MAIL; NULL: stays. */
+enum ledger_answer ledger_uncount(struct worker *, const struct ledger_entry *, const char *mail);
 
 #endif

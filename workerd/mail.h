@@ -35,8 +35,8 @@ struct mail_letter {
 	int64_t files_deleted;
 };
 
-/* Reads and checks every template (mail_template.h says how they are written). NULL: WHY says which file and line, or which option. OPTIONS' strings
- * and the pump must outlive the mailer. */
+/* Reads and checks every template (mail_template.h says how they are written). NULL: WHY says which file and line, or which
+ * option. OPTIONS' strings and the pump must outlive the mailer. */
 struct mailer *mailer_open(const struct mail_options *, const struct pump *, char *why, size_t why_size);
 void mailer_close(struct mailer *);
 
@@ -44,7 +44,8 @@ void mailer_close(struct mailer *);
  * Control characters in a value (a line end in a name) become blanks, a name that isn't UTF-8 is left out: neither costs the user the mail. */
 char *mail_compose(const struct mailer *, const struct mail_letter *, char *why, size_t why_size);
 
-/* Sends it, within timeout_ms and a second or two for saying good-bye; WHY says what the server said, without addresses. An address that can't be one (no @, control characters, …) is MAIL_REJECTED. */
+/* Sends it, within timeout_ms and a second or two for saying good-bye; WHY says what the server said, without addresses. An
+ * address that can't be one (no @, control characters, …) is MAIL_REJECTED. */
 enum mail_result mail_send(struct mailer *, const struct mail_letter *, char *why, size_t why_size);
 
 /* For -t: connects and says EHLO (with STARTTLS and AUTH as set). */

@@ -206,6 +206,7 @@ int reconcile_run(struct child *child, const struct conf *conf)
 			child_serving(child);
 			wait_for_next(&worker);
 		} else {
+			child_idle(child, "waiting for a server");
 			worker_back_off(&worker, &pause_ms);
 		}
 	}

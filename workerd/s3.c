@@ -19,7 +19,7 @@ struct s3 {
 	struct s3_options options;
 	struct s3_endpoint endpoint;
 	struct s3_http *http;
-	bool no_batches;                         /* the store has no multi-object delete */
+	bool no_batches; /* the store has no multi-object delete */
 	struct s3_object *batch[S3_BATCH_KEYS];
 	size_t batch_count;
 };
@@ -57,8 +57,8 @@ struct s3 *s3_open(const struct s3_options *options, const struct pump *pump, ch
 	if (s3 != NULL) {
 		s3->options = *options;
 		s3->endpoint = endpoint;
-		s3->http = s3_http_open(&(struct s3_http_options){ options->ca_file, options->user_agent, options->connect_timeout_ms,
-		                                                   options->timeout_ms }, pump);
+		s3->http =
+		    s3_http_open(&(struct s3_http_options){options->ca_file, options->user_agent, options->connect_timeout_ms, options->timeout_ms}, pump);
 	}
 	if (s3 == NULL || s3->http == NULL) {
 		snprintf(why, why_size, "libcurl can't be used, or there is not enough memory");
@@ -90,7 +90,7 @@ static struct s3_http_answer ask(struct s3 *s3, const struct s3_request *request
 /* What a request came to that has no answer of the server. */
 static struct s3_fault fault_of_transport(const struct s3_http_answer *answer)
 {
-	struct s3_fault fault = { .result = answer->outcome == S3_HTTP_STOPPED ? S3_STOPPED : S3_RETRY, .whole = true };
+	struct s3_fault fault = {.result = answer->outcome == S3_HTTP_STOPPED ? S3_STOPPED : S3_RETRY, .whole = true};
 	snprintf(fault.why, sizeof fault.why, "%s", answer->why);
 	return fault;
 }
@@ -156,20 +156,20 @@ static struct s3_fault judge_batch_answer(struct s3 *s3, const struct s3_http_an
 {
 	if (answer->outcome != S3_HTTP_ANSWERED)
 		return fault_of_transport(answer);
-	struct s3_answer read = s3_answer_read(answer->body, answer->length, answer->status == 200 ? take_object : NULL, s3);
+	struct s3_answer read = s3_answer_read(answer->body, answer->length, take_object, s3);
 	if (answer->status == 200 && read.kind == S3_ANSWER_DELETED)
-		return (struct s3_fault){ .result = S3_DELETED };
+		return (struct s3_fault){.result = S3_DELETED};
 	return s3_fault_of_request(answer->status, &read, true);
 }
 
 /* Asks for the gathered batch. False when the rest must not be tried; FAULT says why. */
 static bool delete_batch(struct s3 *s3, const char *bucket, struct s3_fault *fault)
 {
-	struct s3_http_answer answer = { .outcome = S3_HTTP_FAILED, .why = "not enough memory" };
+	struct s3_http_answer answer = {.outcome = S3_HTTP_FAILED, .why = "not enough memory"};
 	size_t length = 0;
 	char *body = s3_body_write(s3->batch, s3->batch_count, &length);
 	if (body != NULL)
-		answer = ask(s3, &(struct s3_request){ .method = "POST", .bucket = bucket, .query = "delete", .body = body, .body_length = length });
+		answer = ask(s3, &(struct s3_request){.method = "POST", .bucket = bucket, .query = "delete", .body = body, .body_length = length});
 	*fault = judge_batch_answer(s3, &answer);
 	/* Unless the answer is a whole DeleteResult, what it mentioned does not count. */
 	if (fault->result != S3_DELETED)
@@ -200,7 +200,7 @@ static struct s3_fault judge_single_answer(const struct s3_http_answer *answer)
 	if (answer->outcome != S3_HTTP_ANSWERED)
 		return fault_of_transport(answer);
 	if (answer->status == 204 || (answer->status == 200 && answer->length == 0))
-		return (struct s3_fault){ .result = S3_DELETED };
+		return (struct s3_fault){.result = S3_DELETED};
 	struct s3_answer read = s3_answer_read(answer->body, answer->length, NULL, NULL);
 	return s3_fault_of_request(answer->status, &read, false);
 }
@@ -208,7 +208,7 @@ static struct s3_fault judge_single_answer(const struct s3_http_answer *answer)
 /* False when the rest must not be tried; FAULT says why. */
 static bool delete_single(struct s3 *s3, const char *bucket, struct s3_object *object, struct s3_fault *fault)
 {
-	struct s3_http_answer answer = ask(s3, &(struct s3_request){ .method = "DELETE", .bucket = bucket, .key = object->key });
+	struct s3_http_answer answer = ask(s3, &(struct s3_request){.method = "DELETE", .bucket = bucket, .key = object->key});
 	*fault = judge_single_answer(&answer);
 	judge(object, fault->result, fault->result == S3_DELETED ? "" : fault->why);
 	free(answer.body);
@@ -255,7 +255,7 @@ static enum s3_result worst_of(const struct s3_object *objects, size_t count)
 
 enum s3_result s3_delete(struct s3 *s3, const char *bucket, struct s3_object *objects, size_t count)
 {
-	struct s3_fault fault = { 0 };
+	struct s3_fault fault = {0};
 	refuse_unsafe(bucket, objects, count);
 	bool to_the_end = delete_batches(s3, bucket, objects, count, &fault) && delete_singles(s3, bucket, objects, count, &fault);
 	for (size_t i = 0; !to_the_end && i < count; i++)
@@ -266,8 +266,8 @@ enum s3_result s3_delete(struct s3 *s3, const char *bucket, struct s3_object *ob
 
 bool s3_check(struct s3 *s3, char *why, size_t why_size)
 {
-	struct s3_http_answer answer = ask(s3, &(struct s3_request){ .method = "GET" });
-	struct s3_answer read = { .kind = S3_ANSWER_BROKEN };
+	struct s3_http_answer answer = ask(s3, &(struct s3_request){.method = "GET"});
+	struct s3_answer read = {.kind = S3_ANSWER_BROKEN};
 	bool good = false;
 	if (answer.outcome != S3_HTTP_ANSWERED) {
 		snprintf(why, why_size, "%s", answer.why);

@@ -47,8 +47,8 @@ struct s3_path {
 };
 
 /* Reads PATH; false: WHY says what is wrong (never quoting the path). Refused: another scheme, a bucket name outside S3's rules (3 to 63
- * of [a-z0-9.-], beginning and ending with a letter or digit, no "..", not an IP address), an empty key, `.`, `..`, more than 1024 bytes, not UTF-8. The key is everything after the bucket's
- * slash, byte for byte: `//`, `%`, `+`, spaces, `?`, `#` have no meaning. */
+ * of [a-z0-9.-], beginning and ending with a letter or digit, no "..", not an IP address), an empty key, `.`, `..`, more than 1024
+ * bytes, not UTF-8. The key is everything after the bucket's slash, byte for byte: `//`, `%`, `+`, spaces, `?`, `#` have no meaning. */
 bool s3_path_read(const char *path, struct s3_path *, char *why, size_t why_size);
 
 /* Whether the LENGTH bytes at NAME, followed by any byte, are a bucket's name by the rules above. */
@@ -61,12 +61,14 @@ struct s3 *s3_open(const struct s3_options *, const struct pump *, char *why, si
 void s3_close(struct s3 *);
 
 /* Deletes OBJECTS of one BUCKET: multi-object deletes of at most batch_keys keys and batch_bytes bytes each, one by one where key or
- * store can't. Every object's result and why are set. Returns the worst over all (order: S3_DELETED < S3_PENDING/S3_RETRY < S3_OPERATOR < S3_STOPPED).
- * After a request that failed as a whole for a reason of the network or the server (not per key) the rest is not tried and gets S3_RETRY. */
+ * store can't. Every object's result and why are set. Returns the worst over all (order: S3_DELETED < S3_RETRY < S3_OPERATOR <
+ * S3_STOPPED; only after S3_STOPPED is anything left S3_PENDING). After a request that failed as a whole the rest is not tried and fares
+ * as it did: S3_RETRY for a reason of the network or the server, S3_OPERATOR when all would be refused alike. So do three single
+ * requests in a row that came to S3_RETRY. */
 enum s3_result s3_delete(struct s3 *, const char *bucket, struct s3_object *objects, size_t count);
 
-/* For -t: asks the endpoint for the bucket list (signed GET /): true when it answered and accepted the signature (AccessDenied for the listing counts as
- * accepted). WHY says what is wrong. */
+/* For -t: asks the endpoint for the bucket list (signed GET /): true when it answered and accepted the signature (AccessDenied for the
+ * listing counts as accepted). WHY says what is wrong. */
 bool s3_check(struct s3 *, char *why, size_t why_size);
 
 #endif

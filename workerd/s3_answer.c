@@ -23,7 +23,7 @@ struct reader {
 	void *arg;
 	struct s3_answer answer;
 	int depth;
-	bool in_entry, entry_failed;     /* in Deleted or Error of a DeleteResult */
+	bool in_entry, entry_failed; /* in Deleted or Error of a DeleteResult */
 	bool has_key, has_code;
 	struct text text, key;
 	char code[sizeof((struct s3_answer *)0)->code];
@@ -144,7 +144,7 @@ static void XMLCALL on_doctype(void *arg, const char *name, const char *system_i
 
 struct s3_answer s3_answer_read(const char *body, size_t length, s3_answer_object *object, void *arg)
 {
-	struct reader r = { .object = object, .arg = arg, .answer = { .kind = S3_ANSWER_BROKEN } };
+	struct reader r = {.object = object, .arg = arg, .answer = {.kind = S3_ANSWER_BROKEN}};
 	if (length == 0 || length > INT_MAX || (r.parser = XML_ParserCreate(NULL)) == NULL)
 		return r.answer;
 	XML_SetUserData(r.parser, &r);
@@ -152,7 +152,7 @@ struct s3_answer s3_answer_read(const char *body, size_t length, s3_answer_objec
 	XML_SetCharacterDataHandler(r.parser, on_text);
 	XML_SetStartDoctypeDeclHandler(r.parser, on_doctype);
 	if (XML_Parse(r.parser, body, (int)length, XML_TRUE) != XML_STATUS_OK)
-		r.answer = (struct s3_answer){ .kind = S3_ANSWER_BROKEN };
+		r.answer = (struct s3_answer){.kind = S3_ANSWER_BROKEN};
 	XML_ParserFree(r.parser);
 	return r.answer;
 }

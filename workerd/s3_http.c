@@ -8,13 +8,13 @@
 
 #include "common/clock.h"
 
-#define WAIT_MS 500  /* the longest wait between two turns of the pump */
-#define TURN_MS 200  /* the shortest, while much is going on */
+#define WAIT_MS 500 /* the longest wait between two turns of the pump */
+#define TURN_MS 200 /* the shortest, while much is going on */
 
 struct s3_http {
 	const struct pump *pump;
 	int64_t turned_ms;
-	CURLM *multi;      /* drives the easy handle and owns the connection */
+	CURLM *multi; /* drives the easy handle and owns the connection */
 	CURL *easy;
 	char error[CURL_ERROR_SIZE];
 };
@@ -195,8 +195,8 @@ static void explain(const struct s3_http *http, CURLcode code, const struct sink
 
 struct s3_http_answer s3_http_send(struct s3_http *http, const struct s3_http_request *request)
 {
-	struct s3_http_answer answer = { .outcome = S3_HTTP_FAILED };
-	struct sink sink = { 0 };
+	struct s3_http_answer answer = {.outcome = S3_HTTP_FAILED};
+	struct sink sink = {0};
 	bool stopped = !take_turn(http);
 	CURLcode code = CURLE_OUT_OF_MEMORY;
 

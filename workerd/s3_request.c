@@ -89,8 +89,8 @@ static bool make_path(char **path, const char *bucket, const char *key, bool vir
 static bool make_url(char **url, const struct s3_endpoint *endpoint, const struct parts *parts, const struct s3_pair *query, size_t count)
 {
 	char *path = s3_encode_path(parts->path), *tail = s3_encode_query(query, count);
-	if (path == NULL || tail == NULL || asprintf(url, "http%s://%s%s%s%s", endpoint->tls ? "s" : "", parts->host, path,
-	                                             tail[0] == '\0' ? "" : "?", tail) < 0)
+	if (path == NULL || tail == NULL ||
+	    asprintf(url, "http%s://%s%s%s%s", endpoint->tls ? "s" : "", parts->host, path, tail[0] == '\0' ? "" : "?", tail) < 0)
 		*url = NULL;
 	free(path);
 	free(tail);
@@ -102,12 +102,12 @@ static size_t list_headers(const struct s3_request *request, const char *host, c
                            struct s3_pair headers[S3_PAIRS_MAX])
 {
 	size_t count = 0;
-	headers[count++] = (struct s3_pair){ "host", host };
-	headers[count++] = (struct s3_pair){ "x-amz-content-sha256", hash };
-	headers[count++] = (struct s3_pair){ "x-amz-date", date };
+	headers[count++] = (struct s3_pair){"host", host};
+	headers[count++] = (struct s3_pair){"x-amz-content-sha256", hash};
+	headers[count++] = (struct s3_pair){"x-amz-date", date};
 	if (request->body != NULL) {
-		headers[count++] = (struct s3_pair){ "content-md5", md5 };
-		headers[count++] = (struct s3_pair){ "content-type", "application/xml" };
+		headers[count++] = (struct s3_pair){"content-md5", md5};
+		headers[count++] = (struct s3_pair){"content-type", "application/xml"};
 	}
 	return count;
 }
@@ -120,28 +120,26 @@ static bool never_deletes_a_bucket(const struct s3_request *request)
 struct s3_http_answer s3_request_send(struct s3_http *http, const struct s3_endpoint *endpoint, const struct s3_options *options,
                                       const struct s3_request *request)
 {
-	struct s3_http_answer answer = { .outcome = S3_HTTP_FAILED, .why = "not enough memory, or libcrypto refuses MD5 or SHA-256" };
-	struct s3_pair headers[S3_PAIRS_MAX], query[1] = { { request->query, "" } };
+	struct s3_http_answer answer = {.outcome = S3_HTTP_FAILED, .why = "not enough memory, or libcrypto refuses MD5 or SHA-256"};
+	struct s3_pair headers[S3_PAIRS_MAX], query[1] = {{request->query, ""}};
 	size_t query_count = request->query == NULL ? 0 : 1;
 	char date[S3_DATE_SIZE], hash[S3_SHA256_SIZE], md5[S3_MD5_SIZE] = "";
-	struct parts parts = { 0 };
+	struct parts parts = {0};
 
 	assert(never_deletes_a_bucket(request));
 	s3_date(time(NULL), date);
 	if (!s3_sha256(request->body == NULL ? "" : request->body, request->body_length, hash) ||
 	    (request->body != NULL && !s3_md5(request->body, request->body_length, md5)) ||
 	    !make_host(&parts.host, endpoint, request->bucket, options->virtual_hosts) ||
-	    !make_path(&parts.path, request->bucket, request->key, options->virtual_hosts) ||
-	    !make_url(&parts.url, endpoint, &parts, query, query_count))
+	    !make_path(&parts.path, request->bucket, request->key, options->virtual_hosts) || !make_url(&parts.url, endpoint, &parts, query, query_count))
 		goto out;
 	size_t count = list_headers(request, parts.host, date, hash, md5, headers);
-	parts.authorization = s3_authorization(
-		&(struct s3_signer){ options->access_key, options->secret_key, options->region, "s3", date },
-		&(struct s3_signable){ request->method, parts.path, query, query_count, headers, count, hash });
+	parts.authorization = s3_authorization(&(struct s3_signer){options->access_key, options->secret_key, options->region, "s3", date},
+	                                       &(struct s3_signable){request->method, parts.path, query, query_count, headers, count, hash});
 	if (parts.authorization == NULL)
 		goto out;
-	headers[count++] = (struct s3_pair){ "authorization", parts.authorization };
-	answer = s3_http_send(http, &(struct s3_http_request){ request->method, parts.url, headers, count, request->body, request->body_length });
+	headers[count++] = (struct s3_pair){"authorization", parts.authorization};
+	answer = s3_http_send(http, &(struct s3_http_request){request->method, parts.url, headers, count, request->body, request->body_length});
 out:
 	free_parts(&parts);
 	return answer;

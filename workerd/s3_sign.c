@@ -179,14 +179,13 @@ static bool hmac_step(unsigned char key[SHA256_BYTES], const char *data, size_t 
 /* HMAC chained over date, region, service and "aws4_request", then the text. */
 static bool make_signature(const struct s3_signer *signer, const char *text, char hex[S3_SHA256_SIZE])
 {
-	unsigned char key[SHA256_BYTES] = { 0 };
+	unsigned char key[SHA256_BYTES] = {0};
 	char *start = NULL;
 	int length = asprintf(&start, "AWS4%s", signer->secret_key);
 	if (length < 0)
 		return false;
 	bool done = HMAC(EVP_sha256(), start, length, (const unsigned char *)signer->date, 8, key, NULL) != NULL &&
-	            hmac_step(key, signer->region, strlen(signer->region)) &&
-	            hmac_step(key, signer->service, strlen(signer->service)) &&
+	            hmac_step(key, signer->region, strlen(signer->region)) && hmac_step(key, signer->service, strlen(signer->service)) &&
 	            hmac_step(key, "aws4_request", strlen("aws4_request")) && hmac_step(key, text, strlen(text));
 	if (done)
 		to_hex(key, sizeof key, hex);

@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/conf.h"
+#include "common/crash.h"
 #include "workerd/mail_address.h"
 #include "workerd/smtp_trace.h"
 
@@ -56,6 +57,7 @@ static size_t on_read(char *buffer, size_t size, size_t count, void *arg)
 	struct session *session = arg;
 	size_t left = session->length - session->given, give = size * count < left ? size * count : left;
 
+	CRASH_POINT("worker-inside-smtp");
 	memcpy(buffer, session->message + session->given, give);
 	session->given += give;
 	smtp_trace_body(&session->trace, session->given == session->length);
@@ -152,8 +154,8 @@ static bool set_server(CURL *curl, const struct smtp_options *options)
 	curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
-	/* One deadline for all; curl's own for connecting would also cover the greeting, the log-in and a
-	 * server's deliberate delay before them, and its own for one reply is two minutes. */
+	/* One deadline for all. curl's own for connecting would also cover the greeting, the log-in and a server's deliberate delay
+	 * before them (on_progress has ours), and its own for one reply is two minutes. */
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)options->timeout_ms);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)options->timeout_ms);
 	curl_easy_setopt(curl, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)(options->timeout_ms / 1000 + 1));

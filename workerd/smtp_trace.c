@@ -128,10 +128,10 @@ enum mail_result smtp_trace_judge(const struct smtp_trace *trace, bool stopped)
 	return stopped ? MAIL_STOPPED : MAIL_TEMPORARY;
 }
 
-/* Replaces the LENGTH bytes at WORD by `<...>`, or by less where they are fewer. Returns what follows. */
+/* Replaces the LENGTH bytes at WORD by asterisks. Returns what follows. */
 static char *blot(char *word, size_t length)
 {
-	static const char mark[] = "<...>";
+	static const char mark[] = "***";
 	size_t keep = length < sizeof mark - 1 ? length : sizeof mark - 1;
 
 	memcpy(word, mark, keep);

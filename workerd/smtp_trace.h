@@ -47,7 +47,7 @@ enum mail_result smtp_trace_judge(const struct smtp_trace *, bool stopped);
 /* The stage in a word for a person: "RCPT TO". */
 const char *smtp_stage_name(enum smtp_stage);
 
-/* Makes TEXT fit for a log: every word with an @ in it, and ADDRESS wherever it stands, become `<...>`; what is not printable ASCII becomes `?`. */
+/* Makes TEXT fit for a log: every word with an @ in it, and ADDRESS wherever it stands, become `***`; what is not printable ASCII becomes `?`. */
 void smtp_mask(char *text, const char *address);
 
 #endif

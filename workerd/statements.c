@@ -106,10 +106,11 @@ static const char cancel[] =
 	" ON CONFLICT (deletion_id) DO UPDATE SET status = 'cancelled', next_attempt_at = NULL, updated_at = now(), finished_at = now()"
 	" WHERE d.finished_at IS NULL RETURNING " COPY;
 
-/* The start that was counted for a job that was given up because a database or the broker went away; $3: its mail had been accepted. */
+/* The start that was counted for a job that was given up because a database or the broker went away; $3: what became of its mail. */
 static const char uncount[] =
-	"UPDATE farewell.deletion SET starts = GREATEST(starts - 1, 0), mail = CASE WHEN $3 AND mail = 'sending' THEN 'sent' ELSE mail END,"
-	" mailed_at = CASE WHEN $3 THEN COALESCE(mailed_at, now()) ELSE mailed_at END WHERE deletion_id = $1 AND turn = $2";
+	"UPDATE farewell.deletion SET starts = GREATEST(starts - 1, 0), mail = CASE WHEN mail = 'sending' THEN COALESCE($3, mail) ELSE mail END,"
+	" mailed_at = CASE WHEN $3 = 'sent' THEN COALESCE(mailed_at, now()) ELSE mailed_at END"
+	" WHERE deletion_id = $1 AND turn = $2 AND finished_at IS NULL";
 
 static const char next_turn[] =
 	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, turn) VALUES ($1, $2, 2)"

@@ -20,8 +20,16 @@
 #define BATCHES  2      /* the account's objects, in batches */
 #define APP_MARK 3      /* users.deleted_at when set by other means */
 
+#ifdef NO_MARK
+#define NO_MARK_GATEWAY
+#define NO_MARK_GUARD
+#endif
+#ifdef FIRST_LINE       /* the bare sequence, and faults that it survives alone */
+#define NO_RECONCILER
+#endif
+
 #define FAULT       faults > 0
-#ifdef GENTLE           /* no job is refused or handed on, no queue is lost */
+#ifdef FIRST_LINE       /* no job is refused or handed on, no queue is lost */
 #define HARSH_FAULT false
 #else
 #define HARSH_FAULT faults > 0
@@ -40,6 +48,7 @@ typedef Request {       /* farewell.request, committed rows only */
 #define OPEN      0     /* accepted, running or retrying */
 #define COMPLETED 1
 #define CANCELLED 2
+#define PARKED    3
 
 #define PENDING   0
 #define SENDING   1
@@ -200,8 +209,12 @@ proctype Gateway(byte me)
 
 #ifdef PUBLISH_AFTER_COMMIT
 	if
-	:: atomic { arrived -> answer_gone(me) }
+#ifdef ANSWER_200       /* "best effort" */
+	:: atomic { !arrived -> answer_gone(me) }
+#else
 	:: atomic { !arrived -> answer_unchanged() }
+#endif
+	:: atomic { arrived -> answer_gone(me) }
 	fi;
 #else
 	if
@@ -249,16 +262,16 @@ done:	atomic { same = 0; arrived = false }
 proctype Application()
 {
 	byte restores = RESTORES;
-	bool marked;
+	bool may_mark = true;
 
-	do
+end:	do
 	:: atomic { restores > 0 && users_mark != 0 && ROW_FREE && !STARTED(1) && !STARTED(2) ->
 		restores--; users_mark = 0; owed = false;
 		printf("application restores the account\n") }
-	:: atomic { !marked && users_mark == 0 && ROW_FREE ->
-		marked = true; users_mark = APP_MARK;
+	:: atomic { may_mark && users_mark == 0 && ROW_FREE ->
+		may_mark = false; users_mark = APP_MARK;
 		printf("application marks the account deleted itself, mark %d\n", APP_MARK) }
-	:: atomic { true -> restores = 0; marked = false; break }
+	:: atomic { restores > 0 || may_mark -> restores = 0; may_mark = false }
 	od
 }
 
@@ -285,6 +298,7 @@ proctype Application()
  * drop the locks.  Nothing else remembers. */
 inline let_go()
 {
+	d_step {
 	if
 	:: linked[me] -> put(job[me], turn[me]); linked[me] = false
 	:: else
@@ -295,6 +309,7 @@ inline let_go()
 	fi;
 	row_reader[me] = false;
 	job[me] = 0; turn[me] = 0; batch = 0; next = 0; seen = false; go = false
+	}
 }
 
 #define ACK(text) printf(text, me); acked()
@@ -355,19 +370,13 @@ idle:	if
 #ifdef JOINED_GUARD
 	seen = (ASKED.mark != 0);
 #endif
+	/* The second one reads the request; nothing can come between them. */
 	if
 #ifdef NO_ROW_LOCK
-	:: true
+	:: atomic { true ->
 #else
-	:: atomic { row_writer == 0 -> row_reader[me] = true }
+	:: atomic { row_writer == 0 -> row_reader[me] = true;
 #endif
-	:: atomic { FAULT -> faults--;
-		printf("worker %d    guard: lock time-out, try later\n", me); goto hand_back }
-	WORKER_DIES("worker %d    dies before the guard\n")
-	fi;
-
-	/* The second one reads the request; then it is stamped and committed. */
-	atomic {
 #ifndef JOINED_GUARD
 		seen = (ASKED.mark != 0);
 #endif
@@ -380,8 +389,11 @@ idle:	if
 		:: !seen -> printf("worker %d    guard: request %d is absent\n", me, job[me])
 		:: seen && !go -> printf("worker %d    guard: request %d is there, the row has another mark\n", me, job[me])
 		:: go -> printf("worker %d    guard: request %d is there, the row has its mark\n", me, job[me])
-		fi
-	}
+		fi }
+	:: atomic { FAULT -> faults--;
+		printf("worker %d    guard: lock time-out, try later\n", me); goto hand_back }
+	WORKER_DIES("worker %d    dies before the guard\n")
+	fi;
 	if
 	:: atomic { go ->
 #ifndef NO_STARTED
@@ -406,7 +418,9 @@ idle:	if
 	:: atomic { SESSION ->
 		if
 		:: SUPERSEDED -> ACK("worker %d    acks: superseded\n"); goto idle
-		:: !SUPERSEDED && MINE.status != OPEN -> ACK("worker %d    acks: was finished already\n"); goto idle
+		:: !SUPERSEDED && MINE.status == PARKED -> goto reject
+		:: !SUPERSEDED && MINE.status != OPEN && MINE.status != PARKED ->
+			ACK("worker %d    acks: was finished already\n"); goto idle
 		:: else
 		fi;
 		if
@@ -450,12 +464,9 @@ idle:	if
 		printf("worker %d    S3 fails: retry\n", me); goto hand_on }
 	:: atomic { HARSH_FAULT -> faults--;
 		printf("worker %d    time is up: continuation\n", me); goto hand_on }
-	:: batch == 0 -> break
-	WORKER_DIES("worker %d    dies between batches\n")
-	od;
-
-	if
-	:: atomic { SESSION ->
+	:: atomic { batch > 0 && HARSH_FAULT && SESSION -> faults--; MINE.status = PARKED;
+		printf("worker %d    S3 denies: ledger parked\n", me); goto reject }
+	:: atomic { batch == 0 && SESSION ->
 #ifdef HOLD
 		if
 		:: MINE.mail == SENDING ->
@@ -466,10 +477,14 @@ idle:	if
 		fi;
 #endif
 		MINE.mail = SENDING;
-		printf("worker %d    ledger: mail sending\n", me) }
-	OR_ABANDONS
-	WORKER_DIES("worker %d    dies before the mail\n")
-	fi;
+		printf("worker %d    ledger: mail sending\n", me);
+		break }
+	:: atomic { batch == 0 && !SESSION -> let_go();
+		printf("worker %d    abandons: its session is gone\n", me); goto idle }
+	WORKER_DIES("worker %d    dies between two batches or before the mail\n")
+	od;
+
+	/* The window: from here to "sent" nobody knows about the mail. */
 	if
 	:: atomic { true -> send_mail();
 		printf("worker %d    sends the mail\n", me) }
@@ -508,6 +523,12 @@ acknowledge:
 	if
 	:: atomic { true -> ACK("worker %d    acks: done\n"); goto idle }
 	WORKER_DIES("worker %d    dies before the ack\n")
+	fi;
+
+reject:         /* to farewell.parked, for people to see; the ledger is what counts */
+	if
+	:: atomic { true -> ACK("worker %d    rejects: parked\n"); goto idle }
+	WORKER_DIES("worker %d    dies before it rejects\n")
 	fi;
 
 hand_on:        /* retry or continuation: the next turn to the ledger, publish, ack */
@@ -567,7 +588,7 @@ hand_back:      /* uncounted: the same turn again, later */
 #define SILENT(id)     (messages[id] == 0 && job[1] != id && job[2] != id)
 
 #define CARRY(id) \
-	:: atomic { UNFINISHED(id) && ledger[id].status != OPEN -> \
+	:: atomic { UNFINISHED(id) && (ledger[id].status == COMPLETED || ledger[id].status == CANCELLED) -> \
 		request[id].finished = true; \
 		printf("reconciler  request %d is finished\n", id) }
 
@@ -579,6 +600,12 @@ hand_back:      /* uncounted: the same turn again, later */
 	:: atomic { UNFINISHED(id) && ledger[id].status == OPEN && !LEASED(id) && !SILENT(id) && HARSH_FAULT -> \
 		faults--; claim(id); goto publish }
 
+/* A person, sooner or later, by the ledger and not by the parked queue. */
+#define REPLAY(id) \
+	:: atomic { ledger[id].status == PARKED && !LEASED(id) -> \
+		printf("operator    replays deletion %d\n", id); \
+		ledger[id].status = OPEN; claim(id); goto publish }
+
 inline claim(id)
 {
 	if
@@ -586,7 +613,7 @@ inline claim(id)
 	:: else -> ledger[id].turn++
 	fi;
 	this = id; next = ledger[id].turn;
-	printf("reconciler  ledger: deletion %d is overdue, turn %d\n", id, next)
+	printf("reconciler  ledger: deletion %d, turn %d\n", id, next)
 }
 
 proctype Reconciler()
@@ -595,7 +622,7 @@ proctype Reconciler()
 
 end_idle:
 idle:	if
-	CARRY(1) CARRY(2)
+	CARRY(1) CARRY(2) REPLAY(1) REPLAY(2)
 #ifndef NO_RECONCILER
 	CLAIM(1) CLAIM(2)
 #endif
@@ -656,6 +683,8 @@ end_idle:
 
 /* -- how every run must end ------------------------------------------------ */
 
+#define CLOSED(id) (ledger[id].turn == 0 || ledger[id].status == COMPLETED || ledger[id].status == CANCELLED)
+
 proctype Finish()
 {
 end_wait:
@@ -663,9 +692,15 @@ end_wait:
 		MUST(messages[1] + messages[2] == 0, "BROKEN nothing stuck: a message is left\n");
 		MUST(!UNFINISHED(1) && !UNFINISHED(2), "BROKEN no lost deletion: a committed request is never finished\n");
 		MUST(!owed || (objects_left == 0 && PRESENT != 0), "BROKEN no lost deletion: promised, and objects are left\n");
-		MUST((ledger[1].turn == 0 || ledger[1].status != OPEN) && (ledger[2].turn == 0 || ledger[2].status != OPEN),
+		MUST(CLOSED(1) && CLOSED(2),
 			"BROKEN nothing stuck: a ledger row stays open\n") }
 }
+
+#ifdef EVENTUALLY       /* the same as a claim over whole runs, however they go on */
+#define DONE(id) (request[id].mark == users_mark && ledger[id].status == COMPLETED)
+#define GONE     (objects_left == 0 && (DONE(1) || DONE(2)))
+ltl no_lost_deletion { [] (owed -> <> (!owed || GONE)) }
+#endif
 
 init
 {

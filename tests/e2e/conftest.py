@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from stack import Stack  # noqa: E402
 from stack.client import Client  # noqa: E402
-from stack.farewell import TEST_DELAYS  # noqa: E402
+from stack.farewell import TEST_DELAYS, Program  # noqa: E402
 
 # What makes tests quick: short retries, and a reconciler that does not wait for a quarter of an hour.
 SETTINGS = {
@@ -99,5 +99,5 @@ def pytest_runtest_makereport(item, call):
     if report.failed and stack is not None:
         for daemon in (stack.gateway, stack.worker, *stack.extra):
             tail = daemon.log_tail(30)
-            if tail:
+            if tail and isinstance(daemon, Program):
                 report.sections.append((f"{daemon.name} ({daemon.log})", tail))

@@ -3,13 +3,16 @@ import contextlib
 import datetime
 import re
 import time
+import traceback
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
+from proxy import Proxy
 from stack.client import PARKED, QUEUE
 
 RETRY_QUEUES = ["farewell.retry." + delay for delay in ("1s", "2s", "4s", "8s")]
-QUEUES = [QUEUE, PARKED, *RETRY_QUEUES]
 
 LOCK = "SELECT id FROM users WHERE id = %s FOR NO KEY UPDATE"
 MARK = "UPDATE users SET deleted_at = now() WHERE id = %s AND deleted_at IS NULL"
@@ -89,7 +92,7 @@ def together(*scenarios):
     failed = {name: f.exception() for name, f in futures.items() if f.exception()}
     if len(failed) == 1:
         raise next(iter(failed.values()))
-    assert not failed, "\n".join(f"{name}: {error}" for name, error in failed.items())
+    assert not failed, "\n".join(f"{name}: {''.join(traceback.format_exception(error))}" for name, error in failed.items())
 
 
 def completed(fw, user, mail="sent", files=None, timeout=30):
@@ -110,15 +113,27 @@ def completed(fw, user, mail="sent", files=None, timeout=30):
 
 def untouched(fw, user):
     """Nothing of the user was deleted, and no mail was sent."""
-    assert fw.objects_of(user) == sorted(user.keys)
+    assert fw.objects_of(user) == user.keys
     assert fw.psql("worker", "SELECT id FROM user_files WHERE user_id = %s AND deleted_at IS NOT NULL", user.id) == []
     assert fw.mails(user) == [] if user.email else True
 
 
-def queues_empty(fw, *names, timeout=15):
-    """Waits until no message is anywhere, unacknowledged ones included."""
-    names = names or QUEUES
-    fw.wait_until(lambda: not any(fw.stack.rabbit.queues().get(n) for n in names), timeout, f"empty queues: {fw.stack.rabbit.queues()}")
+def queues_empty(fw, timeout=15):
+    """Waits until no message is under way any more, unacknowledged ones included. (Slow: asks rabbitmqctl.)"""
+    quiet(fw, timeout)
+    names = [QUEUE, *RETRY_QUEUES]
+    fw.wait_until(lambda: not any(fw.stack.rabbit.queues().get(n) for n in names), timeout, "every queue to be empty")
+
+
+def quiet(fw, timeout=15):
+    """Waits until no message is ready in the main queue and the retry queues."""
+    connection = fw.stack.rabbit.connect()
+    try:
+        channel = connection.channel()
+        fw.wait_until(lambda: not any(channel.queue_declare(n, passive=True).method.message_count for n in [QUEUE, *RETRY_QUEUES]),
+                      timeout, "every queue to be empty")
+    finally:
+        connection.close()
 
 
 def parked_message(fw, user=None, timeout=20, queue=PARKED):
@@ -145,14 +160,40 @@ def at_port(url, port):
     return re.sub(r"(port=|127\.0\.0\.1:)\d+", lambda found: found[1] + str(port), url)
 
 
-def worker_children(worker):
-    """The pids of the children that consume (the reconciler's is not among them), by what the log said at their start."""
-    return sorted(worker.children())
+class Wires:
+    """A proxy before each server of the stack's worker: .users .ledger (the two databases) .broker .s3 .smtp"""
+
+    def __init__(self, stack):
+        self.stack = stack
+        self.users, self.ledger = Proxy(stack.postgres.port), Proxy(stack.postgres.port)
+        self.broker, self.s3, self.smtp = Proxy(stack.rabbit.port), Proxy(stack.s3.rgw.port), Proxy(stack.smtp.port)
+
+    def settings(self, **worker):
+        """The worker's settings that lead through the proxies, and these."""
+        stack = self.stack
+        return {"worker": {
+            "user_db": at_port(stack.postgres.conninfo("users"), self.users.port),
+            "worker_db": at_port(stack.postgres.conninfo("worker"), self.ledger.port),
+            "broker": at_port(stack.rabbit.url, self.broker.port),
+            "s3_endpoint": at_port(stack.s3.endpoint, self.s3.port),
+            "smtp_url": at_port(stack.smtp.url, self.smtp.port),
+            **worker,
+        }}
+
+    def worker(self, **worker):
+        """The stack's worker, started anew with these settings, behind the proxies."""
+        return self.stack.worker.configure(self.settings(**worker))
+
+    def all(self):
+        return [self.users, self.ledger, self.broker, self.s3, self.smtp]
 
 
-def patiently(seconds, check, every=0.1):
-    """Looks again and again for that long; check must not fail even once."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        check()
-        time.sleep(every)
+@pytest.fixture
+def wires(fw):
+    wires = Wires(fw.stack)
+    yield wires
+    for proxy in wires.all():
+        proxy.calm()
+    fw.stack.worker.stop()  # while its servers can be reached; what ends the test starts it again
+    for proxy in wires.all():
+        proxy.close()

@@ -64,7 +64,7 @@ class ScriptedServer:
     """An SMTP server of one thread that answers as STEPS says, or well where it says nothing.
 
     Steps: greeting, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, body (while the message comes), message (after the final dot), QUIT.
-    What a step does: a reply to send, "hang", "drop", or for RST instead of FIN "reset"."""
+    What a step does: a reply to send, (seconds, reply), "hang", "drop", or for RST instead of FIN "reset"."""
 
     ANSWERS = {"greeting": "220 scripted", "EHLO": "250-scripted\r\n250 SIZE", "HELO": "250 scripted", "DATA": "354 go on",
                "QUIT": "221 bye", "STARTTLS": "502 not here"}
@@ -107,6 +107,9 @@ class ScriptedServer:
     def answer(self, peer, step):
         """True: go on with the conversation."""
         what = self.steps.get(step, self.ANSWERS.get(step, "250 ok"))
+        if isinstance(what, tuple):
+            self.ended.wait(what[0])
+            what = what[1]
         if what == "hang":
             self.ended.wait(60)
             return False

@@ -1,7 +1,9 @@
 """Farewell's mailer against real conversations: what arrives, and what it makes of refusals, silence and broken connections."""
+import email.header
 import os
 import re
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -19,7 +21,7 @@ class Outcome:
         self.result, _, self.why = first.partition(" ")
         numbers = dict(re.findall(r"(\w+)=(\d+)", rest[-1])) if rest else {}
         self.turns, self.gap_ms, self.took_ms = (int(numbers.get(n, 0)) for n in ("turns", "longest_gap_ms", "took_ms"))
-        assert "@" not in self.why, "an address in the why"
+        assert not re.search(r"\S@\S", self.why), "an address in the why"
 
     def __repr__(self):
         return f"<{self.result}: {self.why} ({self.turns} turns, gap {self.gap_ms} ms, {self.took_ms} ms)>"
@@ -29,7 +31,8 @@ def run(*action, **options):
     options.setdefault("templates", TEMPLATES)
     argv = [TOOL, *(f"--{name.replace('_', '-')}={value}" for name, value in options.items()), *action]
     # A proxy, a netrc or another host's settings in the environment must make no difference.
-    environment = {**os.environ, "ALL_PROXY": "socks5://127.0.0.1:1", "all_proxy": "socks5://127.0.0.1:1", "LC_ALL": "C"}
+    environment = {**os.environ, "ALL_PROXY": "socks5://127.0.0.1:1", "all_proxy": "socks5://127.0.0.1:1", "NO_PROXY": "", "no_proxy": "",
+                   "LC_ALL": "C"}
     done = subprocess.run(argv, capture_output=True, timeout=60, env=environment)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()
@@ -62,6 +65,10 @@ def server(real_server):
     real_server.clear()
 
 
+def text_of(mail):
+    return mail.get_body(("plain",)).get_content().replace("\r\n", "\n")
+
+
 # ---- what arrives ----
 
 def test_a_letter_arrives_whole(server):
@@ -91,12 +98,14 @@ def test_a_letter_arrives_whole(server):
                                   "아주 긴 이름을 가진 사람이라서 한 낱말에 다 들어가지 않습니다 그래도 온전히 도착해야 합니다"])
 def test_any_script_survives(server, locale, subject, name):
     assert send(server, name=name, locale=locale).result == "accepted"
-    mail = server.mails()[0]
+    mail, raw = server.mails()[0], next(server.raw_mails())
     assert mail["Subject"] == subject
-    (to,) = mail["To"].addresses
-    assert (to.display_name, to.addr_spec) == (name, "user@example.com")
+    # Not mail["To"].addresses: Python 3.11 puts a blank between the encoded-words of a name, against RFC 2047.
+    phrase, _, address = re.sub(r"\r\n ", " ", re.search(rb"^To: (.*?\r\n)(?! )", raw, re.M | re.S)[1].decode().rstrip()).rpartition(" ")
+    shown = str(email.header.make_header(email.header.decode_header(phrase)))
+    assert (shown if "=?" in phrase else mail["To"].addresses[0].display_name, address) == (name, "<user@example.com>")
     assert name in mail.get_body(("plain",)).get_content()
-    assert next(server.raw_mails()).isascii()
+    assert raw.isascii()
 
 
 def test_lines_of_dots_survive(server, tmp_path):
@@ -107,7 +116,7 @@ def test_lines_of_dots_survive(server, tmp_path):
     assert send(server, templates=tmp_path / "mail", name="y").result == "accepted"
     mail = server.mails()[0]
     assert mail.get_content_type() == "text/plain"
-    assert mail.get_content() == text.replace("{{name}}", "y")
+    assert text_of(mail) == text.replace("{{name}}", "y")
 
 
 def test_html_values_are_escaped(server):
@@ -141,7 +150,7 @@ def test_no_value_can_begin_a_header(server, evil):
     assert len(mail["To"].addresses) == 1
 
 
-@pytest.mark.parametrize("to", ["", "user", "a@b\r\nRCPT TO:<x@y.example>", "a@b>\r\nDATA", "a@b> SIZE=1", "a@b, c@d.example", "a\0@b"[:1] + "\t@b", "<a@b>"])
+@pytest.mark.parametrize("to", ["", "user", "a@b\r\nRCPT TO:<x@y.example>", "a@b>\r\nDATA", "a@b> SIZE=1", "a@b, c@d.example", "a\t@b", "<a@b>"])
 def test_what_is_no_address_is_rejected_before_any_connection(to):
     with ScriptedServer() as plain:
         outcome = send(plain, to=to)
@@ -168,8 +177,11 @@ STAGES = ["greeting", "EHLO", "MAIL", "RCPT", "DATA", "message"]
 def test_4xx_is_temporary_at_any_stage(stage):
     with ScriptedServer(**{stage: "451 4.3.0 later, user@example.com"}) as plain:
         outcome = send(plain)
+        if stage == "EHLO":  # then curl says HELO
+            assert outcome.result == "accepted" and "HELO" in " ".join(plain.commands)
+            return
         assert outcome.result == "temporary", outcome
-        assert "451" in outcome.why or stage == "EHLO"
+        assert "451 to" in outcome.why and "4.3.0 later, ***" in outcome.why
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -180,7 +192,7 @@ def test_5xx_rejects_only_from_the_recipient_on(stage):
             assert outcome.result == "accepted" and "HELO" in " ".join(plain.commands)
             return
         assert outcome.result == ("rejected" if stage in ("RCPT", "DATA", "message") else "temporary"), outcome
-        assert "550" in outcome.why and "5.1.1 no <...> here" in outcome.why
+        assert "550" in outcome.why and "5.1.1 no <***> here" in outcome.why
 
 
 def test_the_real_servers_refusals(server):
@@ -204,6 +216,20 @@ def test_the_real_servers_refusals(server):
 def test_no_server():
     outcome = send("smtp://127.0.0.1:1")
     assert outcome.result == "temporary" and "connect" in outcome.why.lower()
+
+
+def test_a_server_that_does_not_take_the_connection():
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        for s in waiting:  # its queue is full: further connections get no answer at all
+            s.setblocking(False)
+            s.connect_ex(full.getsockname())
+        outcome = send("smtp://127.0.0.1:%d" % full.getsockname()[1], connect_timeout_ms=500, timeout_ms=20000)
+        for s in waiting:
+            s.close()
+    assert outcome.result == "temporary" and "no connection" in outcome.why and outcome.took_ms < 3000, outcome
 
 
 @pytest.mark.parametrize("how", ["drop", "reset"])
@@ -255,27 +281,33 @@ def test_stopping_after_that_waits_for_the_answer(server):
 
 @pytest.fixture
 def long_letter(tmp_path):
+    """Options for a letter of 12 MB, more than the kernel takes off a sender's hands."""
     shutil.copytree(TEMPLATES, tmp_path / "mail")
-    for name in ("deleted.txt", "deleted.html"):
-        (tmp_path / "mail" / "en" / name).write_text(("ä" * 99 + "\n") * 1300)
-    return tmp_path / "mail"
+    (tmp_path / "mail" / "en" / "deleted.txt").write_text("{{name}}\n" * 8000)
+    return {"templates": tmp_path / "mail", "name": "ä" * 250}
 
 
 def test_in_the_midst_of_the_message(long_letter):
     """The server stops reading: nothing was handed over completely."""
     with ScriptedServer(body="hang") as plain:
-        outcome = send(plain, templates=long_letter, timeout_ms=20000, stop_after_ms=1000)
+        outcome = send(plain, **long_letter, timeout_ms=20000, stop_after_ms=1000)
         assert outcome.result == "stopped", outcome
     with ScriptedServer(body="hang") as plain:
-        outcome = send(plain, templates=long_letter, timeout_ms=2500)
+        outcome = send(plain, **long_letter, timeout_ms=2500)
         assert outcome.result == "temporary", outcome
     with ScriptedServer(body="reset") as plain:
-        assert send(plain, templates=long_letter).result == "temporary"
+        assert send(plain, **long_letter).result == "temporary"
 
 
 def test_a_long_letter_arrives(server, long_letter):
-    assert send(server, templates=long_letter).result == "accepted"
-    assert server.mails()[0].get_body(("plain",)).get_content() == ("ä" * 99 + "\n") * 1300
+    assert send(server, **long_letter).result == "accepted"
+    assert text_of(server.mails()[0]) == ("ä" * 250 + "\n") * 8000, "not as it was sent"
+
+
+def test_the_deadline_is_for_all_replies_together():
+    with ScriptedServer(RCPT=(2, "250 ok"), message="hang") as plain:
+        outcome = send(plain, timeout_ms=3000)
+        assert outcome.result == "no-answer" and outcome.took_ms < 5000, outcome
 
 
 def test_a_server_that_never_says_good_bye():
@@ -308,9 +340,8 @@ def test_the_certificate_is_verified(server, certificate):
     outcome = send(server.url.replace("127.0.0.1", "127.0.0.2"), starttls="required", ca_file=certificate[0])
     assert outcome.result == "temporary", outcome
     assert "/nowhere" in send(server, starttls="required", ca_file="/nowhere").why
-    assert all("TLS" in mail["Received"] for mail in server.mails()) and len(server.mails()) == 2
     assert send(server, starttls="never").result == "accepted"
-    assert not server.mails()[-1]["Received"] or not server.mails()[0]["Received"] or not server.mails()[1]["Received"]
+    assert sorted("TLS" in mail.get("Received", "") for mail in server.mails()) == [False, True, True]
 
 
 def test_log_in(server, certificate):

@@ -69,7 +69,7 @@ def test_only_the_named_objects_go(s3, tool, bucket):
 
 
 def test_one_by_one_is_as_exact(s3, tool, bucket):
-    """The keys that a batch can't name take the other road; here two keys of every kind share it by a control character."""
+    """The keys that a batch can't name take the other road; a control character sends every kind of key there."""
     named = [key + "\x01" for key, _ in ODD_KEYS if len(key) < 1000]
     neighbours = [key for key, _ in ODD_KEYS if len(key) < 1000]
     put_or_delete(s3, bucket, named + neighbours)

@@ -3,8 +3,7 @@ import hashlib
 
 import pytest
 
-from jobs import QUEUES, completed, queues_empty
-from stack.client import PARKED
+from jobs import completed, queues_empty
 
 ODD = ["with space.bin", "사진/고양이.jpg", "a+b%2F.txt", "//double//slash", "a/../b", "quote\"'<&>.xml", "tab\tand\x01.bin", "x" * 900]
 
@@ -47,7 +46,7 @@ def test_everything_of_the_user_is_gone_and_of_nobody_else(fw, neighbour):
     shown = fw.get(user).json()
     assert (shown["status"], shown["mail"], shown["filesDeleted"], shown["attempts"]) == ("completed", "sent", 2 + len(ODD), 0)
     assert shown["finishedAt"] and shown["startedAt"]
-    queues_empty(fw, *[q for q in QUEUES if q != PARKED])
+    queues_empty(fw)
 
 
 def test_a_user_without_files(fw):

@@ -8,7 +8,7 @@
 #include "common/clock.h"
 #include "workerd/s3.h"
 
-static const char *const result_names[] = { "pending", "deleted", "retry", "operator", "stopped" };
+static const char *const result_names[] = {"pending", "deleted", "retry", "operator", "stopped"};
 
 /* Counts its turns and the time between them, and says stop at STOP_MS. */
 struct watch {
@@ -78,9 +78,14 @@ static int check(struct s3 *s3)
 
 int main(int argc, char **argv)
 {
-	struct s3_options options = { .region = "us-east-1", .connect_timeout_ms = 2000, .timeout_ms = 20000, .batch_keys = S3_BATCH_KEYS,
-		                      .batch_bytes = S3_BATCH_BYTES, .user_agent = "farewell-test", .ca_file = "" };
-	struct watch watch = { .last_ms = clock_now_ms() };
+	struct s3_options options = {.region = "us-east-1",
+	                             .connect_timeout_ms = 2000,
+	                             .timeout_ms = 20000,
+	                             .batch_keys = S3_BATCH_KEYS,
+	                             .batch_bytes = S3_BATCH_BYTES,
+	                             .user_agent = "farewell-test",
+	                             .ca_file = ""};
+	struct watch watch = {.last_ms = clock_now_ms()};
 	const char *bucket = "";
 	bool only_check = false;
 	char why[200];
@@ -104,7 +109,7 @@ int main(int argc, char **argv)
 	}
 	if (options.endpoint == NULL || options.access_key == NULL || options.secret_key == NULL)
 		return 64;
-	struct s3 *s3 = s3_open(&options, &(struct pump){ look, &watch }, why, sizeof why);
+	struct s3 *s3 = s3_open(&options, &(struct pump){look, &watch}, why, sizeof why);
 	if (s3 == NULL) {
 		printf("refused\t%s\n", why);
 		return EXIT_SUCCESS;

@@ -208,7 +208,6 @@ osd objectstore = memstore
 memstore device bytes = 2G
 osd class dir = {class_dir}
 osd data = {self.dir}/osd
-osd max object name len = 1024
 mon data = {self.dir}/mon
 mon data avail crit = 1
 paxos propose interval = 0.05

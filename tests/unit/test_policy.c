@@ -208,7 +208,7 @@ static void back_off_doubles_to_a_minute(void)
 
 	policy_init(&policy);
 	for (int i = 0; i < 8; i++) {
-		policy_failed(&policy, now_ms, now_ms);
+		policy_failed(&policy, now_ms);
 		struct policy_advice advice = decide(&policy, &fixed_4, (struct policy_counts){0}, now_ms);
 		CU_ASSERT_EQUAL(advice.start, 0);
 		CU_ASSERT_EQUAL(advice.again_ms, now_ms + expected_s[i] * 1000);
@@ -222,10 +222,14 @@ static void many_deaths_at_once_are_one_failure(void)
 {
 	struct policy policy = settled();
 
-	for (int i = 0; i < 16; i++)
-		policy_failed(&policy, 1000 + i, 5000 + i);
+	policy_failed(&policy, 5000);
+	/* Others serve at that moment, so there would be nothing to try alone; but then they die as well. */
+	CU_ASSERT_EQUAL(decide(&policy, &fixed_4, serving(3, 0), 5000).start, 0);
+	for (int i = 0; i < 3; i++)
+		policy_failed(&policy, 5001 + i);
 	CU_ASSERT_EQUAL(policy.delay_ms, 1000);
-	policy_failed(&policy, 6000, 6001);
+	CU_ASSERT_EQUAL(decide(&policy, &fixed_4, (struct policy_counts){0}, 6000).start, 1);
+	policy_failed(&policy, 6001);
 	CU_ASSERT_EQUAL(policy.delay_ms, 2000);
 }
 
@@ -233,12 +237,12 @@ static void back_off_ends_when_a_new_child_proves_itself(void)
 {
 	struct policy policy = settled();
 
-	policy_failed(&policy, 0, 1000);
+	policy_failed(&policy, 1000);
 	policy_proved(&policy, 500);   /* an old one that still works proves nothing */
 	CU_ASSERT_EQUAL(policy.delay_ms, 1000);
 	policy_proved(&policy, 2000);
 	CU_ASSERT_EQUAL(policy.delay_ms, 0);
-	policy_failed(&policy, 3000, 9000);
+	policy_failed(&policy, 9000);
 	CU_ASSERT_EQUAL(policy.delay_ms, 1000);
 }
 
@@ -246,7 +250,7 @@ static void back_off_does_not_keep_children_from_going(void)
 {
 	struct policy policy = settled();
 
-	policy_failed(&policy, 0, 1000);
+	policy_failed(&policy, 1000);
 	struct policy_advice advice = decide(&policy, &spares, serving(9, 0), 1500);
 	CU_ASSERT_EQUAL(advice.start, 0);
 	CU_ASSERT_EQUAL(advice.stop_spare, 1);
@@ -333,7 +337,7 @@ static void failed_reload_leaves_the_old_ones_alone(void)
 	struct policy policy = settled();
 
 	policy_renew(&policy, 4);
-	policy_failed(&policy, 0, 100);
+	policy_failed(&policy, 100);
 	struct policy_advice advice = decide(&policy, &fixed_4, rolling(4, 0, 0, 0), 200);
 	CU_ASSERT_EQUAL(advice.start + advice.stop_old, 0);
 	CU_ASSERT_EQUAL(decide(&policy, &single, rolling(1, 0, 0, 0), 200).stop_old, 0);

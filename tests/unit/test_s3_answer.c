@@ -8,7 +8,7 @@
 #include "workerd/s3_fault.h"
 #include "workerd/s3_request.h"
 
-#define RESULT(inside) \
+#define RESULT(inside)                                                                                                                               \
 	"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<DeleteResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">" inside "</DeleteResult>"
 
 /* What was mentioned, as `key;` or `key!Code;`. */
@@ -66,7 +66,7 @@ static void test_keys_byte_for_byte(void)
 
 static void test_long_key(void)
 {
-	char body[2048], key[S3_KEY_BYTES + 2] = { 0 };
+	char body[2048], key[S3_KEY_BYTES + 2] = {0};
 	memset(key, 'k', S3_KEY_BYTES);
 	snprintf(body, sizeof body, RESULT("<Deleted><Key>%s</Key></Deleted>"), key);
 	answer_of(body);
@@ -86,8 +86,7 @@ static void test_error_document(void)
 	CU_ASSERT_STRING_EQUAL(a.region, "eu-west-1");
 	CU_ASSERT_STRING_EQUAL(seen, "");
 	CU_ASSERT_STRING_EQUAL(answer_of("<Error><Code>bad\ncode</Code></Error>").code, "unreadable");
-	CU_ASSERT_STRING_EQUAL(answer_of("<Error><Code>0123456789012345678901234567890123456789012345678901234567890</Code></Error>").code,
-	                       "unreadable");
+	CU_ASSERT_STRING_EQUAL(answer_of("<Error><Code>0123456789012345678901234567890123456789012345678901234567890</Code></Error>").code, "unreadable");
 	CU_ASSERT_STRING_EQUAL(answer_of("<Error><Detail><Code>Inner</Code></Detail></Error>").code, "");
 	CU_ASSERT_EQUAL(answer_of("<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>").kind, S3_ANSWER_BUCKETS);
 	CU_ASSERT_EQUAL(answer_of("<html><body>hello</body></html>").kind, S3_ANSWER_OTHER);
@@ -127,8 +126,8 @@ static void test_refused(void)
 /* What is written must be read back the same: the body's own XML through the reader of answers. */
 static void test_body(void)
 {
-	static const char *const keys[] = { "&amp;", "a", "a", "b<>\"'&c", "\uD55C\uAE00 %+//" };
-	struct s3_object objects[5] = { 0 }, *list[5];
+	static const char *const keys[] = {"&amp;", "a", "a", "b<>\"'&c", "\uD55C\uAE00 %+//"};
+	struct s3_object objects[5] = {0}, *list[5];
 	for (size_t i = 0; i < 5; i++) {
 		objects[i].key = keys[i];
 		list[i] = &objects[i];
@@ -137,8 +136,9 @@ static void test_body(void)
 	char *body = s3_body_write(list, 5, &length);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(body);
 	CU_ASSERT_EQUAL(length, strlen(body));
-	CU_ASSERT_PTR_NOT_NULL(strstr(body, "<Quiet>false</Quiet><Object><Key>&amp;amp;</Key></Object><Object><Key>a</Key></Object>"
-	                                    "<Object><Key>b&lt;&gt;&quot;&apos;&amp;c</Key></Object><Object><Key>\uD55C\uAE00 %+//</Key></Object></Delete>"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(body,
+	                              "<Quiet>false</Quiet><Object><Key>&amp;amp;</Key></Object><Object><Key>a</Key></Object>"
+	                              "<Object><Key>b&lt;&gt;&quot;&apos;&amp;c</Key></Object><Object><Key>\uD55C\uAE00 %+//</Key></Object></Delete>"));
 	for (size_t i = 0; i < 5; i++)
 		cost += i == 2 ? 0 : s3_body_object_bytes(keys[i]);
 	CU_ASSERT_EQUAL(length, cost);
@@ -147,8 +147,8 @@ static void test_body(void)
 
 static void test_can_name(void)
 {
-	static const char *const good[] = { "a", "a b", "/", "//", "a/../b", "<&>\"'", "\uD55C", "\uFFFD", "\xC2\x85z", "\U0001F600", "a.", "%00" };
-	static const char *const bad[] = { "", " a", "a ", " ", "\n", "a\tb", "a\rb", "\x01", "a\x1f", "\x7f", "a\uFFFE", "\uFFFF" };
+	static const char *const good[] = {"a", "a b", "/", "//", "a/../b", "<&>\"'", "\uD55C", "\uFFFD", "\xC2\x85z", "\U0001F600", "a.", "%00"};
+	static const char *const bad[] = {"", " a", "a ", " ", "\n", "a\tb", "a\rb", "\x01", "a\x1f", "\x7f", "a\uFFFE", "\uFFFF"};
 	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
 		CU_ASSERT_TRUE(s3_body_can_name(good[i]));
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
@@ -157,10 +157,21 @@ static void test_can_name(void)
 
 static void test_fault_of_object(void)
 {
-	static const struct { const char *code; enum s3_result result; } wanted[] = {
-		{ "NoSuchKey", S3_DELETED }, { "NoSuchVersion", S3_DELETED }, { "AccessDenied", S3_OPERATOR }, { "NoSuchBucket", S3_OPERATOR },
-		{ "InvalidAccessKeyId", S3_OPERATOR }, { "SignatureDoesNotMatch", S3_OPERATOR }, { "InvalidBucketName", S3_OPERATOR },
-		{ "MethodNotAllowed", S3_OPERATOR }, { "InternalError", S3_RETRY }, { "SlowDown", S3_RETRY }, { "unreadable", S3_RETRY },
+	static const struct {
+		const char *code;
+		enum s3_result result;
+	} wanted[] = {
+	    {"NoSuchKey", S3_DELETED},
+	    {"NoSuchVersion", S3_DELETED},
+	    {"AccessDenied", S3_OPERATOR},
+	    {"NoSuchBucket", S3_OPERATOR},
+	    {"InvalidAccessKeyId", S3_OPERATOR},
+	    {"SignatureDoesNotMatch", S3_OPERATOR},
+	    {"InvalidBucketName", S3_OPERATOR},
+	    {"MethodNotAllowed", S3_OPERATOR},
+	    {"InternalError", S3_RETRY},
+	    {"SlowDown", S3_RETRY},
+	    {"unreadable", S3_RETRY},
 	};
 	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
 		char why[160];
@@ -179,36 +190,36 @@ static void test_fault_of_request(void)
 		bool whole, no_batches;
 		const char *word;
 	} wanted[] = {
-		{ 301, "PermanentRedirect", true, S3_OPERATOR, true, false, "s3_region" },
-		{ 307, "", true, S3_OPERATOR, true, false, "s3_endpoint" },
-		{ 400, "AuthorizationHeaderMalformed", true, S3_OPERATOR, true, false, "s3_region" },
-		{ 400, "MalformedXML", true, S3_PENDING, false, false, "MalformedXML" },
-		{ 400, "RequestTimeout", true, S3_RETRY, true, false, "RequestTimeout" },
-		{ 400, "SomethingNew", false, S3_RETRY, false, false, "SomethingNew" },
-		{ 403, "AccessDenied", true, S3_OPERATOR, true, false, "s3:DeleteObject" },
-		{ 403, "AccessDenied", false, S3_OPERATOR, false, false, "s3:DeleteObject" },
-		{ 403, "InvalidAccessKeyId", false, S3_OPERATOR, true, false, "s3_access_key" },
-		{ 403, "SignatureDoesNotMatch", true, S3_OPERATOR, true, false, "s3_secret_key_file" },
-		{ 403, "RequestTimeTooSkewed", true, S3_RETRY, true, false, "clock" },
-		{ 403, "", true, S3_OPERATOR, true, false, "403" },
-		{ 404, "NoSuchBucket", true, S3_OPERATOR, true, false, "NoSuchBucket" },
-		{ 404, "NoSuchKey", false, S3_DELETED, false, false, "" },
-		{ 404, "NoSuchKey", true, S3_PENDING, false, false, "" },
-		{ 404, "", false, S3_RETRY, false, false, "s3_endpoint" },
-		{ 405, "MethodNotAllowed", true, S3_PENDING, false, true, "405" },
-		{ 405, "MethodNotAllowed", false, S3_OPERATOR, false, false, "405" },
-		{ 501, "NotImplemented", true, S3_PENDING, false, true, "501" },
-		{ 400, "NotImplemented", true, S3_PENDING, false, true, "400" },
-		{ 429, "", true, S3_RETRY, true, false, "429" },
-		{ 500, "InternalError", true, S3_RETRY, true, false, "InternalError" },
-		{ 500, "InternalError", false, S3_RETRY, false, false, "InternalError" },
-		{ 503, "SlowDown", false, S3_RETRY, true, false, "SlowDown" },
-		{ 502, "", true, S3_RETRY, true, false, "502" },
-		{ 200, "InternalError", true, S3_RETRY, true, false, "200 InternalError" },
-		{ 200, "", true, S3_RETRY, true, false, "cut short" },
+	    {301, "PermanentRedirect", true, S3_OPERATOR, true, false, "s3_region"},
+	    {307, "", true, S3_OPERATOR, true, false, "s3_endpoint"},
+	    {400, "AuthorizationHeaderMalformed", true, S3_OPERATOR, true, false, "s3_region"},
+	    {400, "MalformedXML", true, S3_PENDING, false, false, "MalformedXML"},
+	    {400, "RequestTimeout", true, S3_RETRY, true, false, "RequestTimeout"},
+	    {400, "SomethingNew", false, S3_RETRY, false, false, "SomethingNew"},
+	    {403, "AccessDenied", true, S3_OPERATOR, true, false, "s3:DeleteObject"},
+	    {403, "AccessDenied", false, S3_OPERATOR, false, false, "s3:DeleteObject"},
+	    {403, "InvalidAccessKeyId", false, S3_OPERATOR, true, false, "s3_access_key"},
+	    {403, "SignatureDoesNotMatch", true, S3_OPERATOR, true, false, "s3_secret_key_file"},
+	    {403, "RequestTimeTooSkewed", true, S3_RETRY, true, false, "clock"},
+	    {403, "", true, S3_OPERATOR, true, false, "403"},
+	    {404, "NoSuchBucket", true, S3_OPERATOR, true, false, "NoSuchBucket"},
+	    {404, "NoSuchKey", false, S3_DELETED, false, false, ""},
+	    {404, "NoSuchKey", true, S3_PENDING, false, false, ""},
+	    {404, "", false, S3_RETRY, false, false, "s3_endpoint"},
+	    {405, "MethodNotAllowed", true, S3_PENDING, false, true, "405"},
+	    {405, "MethodNotAllowed", false, S3_OPERATOR, false, false, "405"},
+	    {501, "NotImplemented", true, S3_PENDING, false, true, "501"},
+	    {400, "NotImplemented", true, S3_PENDING, false, true, "400"},
+	    {429, "", true, S3_RETRY, true, false, "429"},
+	    {500, "InternalError", true, S3_RETRY, true, false, "InternalError"},
+	    {500, "InternalError", false, S3_RETRY, false, false, "InternalError"},
+	    {503, "SlowDown", false, S3_RETRY, true, false, "SlowDown"},
+	    {502, "", true, S3_RETRY, true, false, "502"},
+	    {200, "InternalError", true, S3_RETRY, true, false, "200 InternalError"},
+	    {200, "", true, S3_RETRY, true, false, "cut short"},
 	};
 	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
-		struct s3_answer answer = { .kind = S3_ANSWER_ERROR };
+		struct s3_answer answer = {.kind = S3_ANSWER_ERROR};
 		snprintf(answer.code, sizeof answer.code, "%s", wanted[i].code);
 		struct s3_fault fault = s3_fault_of_request(wanted[i].status, &answer, wanted[i].batch);
 		if (fault.result != wanted[i].result || fault.whole != wanted[i].whole || strstr(fault.why, wanted[i].word) == NULL)
@@ -222,20 +233,40 @@ static void test_fault_of_request(void)
 
 static void test_region_is_told(void)
 {
-	struct s3_answer answer = { S3_ANSWER_ERROR, "AuthorizationHeaderMalformed", "ap-northeast-2" };
+	struct s3_answer answer = {S3_ANSWER_ERROR, "AuthorizationHeaderMalformed", "ap-northeast-2"};
 	CU_ASSERT_PTR_NOT_NULL(strstr(s3_fault_of_request(400, &answer, true).why, "the bucket is in ap-northeast-2"));
 }
 
 static void test_endpoint(void)
 {
-	static const struct { const char *text, *host, *port; bool tls; } good[] = {
-		{ "http://127.0.0.1:7480", "127.0.0.1", ":7480", false }, { "https://s3.eu-west-1.amazonaws.com", "s3.eu-west-1.amazonaws.com", "", true },
-		{ "https://S3.Example.com:443/", "s3.example.com", "", true }, { "http://store:80", "store", "", false },
-		{ "http://store:443", "store", ":443", false }, { "http://[::1]:8080", "[::1]", ":8080", false },
+	static const struct {
+		const char *text, *host, *port;
+		bool tls;
+	} good[] = {
+	    {"http://127.0.0.1:7480", "127.0.0.1", ":7480", false},
+	    {"https://s3.eu-west-1.amazonaws.com", "s3.eu-west-1.amazonaws.com", "", true},
+	    {"https://S3.Example.com:443/", "s3.example.com", "", true},
+	    {"http://store:80", "store", "", false},
+	    {"http://store:443", "store", ":443", false},
+	    {"http://[::1]:8080", "[::1]", ":8080", false},
 	};
-	static const char *const bad[] = { "", "store", "ftp://store", "http://", "http:///", "http://store:0", "http://store:65536", "http://store:",
-		                           "http://store:80x", "http://store/base", "http://user:pw@store", "http://store?x", "http://st ore",
-		                           "http://[]", "http://[::1", "HTTP://store", "http://:80" };
+	static const char *const bad[] = {"",
+	                                  "store",
+	                                  "ftp://store",
+	                                  "http://",
+	                                  "http:///",
+	                                  "http://store:0",
+	                                  "http://store:65536",
+	                                  "http://store:",
+	                                  "http://store:80x",
+	                                  "http://store/base",
+	                                  "http://user:pw@store",
+	                                  "http://store?x",
+	                                  "http://st ore",
+	                                  "http://[]",
+	                                  "http://[::1",
+	                                  "HTTP://store",
+	                                  "http://:80"};
 	struct s3_endpoint endpoint;
 	char why[160];
 	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
@@ -255,21 +286,21 @@ static void test_endpoint(void)
 int main(void)
 {
 	static const struct unit_test tests[] = {
-		{ "what was deleted", test_deleted },
-		{ "errors inside a 200", test_errors_inside },
-		{ "only the right elements count", test_only_the_right_place },
-		{ "keys are read byte for byte", test_keys_byte_for_byte },
-		{ "a key that is too long is none", test_long_key },
-		{ "error documents", test_error_document },
-		{ "cut and malformed answers", test_broken },
-		{ "DOCTYPE, entities and depth are refused", test_refused },
-		{ "the body of a multi-object delete", test_body },
-		{ "keys that XML can't name", test_can_name },
-		{ "an object's error", test_fault_of_object },
-		{ "a request's error", test_fault_of_request },
-		{ "the right region is told", test_region_is_told },
-		{ "the endpoint", test_endpoint },
-		{ NULL, NULL },
+	    {"what was deleted", test_deleted},
+	    {"errors inside a 200", test_errors_inside},
+	    {"only the right elements count", test_only_the_right_place},
+	    {"keys are read byte for byte", test_keys_byte_for_byte},
+	    {"a key that is too long is none", test_long_key},
+	    {"error documents", test_error_document},
+	    {"cut and malformed answers", test_broken},
+	    {"DOCTYPE, entities and depth are refused", test_refused},
+	    {"the body of a multi-object delete", test_body},
+	    {"keys that XML can't name", test_can_name},
+	    {"an object's error", test_fault_of_object},
+	    {"a request's error", test_fault_of_request},
+	    {"the right region is told", test_region_is_told},
+	    {"the endpoint", test_endpoint},
+	    {NULL, NULL},
 	};
 	return unit_main("s3_answer", tests);
 }

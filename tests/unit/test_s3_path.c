@@ -32,8 +32,8 @@ static void test_plain(void)
 	takes("s3://bucket/key", "bucket", "key");
 	takes("s3://my-bucket.example.com/users/42/photo.jpg", "my-bucket.example.com", "users/42/photo.jpg");
 	takes("s3://abc/k", "abc", "k");
-	takes("s3://012345678901234567890123456789012345678901234567890123456789012/k",
-	      "012345678901234567890123456789012345678901234567890123456789012", "k");
+	takes("s3://012345678901234567890123456789012345678901234567890123456789012/k", "012345678901234567890123456789012345678901234567890123456789012",
+	      "k");
 }
 
 static void test_key_byte_for_byte(void)
@@ -120,14 +120,14 @@ static void test_never_quotes(void)
 int main(void)
 {
 	static const struct unit_test tests[] = {
-		{ "plain paths", test_plain },
-		{ "a key is taken byte for byte", test_key_byte_for_byte },
-		{ "other schemes are refused", test_scheme },
-		{ "bad buckets are refused", test_bucket },
-		{ "bad keys are refused", test_key },
-		{ "1024 bytes are the limit", test_length },
-		{ "the reason never quotes the path", test_never_quotes },
-		{ NULL, NULL },
+	    {"plain paths", test_plain},
+	    {"a key is taken byte for byte", test_key_byte_for_byte},
+	    {"other schemes are refused", test_scheme},
+	    {"bad buckets are refused", test_bucket},
+	    {"bad keys are refused", test_key},
+	    {"1024 bytes are the limit", test_length},
+	    {"the reason never quotes the path", test_never_quotes},
+	    {NULL, NULL},
 	};
 	return unit_main("s3_path", tests);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -124,12 +125,19 @@ static void refusals_say_why(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "/nowhere"));
 }
 
-static void full_disk_is_an_error_at_once(void)
+static void no_room_is_an_error_at_once(void)
 {
-	/* More than any file system takes in one file. */
-	CU_ASSERT_PTR_NULL(scoreboard_create("/dev/shm", "unit-too-large", 2000000000, NULL, why));
+	struct rlimit all, little = {.rlim_cur = 4096};
+
+	CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_FSIZE, &all), 0);
+	little.rlim_max = all.rlim_max;
+	signal(SIGXFSZ, SIG_IGN);
+	CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_FSIZE, &little), 0);
+	CU_ASSERT_PTR_NULL(scoreboard_create(dir, "unit", 500, NULL, why));
+	setrlimit(RLIMIT_FSIZE, &all);
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "no room"));
-	CU_ASSERT_NOT_EQUAL(access("/dev/shm/unit-too-large.scoreboard.new", F_OK), 0);
+	CU_ASSERT_NOT_EQUAL(access(in_dir("unit.scoreboard.new"), F_OK), 0);
+	CU_ASSERT_NOT_EQUAL(access(in_dir("unit.scoreboard"), F_OK), 0);
 }
 
 /* ---- the sequence lock, with a writer in another process ---- */
@@ -240,7 +248,7 @@ int main(void)
 		{"space is allocated", space_is_allocated},
 		{"a new one leaves the old one's readers alone", a_new_one_leaves_the_old_ones_readers_alone},
 		{"refusals say why", refusals_say_why},
-		{"a full disk is an error at once", full_disk_is_an_error_at_once},
+		{"no room is an error at once", no_room_is_an_error_at_once},
 		{"never half a slot", never_half_a_slot},
 		{"a dead writer hangs nobody", a_dead_writer_hangs_nobody},
 		{"states have names", states_have_names},

@@ -1,0 +1,77 @@
+"""The broker goes away in mid-job: the job is abandoned, nothing is counted, and it is done once when the message comes again."""
+import time
+
+from jobs import ask, completed, log_lines, quiet, said, wires  # noqa: F401
+from stack.client import QUEUE
+
+ACK = b"\x01\x00\x01\x00\x00\x00\x0d\x00\x3c\x00\x50"  # the frame of basic.ack on channel 1, up to its delivery tag
+
+
+def test_connection_lost_in_mid_job(fw, wires):  # noqa: F811
+    wires.worker(max_starts=2, reconciler="no")
+    for _ in range(4):
+        user = fw.make_user()
+        wires.s3.hold()
+        ask(fw, user)
+        fw.wait_until(lambda: fw.status(user) == "running" and wires.s3.open_links, what="the job to be at the store")
+        time.sleep(0.2)
+        wires.broker.cut()
+        said(fw, "come again", f"user={user.id} ")
+        wires.s3.release()
+        row = completed(fw, user, files=3)
+        assert (row["attempts"], row["turn"]) == (0, 1)
+    quiet(fw)
+
+
+def test_connection_lost_at_the_acknowledgement(fw, wires):  # noqa: F811
+    wires.worker(reconciler="no")
+    user = fw.make_user()
+    trap = wires.broker.cut_at(ACK)
+    ask(fw, user)
+    trap.wait()
+    completed(fw, user, files=3)
+    said(fw, "finished before", f"user={user.id} ")
+    assert len(fw.mails(user)) == 1 and len(log_lines(fw.stack.worker, "completed", f"user={user.id} ")) == 1
+    quiet(fw)
+
+
+def test_connection_lost_while_a_retry_is_published(fw, wires):  # noqa: F811
+    wires.worker(reconciler="no")
+    user = fw.make_user()
+    wires.s3.refuse()
+    trap = wires.broker.cut_at(b"farewell.retry.1s\x03", times=1)  # basic.publish, mandatory
+    before = wires.broker.accepted
+    ask(fw, user)
+    fw.wait_until(lambda: fw.status(user) == "retrying", what="a retry")
+    assert wires.broker.accepted > before
+    wires.s3.accept()
+    completed(fw, user, files=3)
+    assert trap.hits <= 1
+    quiet(fw)
+
+
+def test_broker_restarted_in_mid_job(fw, wires):  # noqa: F811
+    wires.worker()
+    user, waiting = fw.make_user(), [fw.make_user(files=1) for _ in range(4)]
+    wires.s3.hold()
+    for one in (user, *waiting):
+        ask(fw, one)
+    fw.wait_status(user, "running")
+    fw.stack.rabbit.kill()
+    said(fw, "come again", f"user={user.id} ")
+    fw.stack.rabbit.start()
+    wires.s3.release()
+    row = completed(fw, user, files=3)
+    assert (row["attempts"], row["turn"]) == (0, 1)
+    for one in waiting:
+        completed(fw, one, files=1)
+    fw.stack.rabbit.wait_queue(QUEUE)
+    quiet(fw)
+
+
+def test_connections_closed_by_the_operator(fw):
+    user = fw.make_user()
+    fw.stack.rabbit.ctl("close_all_connections", "maintenance")
+    ask(fw, user)
+    completed(fw, user, files=3)
+    quiet(fw)

@@ -1,0 +1,70 @@
+"""A database that is away is not the job's failure: nothing is counted, nothing parked, and the job goes on by itself."""
+import time
+
+from jobs import ask, completed, log_lines, quiet, said, wires  # noqa: F401
+from proxy import COMMIT_ANSWER
+
+# Bind of the prepared statement of that name, not its Parse after a reconnect.
+BEGIN, PROGRESS, COMPLETE, SENDING, STAMP, REPORT = (
+    b"\x00" + name + b"\x00" for name in (b"begin_job", b"progress", b"complete", b"sending", b"stamp_start", b"report"))
+
+
+def uncounted(row):
+    assert (row["attempts"], row["turn"], row["last_error"]) == (0, 1, None), row
+
+
+def test_databases_away_before_and_in_a_job(fw, wires):  # noqa: F811
+    # Time-outs for a hanging child that are shorter than the outage: waiting for a server is no hanging.
+    wires.worker(handover_after="1s", soft_timeout="1500ms", hard_timeout="3s", s3_timeout="2s", smtp_timeout="2s")
+    before = fw.stack.worker.children()
+    for wire in (wires.users, wires.ledger):
+        wire.refuse()
+        wire.cut()
+        user = fw.make_user()
+        ask(fw, user)
+        fw.wait_until(lambda: log_lines(fw.stack.worker, "can't connect", str(wire.port)), what="the outage to be seen")
+        time.sleep(3.5)
+        assert len(fw.objects_of(user)) == 3
+        wire.accept()
+        uncounted(completed(fw, user, files=3))
+    assert fw.stack.worker.children() == before
+    quiet(fw)
+
+
+def lost_at(fw, wire, times, *place, **how):
+    """A job during which the connection is cut at that place so many times, more often than there may be starts."""
+    user = fw.make_user()
+    trap = wire.cut_at(*place, times=times, **how)
+    ask(fw, user)
+    uncounted(completed(fw, user, files=3))
+    assert trap.left == 0
+    wire.calm()
+
+
+def test_ledger_lost_again_and_again(fw, wires):  # noqa: F811
+    wires.worker(max_starts=1)
+    lost_at(fw, wires.ledger, 1, BEGIN)
+    lost_at(fw, wires.ledger, 2, BEGIN, deliver=True)
+    lost_at(fw, wires.ledger, 3, PROGRESS)
+    lost_at(fw, wires.ledger, 1, COMMIT_ANSWER, way="down")
+    lost_at(fw, wires.ledger, 2, SENDING)
+    quiet(fw)
+
+
+def test_ledger_lost_after_the_mail(fw, wires):  # noqa: F811
+    wires.worker(children=1)
+    for deliver in (False, True):  # the record of the mail is lost; only its answer is lost
+        user = fw.make_user()
+        trap = wires.ledger.cut_at(COMPLETE, deliver=deliver)
+        ask(fw, user)
+        trap.wait()
+        uncounted(completed(fw, user, files=3))  # one mail
+    quiet(fw)
+
+
+def test_user_database_lost_again_and_again(fw, wires):  # noqa: F811
+    wires.worker(max_starts=1)
+    lost_at(fw, wires.users, 1, STAMP)
+    lost_at(fw, wires.users, 2, COMMIT_ANSWER, way="down")
+    lost_at(fw, wires.users, 2, REPORT)
+    quiet(fw)

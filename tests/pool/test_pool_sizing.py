@@ -1,0 +1,109 @@
+"""How many children there are (what the policy decides is tested in tests/unit/test_policy.c)."""
+import os
+import signal
+import time
+
+from pool import answer, until
+
+
+def test_first_child_alone_then_the_rest(make_pool):
+    pool = make_pool(children=4, start="wait 600").start(serving=False)
+    pool.wait_log("demo child number=")
+    time.sleep(0.3)
+    assert pool.log_count("demo child number=") == 1
+    pool.wait_serving(4)
+    assert pool.log_count("first=1") == 1 and pool.log_count("first=0") == 3
+
+
+def test_fixed_number_is_kept(make_pool):
+    pool = make_pool(children=3).start()
+    pool.wait_serving(3)
+    before = pool.pids()
+    assert pool.ask() in {str(pid) for pid in before}
+    victim = sorted(before)[1]
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: victim not in pool.pids() and len(pool.serving()) == 3, "the replacement")
+    assert len(pool.pids() & before) == 2
+    assert pool.total("crashes") == 1 and pool.total("restarts") == 1 and pool.total("spawned") == 4
+
+
+def test_a_hundred_children(make_pool):
+    pool = make_pool(children=100).start()
+    pool.wait_serving(100)
+    assert pool.stop() == 0
+
+
+def test_spares_grow_and_shrink_and_max_is_said_once(make_pool):
+    pool = make_pool(children=None, start_children=2, min_spare=2, max_spare=3, max_children=6).start()
+    pool.wait_serving(2)
+    jobs = [pool.send("read") for _ in range(5)]
+    pool.wait_serving(6)  # 5 busy and 2 spare would be 7
+    pool.wait_log("max_children reached")
+    assert len(pool.pids()) == 6
+    assert pool.total("max_children_reached") >= 1
+    for job in jobs:
+        job.sendall(b"x")
+        assert answer(job) == "read"
+        job.close()
+    oldest = {child["pid"] for child in sorted(pool.children(), key=lambda child: child["started_ms"])[:2]}
+    pool.wait_serving(3)
+    until(lambda: len(pool.pids()) == 3, "the others gone")
+    assert not oldest & pool.pids(), "the oldest go first"
+    assert pool.log_count("max_children reached") == 1
+
+
+def test_ttin_and_ttou(make_pool):
+    pool = make_pool(children=2).start()
+    pool.wait_serving(2)
+    pool.signal(signal.SIGTTIN)
+    pool.wait_serving(3)
+    for _ in range(4):
+        pool.signal(signal.SIGTTOU)
+        time.sleep(0.1)
+    pool.wait_log("children is now 1 ", 2)  # and never fewer
+    until(lambda: len(pool.pids()) == 1, "one child left")
+    pool.signal(signal.SIGTTIN)
+    pool.wait_serving(2)
+    assert pool.total("crashes") == 0
+
+
+def test_second_kind_has_one_child_and_comes_second(make_pool):
+    pool = make_pool(env={"DEMO_AUX": "1"}, start="wait 500").start(serving=False)
+    pool.wait_log("demo child number=")
+    assert not pool.pids("aux")
+    pool.wait_serving(2)
+    first = until(lambda: pool.pids("aux"), "the aux child")
+    os.kill(first.pop(), signal.SIGTERM)
+    until(lambda: pool.total("restarts") == 1 and len(pool.pids("aux")) == 1, "its replacement")
+
+
+def test_idle_pool_sleeps(make_pool):
+    """No polling faster than once a second: counted as the kernel counts context switches."""
+    pool = make_pool(children=4).start()
+    pool.wait_serving(4)
+    time.sleep(0.3)
+
+    def switches():
+        total = {}
+        for pid in pool.pids() | {pool.master()}:
+            with open(f"/proc/{pid}/status") as f:
+                total[pid] = sum(int(line.split()[1]) for line in f if "voluntary_ctxt_switches" in line)
+        return total
+
+    before = switches()
+    time.sleep(2)
+    after = switches()
+    for pid in before:
+        assert after[pid] - before[pid] <= (8 if pid == pool.master() else 2), f"{pid} is not idle"
+
+
+def test_one_connection_wakes_one_child(make_pool):
+    pool = make_pool(children=6).start()
+    pool.wait_serving(6)
+    time.sleep(0.3)
+    before = {child["pid"]: child["step_ms"] for child in pool.children()}
+    for _ in range(2):
+        pool.ask()
+        time.sleep(0.1)
+    touched = [child["pid"] for child in pool.children() if child["step_ms"] != before[child["pid"]]]
+    assert len(touched) == 2, "each another one, and nobody else"
