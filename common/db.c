@@ -250,6 +250,29 @@ static void take_notice(void *arg, const char *text)
 	log_debug("%s: notice: %s", db->options->name, text);
 }
 
+/* The server's SQLSTATE in what libpq says when a connection fails, `FATAL:  28P01: password …`, there is no other way to it; or "". */
+static void read_state(const char *text, char state[6])
+{
+	static const char characters[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+	state[0] = '\0';
+	for (const char *c = text; (c = strstr(c, ":  ")) != NULL; c += 3)
+		if (strspn(c + 3, characters) == 5 && c[8] == ':')
+			snprintf(state, 6, "%.5s", c + 3);
+}
+
+/* Tells a server that is away from one that will not have us. */
+static enum db_result fail_to_connect(struct db *db)
+{
+	const char *text = PQerrorMessage(db->conn), *location = strstr(text, "LOCATION:");
+
+	say(db, "can't connect: %.*s", location != NULL ? (int)(location - text) : (int)strlen(text), text);
+	read_state(text, db->sqlstate);
+	db_close(db);
+	/* Class 28: user or password; 3D: no such database; 42: no right to connect. */
+	return strncmp(db->sqlstate, "28", 2) == 0 || strncmp(db->sqlstate, "3D", 2) == 0 || strncmp(db->sqlstate, "42", 2) == 0 ? DB_REFUSED : DB_LOST;
+}
+
 static enum db_result connect_socket(struct db *db, int64_t deadline_ms)
 {
 	const struct db_options *o = db->options;
@@ -268,6 +291,7 @@ static enum db_result connect_socket(struct db *db, int64_t deadline_ms)
 		say(db, "out of memory");
 		return DB_LOST;
 	}
+	PQsetErrorVerbosity(db->conn, PQERRORS_VERBOSE);    /* with the SQLSTATE */
 	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
 	while (PQstatus(db->conn) != CONNECTION_BAD && state != PGRES_POLLING_OK && state != PGRES_POLLING_FAILED) {
 		enum db_result waited = wait_socket(db, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms, "connecting");
@@ -275,11 +299,9 @@ static enum db_result connect_socket(struct db *db, int64_t deadline_ms)
 			return waited;
 		state = PQconnectPoll(db->conn);
 	}
-	if (PQstatus(db->conn) != CONNECTION_OK) {
-		say(db, "can't connect: %s", PQerrorMessage(db->conn));
-		db_close(db);
-		return DB_LOST;
-	}
+	if (PQstatus(db->conn) != CONNECTION_OK)
+		return fail_to_connect(db);
+	PQsetErrorVerbosity(db->conn, PQERRORS_DEFAULT);
 	PQsetnonblocking(db->conn, 1);
 	PQsetNoticeProcessor(db->conn, take_notice, db);
 	return DB_OK;

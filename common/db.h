@@ -43,7 +43,7 @@ void db_free(struct db *);
 void db_close(struct db *);                    /* the connection only */
 
 /* Connects, makes the session's settings (READ COMMITTED, UTC, ISO dates, UTF-8, time-outs, synchronous_commit raised to on if lower) and
- * prepares every statement, unless that is so already. */
+ * prepares every statement, unless that is so already. DB_REFUSED: a wrong password, no such database, a statement that doesn't prepare. */
 enum db_result db_open(struct db *, int64_t deadline_ms);
 bool db_is_open(const struct db *);            /* as far as we know */
 /* False when the server has closed the connection meanwhile; asks the kernel, not the server. */

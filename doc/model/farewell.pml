@@ -706,7 +706,10 @@ init
 {
 	atomic {
 		spare_mails[1] = 1; spare_mails[2] = 1;
-		run Gateway(1); run Gateway(2); run Application();
+		run Gateway(1);
+#ifndef ONE_REQUEST
+		run Gateway(2); run Application();
+#endif
 		run Worker(1); run Worker(2); run Reconciler();
 		run Servers(); run Finish()
 	}

@@ -85,10 +85,10 @@ def test_a_master_that_stood_still_blames_nobody(make_pool):
     connection = pool.send("hang")
     child = pool.wait_busy()[0]["pid"]
     pool.signal(signal.SIGSTOP)
-    time.sleep(3.6)
+    time.sleep(3.1)
     pool.signal(signal.SIGCONT)
     pool.wait_log("the master stood still for")
-    time.sleep(0.4)
+    time.sleep(0.3)
     assert "hangs" not in pool.log() and alive(child)
     assert answer(connection) == ""
     assert re.search(r"hangs: busy for 3\.", pool.log())

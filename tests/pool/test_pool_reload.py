@@ -141,7 +141,7 @@ def test_sick_first_child_leaves_the_old_ones_serving(make_pool):
     pool.begin("sick")
     pool.signal(signal.SIGHUP)
     pool.wait_log("those with the old one go on")
-    pool.wait_log("in 2 s")
+    pool.wait_log("in 1 s")
     assert pool.pids() >= before and pool.ask().isdigit()
     pool.begin(None)
     generation(pool, 2, 2)

@@ -50,10 +50,6 @@ def test_ready_only_when_a_child_serves(notified):
     time.sleep(0.2)
     assert "READY=1" not in listener.take()
     listener.wait("^READY=1$")
-    listener.wait("STATUS=0 busy, 2 idle")
-    job = pool.send("sleep 1500")
-    listener.wait("STATUS=1 busy, 1 idle")
-    job.close()
     pool.stop()
     listener.wait("^STOPPING=1$")
     assert listener.take().count("READY=1") == 1
@@ -101,6 +97,9 @@ def test_idle_says_nothing(notified):
     make, listener = notified
     pool = make().start()
     listener.wait("STATUS=0 busy, 2 idle")
+    with pool.send("read"):
+        listener.wait("STATUS=1 busy, 1 idle")
+    listener.wait("STATUS=0 busy, 2 idle", 2)
     time.sleep(0.2)
     count = len(listener.take())
     time.sleep(1.5)

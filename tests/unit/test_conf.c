@@ -483,18 +483,18 @@ static void secrets(void)
 	free(large);
 }
 
-/* The lowest descriptor that is free: the same again when nothing was left open. */
-static int next_descriptor(void)
+static int open_descriptors(void)
 {
-	int fd = dup(STDERR_FILENO);
+	int count = 0;
 
-	close(fd);
-	return fd;
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
 }
 
 static void bad_secrets(void)
 {
-	int fd = next_descriptor();
+	int before = open_descriptors();
 
 	put_secret("", 0600);
 	secret_is_refused("empty\n");
@@ -513,7 +513,7 @@ static void bad_secrets(void)
 	CU_ASSERT_FATAL(rmdir(secret_file) == 0 && mkfifo(secret_file, 0600) == 0);
 	secret_is_refused("not a regular file\n");
 	unlink(secret_file);
-	CU_ASSERT_EQUAL(next_descriptor(), fd);
+	CU_ASSERT_EQUAL(open_descriptors(), before);
 }
 
 /* Root may read everything: tried as somebody else, in a process of its own. */
@@ -955,23 +955,24 @@ static void manual_item(const char *section, const char *key, const char *text, 
 
 static void manual_has_all(void)
 {
-	char *text = read_source("doc/farewell.conf.5"), section[64] = "", key[64];
-	const char *at = strstr(text, "\n.Sh SETTINGS\n"), *end = NULL, *next;
+	char *text = read_source("doc/farewell.conf.5"), *rest = strstr(text, "\n.Sh SETTINGS\n"), *line, section[64] = "", key[64];
 
 	begin_meeting();
-	CU_ASSERT_FATAL(at != NULL && (end = strstr(at + 1, "\n.Sh ")) != NULL);
-	for (at = strchr(at + 1, '\n') + 1; at < end; at = next) {
-		next = strchr(at, '\n') + 1;
-		if (sscanf(at, ".Ss %63[a-z ]\n", section) == 1 || sscanf(at, ".It Ic %63s\n", key) != 1)
+	CU_ASSERT_PTR_NOT_NULL(rest);
+	while (rest != NULL && (line = strsep(&rest, "\n")) != NULL) {
+		if (strncmp(line, ".Sh ", 4) == 0 && strcmp(line, ".Sh SETTINGS") != 0)
+			break;
+		if (sscanf(line, ".Ss %63[a-z ]", section) == 1 || sscanf(line, ".It Ic %63s", key) != 1)
 			continue;
-		while (next < end && strncmp(next, ".It ", 4) != 0 && strncmp(next, ".El\n", 4) != 0)
-			next = strchr(next, '\n') + 1;
+		size_t length = 0;
+		while (rest[length] != '\0' && strncmp(rest + length, ".It ", 4) != 0 && strncmp(rest + length, ".El\n", 4) != 0)
+			length += strcspn(rest + length, "\n") + 1;
 		bool both = strcmp(section, "gateway and worker") == 0;
 		meet(both ? "gateway" : section, key);
-		manual_item(both ? "gateway" : section, key, at, (size_t)(next - at));
+		manual_item(both ? "gateway" : section, key, rest, length);
 		if (both) {
 			meet("worker", key);
-			manual_item("worker", key, at, (size_t)(next - at));
+			manual_item("worker", key, rest, length);
 		}
 	}
 	end_meeting();

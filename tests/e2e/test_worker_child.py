@@ -1,0 +1,54 @@
+"""Ends of processes: TERM finishes what is in hand, and children leave when their master is killed."""
+import os
+import signal
+import time
+
+from jobs import ask, completed, log_lines, quiet, wires  # noqa: F401
+from stack.client import QUEUE
+from stack.proc import stat_of
+
+
+def test_term_finishes_what_is_in_hand(fw):
+    fw.stack.worker.configure({"worker": {"children": 1}})
+    user, next_one = fw.make_user(), fw.make_user()
+    fw.stack.smtp.control(delay=1.5)
+    ask(fw, user)
+    fw.wait_until(lambda: (fw.ledger(user) or [{}])[0].get("mail") == "sending", what="the mail to be on its way")
+    time.sleep(0.3)
+    ask(fw, next_one)  # waits behind it, and stays
+    fw.stack.worker.stop()
+    row, = fw.ledger(user)
+    assert (row["status"], row["mail"], row["turn"], row["attempts"]) == ("completed", "sent", 1, 0), row
+    assert len(fw.mails(user)) == 1
+    assert fw.stack.rabbit.queue(QUEUE) == (1, 0) and fw.ledger(next_one) == []
+    fw.stack.smtp.control()
+    fw.stack.worker.start()
+    completed(fw, next_one)
+    quiet(fw)
+
+
+def test_term_while_idle_is_quick(fw):
+    fw.stack.worker.start()
+    began = time.monotonic()
+    fw.stack.worker.stop()
+    assert time.monotonic() - began < 2
+    assert fw.stack.worker.child.returncode == 0
+
+
+def test_master_killed(fw, wires):  # noqa: F811
+    worker = wires.worker()
+    user = fw.make_user()
+    wires.s3.hold()
+    ask(fw, user)
+    fw.wait_status(user, "running")
+    children = worker.children()
+    assert len(children) == 3
+    os.kill(worker.pid, signal.SIGKILL)
+    fw.wait_until(lambda: not any(stat_of(pid) for pid in children), 10, "the children to leave")
+    row, = fw.ledger(user)
+    assert row["turn"] == 2 and len(fw.objects_of(user)) == 3
+    wires.s3.release()
+    worker.start()
+    completed(fw, user, files=3)
+    assert not log_lines(worker, "Sanitizer")
+    quiet(fw)
