@@ -321,6 +321,8 @@ static enum db_result set_up_session(struct db *db, int64_t deadline_ms)
 	         "SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET extra_float_digits = 1;"
 	         " SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off;"
 	         " SET plan_cache_mode = %s;"
+	         /* The server's side too: a lease or a row of a host that vanished must not be held for hours. */
+	         " SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 30000;"
 	         " SET lock_timeout = %lld; SET statement_timeout = %lld; SET idle_in_transaction_session_timeout = %lld;"
 	         " SELECT set_config('synchronous_commit', 'on', false)"
 	         " WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')",

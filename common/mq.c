@@ -297,13 +297,22 @@ static void read_properties(const amqp_basic_properties_t *properties, struct mq
 	}
 }
 
-/* Reads the header and body frames that follow a deliver or return method. A body beyond BODY_MAX is counted, not kept. */
+/* The next frame of a message's content. */
+static enum mq_result take_content_frame(struct mq *mq, amqp_frame_t *frame, int64_t deadline_ms)
+{
+	if (deadline_ms == 0)
+		deadline_ms = clock_now_ms() + mq->options->connect_timeout_ms;
+	return take_frame(mq, frame, deadline_ms, "reading a message");
+}
+
+/* Reads the header and body frames that follow a deliver or return method. DEADLINE_MS 0: each frame has a time of its own, for a large message
+ * on a slow line is no broken one. A body beyond BODY_MAX is counted, not kept. */
 static enum mq_result read_content(struct mq *mq, struct mq_delivery *delivery, int64_t deadline_ms)
 {
 	amqp_frame_t frame;
 	size_t got = 0;
 
-	enum mq_result result = take_frame(mq, &frame, deadline_ms, "reading a message");
+	enum mq_result result = take_content_frame(mq, &frame, deadline_ms);
 	if (result == MQ_OK && frame.frame_type != AMQP_FRAME_HEADER)
 		return mq_give_up(mq, MQ_LOST, "broker: a message without a header");
 	if (result == MQ_OK) {
@@ -313,7 +322,7 @@ static enum mq_result read_content(struct mq *mq, struct mq_delivery *delivery, 
 			delivery->body = malloc(delivery->length + 1);
 	}
 	while (result == MQ_OK && got < delivery->length) {
-		result = take_frame(mq, &frame, deadline_ms, "reading a message");
+		result = take_content_frame(mq, &frame, deadline_ms);
 		if (result != MQ_OK)
 			break;
 		size_t part = frame.frame_type == AMQP_FRAME_BODY ? frame.payload.body_fragment.len : 0;
@@ -330,7 +339,7 @@ static enum mq_result read_content(struct mq *mq, struct mq_delivery *delivery, 
 	return result;
 }
 
-static enum mq_result take_delivery(struct mq *mq, const amqp_basic_deliver_t *deliver, int64_t deadline_ms)
+static enum mq_result take_delivery(struct mq *mq, const amqp_basic_deliver_t *deliver)
 {
 	if (mq->stashed)
 		return mq_give_up(mq, MQ_LOST, "broker: a second message in spite of prefetch 1");
@@ -338,7 +347,7 @@ static enum mq_result take_delivery(struct mq *mq, const amqp_basic_deliver_t *d
 	mq->stash.tag = deliver->delivery_tag;
 	mq->stash.redelivered = deliver->redelivered;
 	mq->stashed = true;
-	return read_content(mq, &mq->stash, deadline_ms);
+	return read_content(mq, &mq->stash, 0);
 }
 
 /* What a frame may have told about the message that was published last. */
@@ -380,7 +389,7 @@ static enum mq_result take_method(struct mq *mq, const amqp_frame_t *frame, stru
 		confirm = &ignored;
 	switch (method->id) {
 	case AMQP_BASIC_DELIVER_METHOD:
-		return take_delivery(mq, method->decoded, deadline_ms);
+		return take_delivery(mq, method->decoded);
 	case AMQP_BASIC_RETURN_METHOD:
 		return take_return(mq, method->decoded, confirm, deadline_ms);
 	case AMQP_BASIC_ACK_METHOD: {

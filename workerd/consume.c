@@ -48,13 +48,13 @@ static bool recover(struct worker *worker, struct job_memory *memory)
 static void serve(struct worker *worker, struct mq_delivery *delivery)
 {
 	struct job_memory memory;
-	bool succeeded = false;
+	enum job_outcome outcome;
 	enum job_end end;
 	int pause_ms = BACK_OFF_FIRST_MS;
 
 	worker->broker_lost = false;
 	for (;;) {
-		end = job_run(worker, delivery, &memory, &succeeded);
+		end = job_run(worker, delivery, &memory, &outcome);
 		if (end != JOB_ABANDONED)
 			break;
 		if (!recover(worker, &memory) || worker->broker_lost || child_stopping(worker->child))
@@ -63,7 +63,9 @@ static void serve(struct worker *worker, struct mq_delivery *delivery)
 	}
 	if (!worker->broker_lost)
 		settle(worker, delivery, end);
-	child_done(worker->child, succeeded && end == JOB_DONE);
+	if (outcome != JOB_NONE)
+		child_count(worker->child, (int)outcome, 1);
+	child_done(worker->child, outcome != JOB_NONE && outcome != JOB_PARKED && outcome != JOB_RETRIED);
 	log_context_clear();
 }
 

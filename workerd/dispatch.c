@@ -10,6 +10,7 @@
 
 #define PAUSE_FIRST_MS 250
 #define PAUSE_LONGEST_MS 10000
+#define SLOWEST_BYTES_PER_MS 50          /* of a line to the broker: a large message that is parked has the time it takes */
 
 struct parcel {
 	const char *exchange, *routing_key;
@@ -31,7 +32,7 @@ static void pause_for(struct worker *worker, int64_t pause_ms)
 
 static enum mq_result try_once(struct worker *worker, const struct parcel *parcel)
 {
-	int64_t deadline_ms = worker_mq_deadline(worker);
+	int64_t deadline_ms = worker_mq_deadline(worker) + (int64_t)(parcel->length / SLOWEST_BYTES_PER_MS);
 
 	/* It may have been idle for long: finds out whether the broker has closed it meanwhile. */
 	mq_pump(worker->publisher);

@@ -13,6 +13,10 @@
 #include "workerd/guard.h"
 #include "workerd/retry.h"
 
+const char *const job_outcome_names[] = {
+	"completed", "aborted", "cancelled", "superseded", "parked", "retried", "handed over", "deferred", NULL,
+};
+
 struct job {
 	struct worker *worker;
 	const struct mq_delivery *delivery;
@@ -21,7 +25,7 @@ struct job {
 	struct guard_contact contact;
 	struct ledger_entry *entry;      /* in memory */
 	int64_t started_ms;
-	bool succeeded;
+	enum job_outcome outcome;
 };
 
 /* ---- ends ---- */
@@ -42,7 +46,7 @@ static enum job_end from_ledger(struct job *job, enum ledger_answer answer)
 		return JOB_ABANDONED;
 	case LEDGER_SUPERSEDED:
 		log_info("superseded: a later turn of this deletion has taken over");
-		job->succeeded = true;
+		job->outcome = JOB_SUPERSEDED;
 		return JOB_DONE;
 	default:
 		return JOB_DONE;
@@ -64,6 +68,7 @@ static enum job_end later(struct job *job, int delay, const char *why)
 	int last = job->worker->conf->common.retry_delay_count - 1;
 
 	log_info("later: %s", why);
+	job->outcome = JOB_DEFERRED;
 	return dispatch_retry(job->worker, &job->message, delay < last ? delay : last, &note) ? JOB_DONE : JOB_ABANDONED;
 }
 
@@ -76,6 +81,7 @@ static enum job_end park(struct job *job, int failures, const char *why)
 	note.reason = why;
 	note.attempts += failures;
 	log_error("parked: %s", why);
+	job->outcome = JOB_PARKED;
 	if (!dispatch_parked(job->worker, job->message.deletion_id, job->delivery->body, job->delivery->length, &note))
 		return JOB_ABANDONED;
 	CRASH_POINT("worker-after-park");
@@ -94,6 +100,7 @@ static enum job_end pass_on(struct job *job, int failures, int delay, const char
 	if (answer != LEDGER_OK)
 		return from_ledger(job, answer);
 	job->memory->started = false;
+	job->outcome = delay < 0 ? JOB_HANDED_OVER : JOB_RETRIED;
 	struct message next = job->message;
 	struct dispatch_note note = note_for(job);
 	next.turn = job->entry->turn;
@@ -134,7 +141,7 @@ static enum job_end complete(struct job *job, const char *mail, const char *why)
 	if (answer != LEDGER_OK)
 		return from_ledger(job, answer);
 	job->memory->started = false;
-	job->succeeded = true;
+	job->outcome = JOB_COMPLETED;
 	log_info("completed files=%lld mail=%s attempts=%d ms=%lld", (long long)job->entry->files_deleted, mail, job->entry->attempts,
 	         (long long)(clock_now_ms() - job->started_ms));
 	return report(job, copy);
@@ -242,10 +249,11 @@ static enum job_end start(struct job *job)
 	job->memory->started = answer == LEDGER_OK || answer == LEDGER_LOST;
 	if (answer == LEDGER_FINISHED) {
 		log_info("finished before");
-		job->succeeded = true;
+		job->outcome = JOB_SUPERSEDED;
 		return report(job, copy);
 	}
 	if (answer == LEDGER_PARKED) {
+		job->outcome = JOB_PARKED;
 		struct dispatch_note note = note_for(job);
 		note.reason = PQgetisnull(copy, 0, 5) ? "parked before" : PQgetvalue(copy, 0, 5);
 		bool parked = dispatch_parked(job->worker, job->message.deletion_id, job->delivery->body, job->delivery->length, &note);
@@ -286,7 +294,7 @@ static enum job_end cancelled(struct job *job)
 	PGresult *copy = NULL;
 
 	log_info("cancelled: the user was restored");
-	job->succeeded = true;
+	job->outcome = JOB_CANCELLED;
 	enum ledger_answer answer = ledger_cancel(job->worker, job->message.deletion_id, job->message.user_id, &copy);
 	return answer == LEDGER_OK ? report(job, copy) : from_ledger(job, answer);
 }
@@ -300,9 +308,10 @@ static enum job_end wait_for_mark(struct job *job)
 
 	if ((int64_t)(now - first) * 1000 >= job->worker->conf->worker.foreign_grace_ms) {
 		log_info("aborted: the user is active, and no request says otherwise");
-		job->succeeded = true;
+		job->outcome = JOB_ABORTED;
 		return JOB_DONE;
 	}
+	job->outcome = JOB_DEFERRED;
 	return dispatch_retry(job->worker, &job->message, last < 1 ? last : 1, &note) ? JOB_DONE : JOB_ABANDONED;
 }
 
@@ -311,6 +320,7 @@ static enum job_end park_unreadable(struct job *job, const char *why)
 	struct dispatch_note note = {.request_id = job->delivery->correlation_id, .reason = why};
 
 	log_error("parked: a message that can't be read: %s", why);
+	job->outcome = JOB_PARKED;
 	if (job->delivery->body == NULL)
 		return JOB_TOO_LARGE;
 	return dispatch_parked(job->worker, NULL, job->delivery->body, job->delivery->length, &note) ? JOB_DONE : JOB_ABANDONED;
@@ -335,11 +345,11 @@ static enum job_end judge(struct job *job)
 		return with_lease(job);
 	case GUARD_FINISHED:
 		log_info("finished before");
-		job->succeeded = true;
+		job->outcome = JOB_SUPERSEDED;
 		return JOB_DONE;
 	case GUARD_ABORTED:
 		log_info("aborted: no such request was committed");
-		job->succeeded = true;
+		job->outcome = JOB_ABORTED;
 		return JOB_DONE;
 	case GUARD_CANCELLED:
 		return cancelled(job);
@@ -352,7 +362,7 @@ static enum job_end judge(struct job *job)
 	}
 }
 
-enum job_end job_run(struct worker *worker, const struct mq_delivery *delivery, struct job_memory *memory, bool *succeeded)
+enum job_end job_run(struct worker *worker, const struct mq_delivery *delivery, struct job_memory *memory, enum job_outcome *outcome)
 {
 	char why[WHY_SIZE];
 	struct job job = {
@@ -361,6 +371,7 @@ enum job_end job_run(struct worker *worker, const struct mq_delivery *delivery, 
 		.memory = memory,
 		.entry = &memory->entry,
 		.started_ms = clock_now_ms(),
+		.outcome = JOB_NONE,
 	};
 
 	memset(memory, 0, sizeof(*memory));
@@ -374,7 +385,7 @@ enum job_end job_run(struct worker *worker, const struct mq_delivery *delivery, 
 		CRASH_POINT("worker-after-delivery");
 		end = judge(&job);
 	}
-	*succeeded = job.succeeded;
+	*outcome = end == JOB_ABANDONED ? JOB_NONE : job.outcome;
 	return end;
 }
 

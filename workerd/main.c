@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/pool.h"
 #include "workerd/consume.h"
+#include "workerd/job.h"
 #include "workerd/reconcile.h"
 #include "workerd/topology.h"
 #include "workerd/worker.h"
@@ -119,6 +120,8 @@ int main(int argc, char **argv)
 		.conf_file = arguments.conf_file,
 		.conf_program = CONF_WORKER,
 		.foreground = arguments.foreground,
+		.verbose = arguments.verbose,
+		.counters = job_outcome_names,
 		.kinds = conf->worker.reconciler ? with_reconciler : without_reconciler,
 	};
 	return pool_run(&options, conf);

@@ -59,10 +59,11 @@ def test_the_start_refuses_what_the_check_refuses(more_gateway, fw):
 
 
 def test_comments_and_semicolons(fw, more_gateway):
-    user = fw.make_user(files=0)
-    gateway = more_gateway({"gateway": {"lock_user_sql": LOCK + "; ", "mark_user_sql": MARK + " -- at last"}})
-    assert gateway.check()[0] == 0
-    assert fw.at(gateway).delete(user).status == 200
+    for end in (" -- at last", " ; \n", ";"):
+        user = fw.make_user(files=0)
+        gateway = more_gateway({"gateway": {"lock_user_sql": LOCK + end, "mark_user_sql": MARK + end}})
+        assert gateway.check()[0] == 0
+        assert fw.at(gateway).delete(user).status == 200
 
 
 def test_servers_that_are_away(fw, stack, more_gateway):

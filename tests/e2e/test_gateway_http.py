@@ -95,6 +95,20 @@ def test_restored_and_deleted_again(fw, quiet, outbox):
     assert quiet.get(user).json()["deletionId"] == second["deletionId"]
 
 
+def test_restored_and_marked_by_other_means(fw, quiet, outbox):
+    """The old request has another mark: it is not this deletion."""
+    user = fw.make_user(files=0)
+    first = quiet.delete(user).json()
+    fw.psql("users", "UPDATE users SET deleted_at = '2021-03-03 03:03:03+00' WHERE id = %s", user.id)
+    second = quiet.delete(user).json()
+    assert second["deletionId"] != first["deletionId"]
+    assert quiet.delete(user).json() == second
+    # and back to the first mark: the first deletion
+    fw.psql("users", "UPDATE users SET deleted_at = %s::timestamptz WHERE id = %s", fw.requests(user)[0]["mark"], user.id)
+    assert quiet.delete(user).json() == first
+    assert len(outbox.messages()) == 2
+
+
 def test_two_at_the_same_moment(fw, quiet, outbox):
     from concurrent.futures import ThreadPoolExecutor
     for _ in range(10):
@@ -229,15 +243,14 @@ def test_uuid_ids(fw, stack, more_gateway, outbox):
 
 TEXT_SETTINGS = {
     "lock_user_sql": "SELECT id, deleted_at::text FROM text_users WHERE id = $1 FOR NO KEY UPDATE",
-    "mark_user_sql": "UPDATE text_users SET deleted_at = now() WHERE id = $1 RETURNING deleted_at::text; -- a comment at the end",
+    "mark_user_sql": "UPDATE text_users SET deleted_at = now() WHERE id = $1 RETURNING deleted_at::text",
 }
 
 
 def test_text_ids(fw, more_gateway, outbox):
     from urllib.parse import quote
     fw.psql("users", "CREATE TABLE IF NOT EXISTS text_users (id text PRIMARY KEY, deleted_at timestamptz)")
-    settings = {**TEXT_SETTINGS, "mark_user_sql": TEXT_SETTINGS["mark_user_sql"].replace(";", "")}
-    gateway = fw.at(more_gateway(outbox.settings({"id_format": "text"}, **settings)))
+    gateway = fw.at(more_gateway(outbox.settings({"id_format": "text"}, **TEXT_SETTINGS)))
     for user in ("kim minji", "김민지", "a+b@example.org", "50%25", "x?y&z#", "deletion", "'; DROP TABLE users; --", "a" * 128):
         fw.psql("users", "INSERT INTO text_users VALUES (%s) ON CONFLICT (id) DO UPDATE SET deleted_at = NULL", user)
         answer = gateway.delete(quote(user, safe=""), token=fw.token(sub=user))

@@ -1,6 +1,8 @@
 """The broker goes away in mid-job: the job is abandoned, nothing is counted, and it is done once when the message comes again."""
 import time
 
+import pytest
+
 from jobs import ask, completed, log_lines, quiet, said, wires  # noqa: F401
 from stack.client import QUEUE
 
@@ -66,6 +68,47 @@ def test_broker_restarted_in_mid_job(fw, wires):  # noqa: F811
     for one in waiting:
         completed(fw, one, files=1)
     fw.stack.rabbit.wait_queue(QUEUE)
+    quiet(fw)
+
+
+def test_silent_broker(fw, wires):  # noqa: F811
+    wires.worker(broker_heartbeat="2s", reconciler="no")
+    user = fw.make_user()
+    wires.s3.hold()
+    ask(fw, user)
+    fw.wait_status(user, "running")
+    wires.broker.hold()
+    said(fw, "come again", f"user={user.id} ")  # no heartbeats come: the line is given up
+    wires.broker.release()
+    wires.s3.release()
+    row = completed(fw, user, files=3)
+    assert (row["attempts"], row["turn"]) == (0, 1)
+    quiet(fw)
+
+
+@pytest.fixture
+def alarm(fw):
+    """A memory alarm: the broker takes nothing from connections that publish."""
+    fw.stack.rabbit.ctl("set_vm_memory_high_watermark", "absolute", "1KB")
+    yield lambda: fw.stack.rabbit.ctl("set_vm_memory_high_watermark", "0.4")
+    fw.stack.rabbit.ctl("set_vm_memory_high_watermark", "0.4")
+
+
+def test_memory_alarm(fw, wires, request):  # noqa: F811
+    wires.worker(children=2, reconciler="no")
+    wires.s3.hold()
+    users, failing = [fw.make_user(files=1) for _ in range(3)], fw.make_user(files=1)
+    fw.psql("worker", "UPDATE user_files SET file_path = 's3://no-such-bucket-at-all/x' WHERE user_id = %s", failing.id)
+    for user in (failing, *users):
+        ask(fw, user)
+    end = request.getfixturevalue("alarm")
+    wires.s3.release()
+    for user in users:  # consuming goes on; the one that has to publish waits
+        completed(fw, user, files=1)
+    said(fw, "could not be passed on", "alarm", f"user={failing.id} ")
+    fw.psql("worker", "UPDATE user_files SET file_path = %s WHERE user_id = %s", f"s3://{fw.bucket}/{failing.keys[0]}", failing.id)
+    end()
+    completed(fw, failing, files=1)
     quiet(fw)
 
 

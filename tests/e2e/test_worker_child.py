@@ -35,6 +35,19 @@ def test_term_while_idle_is_quick(fw):
     assert fw.stack.worker.child.returncode == 0
 
 
+def test_pause_and_resume(fw):
+    fw.stack.worker.start()
+    user = fw.make_user()
+    os.kill(fw.stack.worker.pid, signal.SIGUSR2)
+    fw.wait_until(lambda: fw.stack.rabbit.queue(QUEUE)[1] == 0, 5, "the children to stop consuming")
+    ask(fw, user)
+    time.sleep(0.5)
+    assert fw.stack.rabbit.queue(QUEUE) == (1, 0) and fw.ledger(user) == []
+    os.kill(fw.stack.worker.pid, signal.SIGUSR2)
+    completed(fw, user, files=3)
+    assert fw.stack.rabbit.queue(QUEUE) == (0, 2)
+
+
 def test_master_killed(fw, wires):  # noqa: F811
     worker = wires.worker()
     user = fw.make_user()

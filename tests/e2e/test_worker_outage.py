@@ -3,6 +3,7 @@ import time
 
 from jobs import ask, completed, log_lines, quiet, said, wires  # noqa: F401
 from proxy import COMMIT_ANSWER
+from stack.client import QUEUE
 
 # Bind of the prepared statement of that name, not its Parse after a reconnect.
 BEGIN, PROGRESS, COMPLETE, SENDING, STAMP, REPORT = (
@@ -67,4 +68,33 @@ def test_user_database_lost_again_and_again(fw, wires):  # noqa: F811
     lost_at(fw, wires.users, 1, STAMP)
     lost_at(fw, wires.users, 2, COMMIT_ANSWER, way="down")
     lost_at(fw, wires.users, 2, REPORT)
+    quiet(fw)
+
+
+def test_databases_that_hang(fw, wires):  # noqa: F811
+    wires.worker(lock_timeout="500ms", statement_timeout="1s", max_starts=1)
+    for wire in (wires.users, wires.ledger):
+        user = fw.make_user()
+        wire.hold()
+        ask(fw, user)
+        said(fw, "no answer in time", f"user={user.id} ")
+        wire.release()
+        uncounted(completed(fw, user, files=3))
+    quiet(fw)
+
+
+def test_told_to_stop_while_a_database_is_away(fw, wires):  # noqa: F811
+    wires.worker(children=1, reconciler="no")
+    user = fw.make_user()
+    wires.ledger.refuse()
+    wires.ledger.cut()
+    ask(fw, user)
+    said(fw, "can't connect", str(wires.ledger.port))
+    began = time.monotonic()
+    fw.stack.worker.stop()
+    assert time.monotonic() - began < 3
+    assert fw.stack.rabbit.queue(QUEUE) == (1, 0), "the message was not handed back"
+    wires.ledger.accept()
+    fw.stack.worker.start()
+    uncounted(completed(fw, user, files=3))
     quiet(fw)

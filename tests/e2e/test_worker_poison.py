@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from jobs import ask, completed, quiet
+from jobs import ask, completed, quiet, wires  # noqa: F401
 from stack.client import PARKED, QUEUE
 
 WRONG = {
@@ -80,3 +80,18 @@ def test_large_messages_are_parked_whole(fw, parked):
     death, = found[twenty]["x-death"]  # too large even to be published again: the broker moved it
     assert (death["queue"], death["reason"]) == (QUEUE, "rejected")
     quiet(fw)
+
+
+def test_a_large_message_on_a_slow_line(fw, parked, wires):  # noqa: F811
+    """Slower than connect_timeout, which is for one answer and not for a message of any size."""
+    wires.worker(children=1, connect_timeout="1s", broker_heartbeat="2s")
+    wires.broker.throttle(400_000)
+    body = json.dumps({"userId": "5", "padding": "z" * 1_200_000}).encode()
+    fw.publish(body)
+    user = fw.make_user()
+    ask(fw, user)
+    completed(fw, user, timeout=40)
+    wires.broker.calm()
+    assert list(parked(1)) == [body]
+    time.sleep(1)
+    assert fw.queue_messages(PARKED) == 0

@@ -17,6 +17,7 @@ def channel(fw):
     for queue in ("deletions", "parked", *(f"retry.{d}" for d in ("1s", "2s", "4s", "8s"))):
         for name in ("clash", "check"):
             connection.channel().queue_delete(f"{name}.{queue}")
+            connection.channel().exchange_delete(f"{name}.exchange")
     connection.close()
 
 
