@@ -11,7 +11,7 @@ ACK = b"\x01\x00\x01\x00\x00\x00\x0d\x00\x3c\x00\x50"  # the frame of basic.ack 
 
 def test_connection_lost_in_mid_job(fw, wires):  # noqa: F811
     wires.worker(max_starts=2, reconciler="no")
-    for _ in range(4):
+    for _ in range(3):
         user = fw.make_user()
         wires.s3.hold()
         ask(fw, user)
@@ -89,7 +89,7 @@ def test_silent_broker(fw, wires):  # noqa: F811
 @pytest.fixture
 def alarm(fw):
     """A memory alarm: the broker takes nothing from connections that publish."""
-    fw.stack.rabbit.ctl("set_vm_memory_high_watermark", "absolute", "1KB")
+    fw.stack.rabbit.ctl("set_vm_memory_high_watermark", "absolute", "1MB")
     yield lambda: fw.stack.rabbit.ctl("set_vm_memory_high_watermark", "0.4")
     fw.stack.rabbit.ctl("set_vm_memory_high_watermark", "0.4")
 

@@ -1,7 +1,7 @@
 """A database that is away is not the job's failure: nothing is counted, nothing parked, and the job goes on by itself."""
 import time
 
-from jobs import ask, completed, log_lines, quiet, said, wires  # noqa: F401
+from jobs import ask, completed, quiet, said, wires  # noqa: F401
 from proxy import COMMIT_ANSWER
 from stack.client import QUEUE
 
@@ -18,17 +18,23 @@ def test_databases_away_before_and_in_a_job(fw, wires):  # noqa: F811
     # Time-outs for a hanging child that are shorter than the outage: waiting for a server is no hanging.
     wires.worker(handover_after="1s", soft_timeout="1500ms", hard_timeout="3s", s3_timeout="2s", smtp_timeout="2s")
     before = fw.stack.worker.children()
+    users = {}
     for wire in (wires.users, wires.ledger):
+        users[wire] = fw.make_user()
         wire.refuse()
         wire.cut()
-        user = fw.make_user()
-        ask(fw, user)
-        fw.wait_until(lambda: log_lines(fw.stack.worker, "can't connect", str(wire.port)), what="the outage to be seen")
-        time.sleep(3.5)
+        ask(fw, users[wire])
+    said(fw, "can't connect", str(wires.users.port))
+    time.sleep(3.3)
+    wires.users.accept()
+    said(fw, "can't connect", str(wires.ledger.port))
+    time.sleep(0.5)
+    for user in users.values():
         assert len(fw.objects_of(user)) == 3
-        wire.accept()
+    wires.ledger.accept()
+    for user in users.values():
         uncounted(completed(fw, user, files=3))
-    assert fw.stack.worker.children() == before
+    assert fw.stack.worker.children() == before, "a child was taken for a hanging one"
     quiet(fw)
 
 
@@ -46,7 +52,7 @@ def test_ledger_lost_again_and_again(fw, wires):  # noqa: F811
     wires.worker(max_starts=1)
     lost_at(fw, wires.ledger, 1, BEGIN)
     lost_at(fw, wires.ledger, 2, BEGIN, deliver=True)
-    lost_at(fw, wires.ledger, 3, PROGRESS)
+    lost_at(fw, wires.ledger, 2, PROGRESS)
     lost_at(fw, wires.ledger, 1, COMMIT_ANSWER, way="down")
     lost_at(fw, wires.ledger, 2, SENDING)
     quiet(fw)

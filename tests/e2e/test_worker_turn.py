@@ -1,7 +1,7 @@
 """Duplicates: a message of an old turn is superseded, the same message again does nothing, and two never work side by side."""
 import time
 
-from jobs import ask, commit_request, completed, lease_held, log_lines, message, quiet, said, together, wires  # noqa: F401
+from jobs import ask, commit_request, completed, lease_held, log_lines, message, quiet, said, wires  # noqa: F401
 
 
 def test_a_message_of_an_old_turn_is_superseded(fw, wires):  # noqa: F811

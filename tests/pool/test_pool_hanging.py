@@ -60,7 +60,7 @@ def test_slow_job_is_reported_and_not_disturbed(make_pool):
         line = pool.wait_log("demo child is slow: .*").group()
         assert "step=working job=read" in line
         pool.wait_log(r"backtrace on signal 23 step=working job=read\n(.+\[0x[0-9a-f]+\]\n){4,}")
-        time.sleep(0.7)
+        time.sleep(1.2)
         connection.sendall(b"x")
         assert answer(connection) == "read"
     assert pool.log_count("is slow") == 1

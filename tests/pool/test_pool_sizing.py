@@ -49,6 +49,16 @@ def test_spares_grow_and_shrink_and_max_is_said_once(make_pool):
     pool.wait_serving(3)
     until(lambda: len(pool.pids()) == 3, "the others gone")
     assert not oldest & pool.pids(), "the oldest go first"
+
+
+def test_max_children_is_counted_each_time_and_said_once(make_pool):
+    pool = make_pool(children=None, start_children=3, min_spare=2, max_spare=3, max_children=3).start()
+    pool.wait_serving(3)
+    for count in (1, 2):
+        with pool.send("read"), pool.send("read"):
+            until(lambda count=count: pool.total("max_children_reached") == count, "all busy")
+        until(lambda: all(child["state"] == 2 for child in pool.children()), "all idle")
+        time.sleep(1.1)  # the master looks once a second
     assert pool.log_count("max_children reached") == 1
 
 
