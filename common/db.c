@@ -1,4 +1,4 @@
-#include "common/db.h"
+#include "common/db_session.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -12,20 +12,6 @@
 #include "common/log.h"
 
 #define SLICE_MS 1000        /* the longest the pump waits for its turn */
-#define WHY_SIZE 512
-#define QUEUE_MAX 8          /* statements in one pipeline */
-
-struct db {
-	const struct db_options *options;
-	const struct pump *pump;
-	PGconn *conn;
-	bool ready;              /* connected, set up and prepared */
-	int queued;              /* statements in the pipeline that was begun */
-	const char *queue[QUEUE_MAX]; /* their names, for errors */
-	bool queue_failed;
-	char sqlstate[6];
-	char why[WHY_SIZE];
-};
 
 struct db *db_new(const struct db_options *options, const struct pump *pump)
 {
@@ -78,9 +64,7 @@ const char *db_sqlstate(const struct db *db)
 
 /* ---- errors ---- */
 
-static void say(struct db *db, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void say(struct db *db, const char *format, ...)
+void db_say(struct db *db, const char *format, ...)
 {
 	va_list args;
 
@@ -111,11 +95,11 @@ static const char *statement_title(const struct db *db, const char *name)
 	return statement != NULL && statement->setting != NULL ? statement->setting : name;
 }
 
-static enum db_result lose(struct db *db, const char *doing)
+enum db_result db_lose(struct db *db, const char *doing)
 {
 	const char *text = db->conn != NULL ? PQerrorMessage(db->conn) : "";
 
-	say(db, "connection lost while %s%s%s", doing, *text != '\0' ? ": " : "", text);
+	db_say(db, "connection lost while %s%s%s", doing, *text != '\0' ? ": " : "", text);
 	db->sqlstate[0] = '\0';
 	db_close(db);
 	return DB_LOST;
@@ -123,7 +107,7 @@ static enum db_result lose(struct db *db, const char *doing)
 
 static enum db_result run_out(struct db *db, const char *doing)
 {
-	say(db, "no answer in time while %s", doing);
+	db_say(db, "no answer in time while %s", doing);
 	db->sqlstate[0] = '\0';
 	db_close(db);
 	return DB_TIMEOUT;
@@ -137,7 +121,7 @@ static enum db_result refuse(struct db *db, const char *title, const PGresult *r
 
 	if (state == NULL)
 		state = "";
-	say(db, "%s: %s%s%s%s", title, message != NULL ? message : PQresultErrorMessage(result),
+	db_say(db, "%s: %s%s%s%s", title, message != NULL ? message : PQresultErrorMessage(result),
 	    *state != '\0' ? " (SQLSTATE " : "", state, *state != '\0' ? ")" : "");
 	snprintf(db->sqlstate, sizeof(db->sqlstate), "%s", state);
 	/* 57P01 admin_shutdown, 57P02 crash_shutdown, 57P05 idle_session_timeout, 25P03 idle_in_transaction_session_timeout, class 08: connection. */
@@ -151,12 +135,11 @@ static enum db_result refuse(struct db *db, const char *title, const PGresult *r
 
 /* ---- waiting ---- */
 
-/* Waits for EVENTS on the connection's socket, the pump taking its turns. */
-static enum db_result wait_socket(struct db *db, short events, int64_t deadline_ms, const char *doing)
+enum db_result db_wait(struct db *db, short events, int64_t deadline_ms, const char *doing)
 {
 	for (;;) {
 		if (!pump_turn(db->pump)) {
-			say(db, "stopped while %s", doing);
+			db_say(db, "stopped while %s", doing);
 			db_close(db);
 			return DB_STOPPED;
 		}
@@ -166,7 +149,7 @@ static enum db_result wait_socket(struct db *db, short events, int64_t deadline_
 		if (count > 0)
 			return DB_OK;
 		if (count < 0 && errno != EINTR)
-			return lose(db, doing);
+			return db_lose(db, doing);
 		if (left == 0)
 			return run_out(db, doing);
 	}
@@ -179,12 +162,12 @@ static enum db_result flush_output(struct db *db, int64_t deadline_ms, const cha
 		if (pending == 0)
 			return DB_OK;
 		if (pending < 0)
-			return lose(db, doing);
-		enum db_result waited = wait_socket(db, POLLIN | POLLOUT, deadline_ms, doing);
+			return db_lose(db, doing);
+		enum db_result waited = db_wait(db, POLLIN | POLLOUT, deadline_ms, doing);
 		if (waited != DB_OK)
 			return waited;
 		if (PQconsumeInput(db->conn) == 0)
-			return lose(db, doing);
+			return db_lose(db, doing);
 	}
 }
 
@@ -192,11 +175,11 @@ static enum db_result flush_output(struct db *db, int64_t deadline_ms, const cha
 static enum db_result next_result(struct db *db, PGresult **result, int64_t deadline_ms, const char *doing)
 {
 	while (PQisBusy(db->conn)) {
-		enum db_result waited = wait_socket(db, POLLIN, deadline_ms, doing);
+		enum db_result waited = db_wait(db, POLLIN, deadline_ms, doing);
 		if (waited != DB_OK)
 			return waited;
 		if (PQconsumeInput(db->conn) == 0)
-			return lose(db, doing);
+			return db_lose(db, doing);
 	}
 	*result = PQgetResult(db->conn);
 	return DB_OK;
@@ -209,8 +192,7 @@ static bool result_is_good(const PGresult *result)
 	return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
 }
 
-/* Takes every result of what was sent outside a pipeline; the last good one is *RESULT. */
-static enum db_result collect(struct db *db, const char *title, PGresult **result, int64_t deadline_ms)
+enum db_result db_collect(struct db *db, const char *title, PGresult **result, int64_t deadline_ms)
 {
 	enum db_result answer = flush_output(db, deadline_ms, title);
 	PGresult *last = NULL;
@@ -233,136 +215,12 @@ static enum db_result collect(struct db *db, const char *title, PGresult **resul
 		last = one;
 	}
 	if (answer == DB_OK && last == NULL)
-		answer = lose(db, title);
+		answer = db_lose(db, title);
 	if (answer == DB_OK && result != NULL)
 		*result = last;
 	else
 		PQclear(last);
 	return answer;
-}
-
-/* ---- connecting ---- */
-
-static void take_notice(void *arg, const char *text)
-{
-	const struct db *db = arg;
-
-	log_debug("%s: notice: %s", db->options->name, text);
-}
-
-/* The server's SQLSTATE in what libpq says when a connection fails, `FATAL:  28P01: password …`, there is no other way to it; or "". */
-static void read_state(const char *text, char state[6])
-{
-	static const char characters[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-
-	state[0] = '\0';
-	for (const char *c = text; (c = strstr(c, ":  ")) != NULL; c += 3)
-		if (strspn(c + 3, characters) == 5 && c[8] == ':')
-			snprintf(state, 6, "%.5s", c + 3);
-}
-
-/* Tells a server that is away from one that will not have us. */
-static enum db_result fail_to_connect(struct db *db)
-{
-	const char *text = PQerrorMessage(db->conn), *location = strstr(text, "LOCATION:");
-
-	say(db, "can't connect: %.*s", location != NULL ? (int)(location - text) : (int)strlen(text), text);
-	read_state(text, db->sqlstate);
-	db_close(db);
-	/* Class 28: user or password; 3D: no such database; 42: no right to connect. */
-	return strncmp(db->sqlstate, "28", 2) == 0 || strncmp(db->sqlstate, "3D", 2) == 0 || strncmp(db->sqlstate, "42", 2) == 0 ? DB_REFUSED : DB_LOST;
-}
-
-static enum db_result connect_socket(struct db *db, int64_t deadline_ms)
-{
-	const struct db_options *o = db->options;
-	char user_timeout[24], connect_timeout[24];
-	snprintf(user_timeout, sizeof(user_timeout), "%lld", (long long)(o->connect_timeout_ms * 3));
-	snprintf(connect_timeout, sizeof(connect_timeout), "%lld", (long long)(o->connect_timeout_ms / 1000 + 2));
-	/* What stands before dbname, the connection string may override; what stands after it, not. */
-	const char *keys[] = {"target_session_attrs", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count",
-	                      "tcp_user_timeout", "connect_timeout", "fallback_application_name", "dbname", "client_encoding",
-	                      o->password != NULL ? "password" : NULL, NULL};
-	const char *values[] = {"read-write", "1", "15", "5", "3", user_timeout, connect_timeout, o->application_name, o->conninfo, "UTF8",
-	                        o->password, NULL};
-
-	db->conn = PQconnectStartParams(keys, values, 1);
-	if (db->conn == NULL) {
-		say(db, "out of memory");
-		return DB_LOST;
-	}
-	PQsetErrorVerbosity(db->conn, PQERRORS_VERBOSE);    /* with the SQLSTATE */
-	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
-	while (PQstatus(db->conn) != CONNECTION_BAD && state != PGRES_POLLING_OK && state != PGRES_POLLING_FAILED) {
-		enum db_result waited = wait_socket(db, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms, "connecting");
-		if (waited != DB_OK)
-			return waited;
-		state = PQconnectPoll(db->conn);
-	}
-	if (PQstatus(db->conn) != CONNECTION_OK)
-		return fail_to_connect(db);
-	PQsetErrorVerbosity(db->conn, PQERRORS_DEFAULT);
-	PQsetnonblocking(db->conn, 1);
-	PQsetNoticeProcessor(db->conn, take_notice, db);
-	return DB_OK;
-}
-
-static const char *plan_mode(const struct db *db)
-{
-	return db->options->custom_plans ? "force_custom_plan" : "auto";
-}
-
-static enum db_result set_up_session(struct db *db, int64_t deadline_ms)
-{
-	char sql[1024];
-
-	/* The mark of a deletion is a timestamp as text: the same in every session only with the same zone and style. */
-	snprintf(sql, sizeof(sql),
-	         "SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET extra_float_digits = 1;"
-	         " SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off;"
-	         " SET plan_cache_mode = %s;"
-	         /* The server's side too: a lease or a row of a host that vanished must not be held for hours. */
-	         " SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 30000;"
-	         " SET lock_timeout = %lld; SET statement_timeout = %lld; SET idle_in_transaction_session_timeout = %lld;"
-	         " SELECT set_config('synchronous_commit', 'on', false)"
-	         " WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')",
-	         plan_mode(db), (long long)db->options->lock_timeout_ms, (long long)db->options->statement_timeout_ms,
-	         (long long)db->options->idle_in_transaction_timeout_ms);
-	if (PQsendQuery(db->conn, sql) == 0)
-		return lose(db, "setting up the session");
-	return collect(db, "setting up the session", NULL, deadline_ms);
-}
-
-static enum db_result prepare_all(struct db *db, int64_t deadline_ms)
-{
-	for (const struct db_statement *s = db->options->statements; s != NULL && s->name != NULL; s++) {
-		const char *title = s->setting != NULL ? s->setting : s->name;
-		if (PQsendPrepare(db->conn, s->name, s->sql, 0, NULL) == 0)
-			return lose(db, title);
-		enum db_result prepared = collect(db, title, NULL, deadline_ms);
-		if (prepared != DB_OK)
-			return prepared;
-	}
-	return DB_OK;
-}
-
-enum db_result db_open(struct db *db, int64_t deadline_ms)
-{
-	if (db->ready)
-		return DB_OK;
-	db_close(db);
-	db->sqlstate[0] = '\0';
-	int64_t own_deadline_ms = clock_now_ms() + db->options->connect_timeout_ms;
-	enum db_result result = connect_socket(db, own_deadline_ms < deadline_ms ? own_deadline_ms : deadline_ms);
-	if (result == DB_OK)
-		result = set_up_session(db, deadline_ms);
-	if (result == DB_OK)
-		result = prepare_all(db, deadline_ms);
-	if (result == DB_OK)
-		db->ready = true;
-	else
-		db_close(db);
-	return result;
 }
 
 bool db_is_alive(struct db *db)
@@ -371,7 +229,7 @@ bool db_is_alive(struct db *db)
 		return false;
 	struct pollfd fd = {.fd = PQsocket(db->conn), .events = POLLIN};
 	if (poll(&fd, 1, 0) > 0 && (PQconsumeInput(db->conn) == 0 || PQstatus(db->conn) == CONNECTION_BAD)) {
-		lose(db, "idle");
+		db_lose(db, "idle");
 		return false;
 	}
 	return true;
@@ -384,28 +242,28 @@ enum db_result db_run(struct db *db, const char *statement, int count, const cha
 	const char *title = statement_title(db, statement);
 
 	if (!db->ready)
-		return lose(db, title);
+		return db_lose(db, title);
 	assert(db->queued == 0);
 	if (PQsendQueryPrepared(db->conn, statement, count, params, NULL, NULL, 0) == 0)
-		return lose(db, title);
-	return collect(db, title, result, deadline_ms);
+		return db_lose(db, title);
+	return db_collect(db, title, result, deadline_ms);
 }
 
 enum db_result db_command(struct db *db, const char *sql, PGresult **result, int64_t deadline_ms)
 {
 	if (!db->ready)
-		return lose(db, sql);
+		return db_lose(db, sql);
 	assert(db->queued == 0);
 	if (PQsendQuery(db->conn, sql) == 0)
-		return lose(db, sql);
-	return collect(db, sql, result, deadline_ms);
+		return db_lose(db, sql);
+	return db_collect(db, sql, result, deadline_ms);
 }
 
 /* ---- pipelines ---- */
 
 void db_queue(struct db *db, const char *statement, int count, const char *const *params)
 {
-	assert(db->queued < QUEUE_MAX);
+	assert(db->queued < DB_QUEUE_MAX);
 	db->queue[db->queued++] = statement;
 	if (!db->ready || db->queue_failed) {
 		db->queue_failed = true;
@@ -440,7 +298,7 @@ enum db_result db_flush(struct db *db, PGresult **results, int count, int *faile
 	for (int i = 0; i < count; i++)
 		results[i] = NULL;
 	if (db->queue_failed || PQpipelineSync(db->conn) == 0)
-		return lose(db, "sending a pipeline");
+		return db_lose(db, "sending a pipeline");
 	db->queued = 0;
 	enum db_result got = flush_output(db, deadline_ms, "sending a pipeline");
 	for (int i = 0; got == DB_OK && i < count; i++) {
@@ -460,7 +318,7 @@ enum db_result db_flush(struct db *db, PGresult **results, int count, int *faile
 	bool synced = PQresultStatus(sync) == PGRES_PIPELINE_SYNC && PQexitPipelineMode(db->conn) == 1;
 	PQclear(sync);
 	if (!synced)
-		return lose(db, "ending a pipeline");
+		return db_lose(db, "ending a pipeline");
 	return answer;
 }
 
@@ -468,7 +326,7 @@ enum db_result db_flush(struct db *db, PGresult **results, int count, int *faile
 
 static enum db_result complain(struct db *db, const char *title, const char *what)
 {
-	say(db, "%s: %s", title, what);
+	db_say(db, "%s: %s", title, what);
 	db->sqlstate[0] = '\0';
 	return DB_REFUSED;
 }
@@ -494,7 +352,7 @@ static enum db_result check_locks(struct db *db, const char *statement, int para
 	for (int row = 0; row < PQntuples(plan); row++)
 		locks = locks || strstr(PQgetvalue(plan, row, 0), "LockRows") != NULL;
 	PQclear(plan);
-	snprintf(sql, sizeof(sql), "SET plan_cache_mode = %s", plan_mode(db));
+	snprintf(sql, sizeof(sql), "SET plan_cache_mode = %s", db_plan_mode(db));
 	result = db_command(db, sql, NULL, deadline_ms);
 	if (result == DB_OK && !locks)
 		return complain(db, statement_title(db, statement),
@@ -509,8 +367,8 @@ enum db_result db_check(struct db *db, const char *statement, int params, int co
 	char what[128];
 
 	if (!db->ready || PQsendDescribePrepared(db->conn, statement) == 0)
-		return lose(db, title);
-	enum db_result result = collect(db, title, &description, deadline_ms);
+		return db_lose(db, title);
+	enum db_result result = db_collect(db, title, &description, deadline_ms);
 	if (result != DB_OK)
 		return result;
 	int got_params = PQnparams(description), got_columns = PQnfields(description);

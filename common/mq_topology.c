@@ -34,6 +34,8 @@ enum mq_result mq_declare_exchange(struct mq *mq, const char *name, int64_t dead
 	char doing[300];
 
 	snprintf(doing, sizeof(doing), "declaring exchange %s (direct, durable)", name);
+	if (mq->conn == NULL)
+		return mq_rpc_result(mq, doing);
 	mq_limit_rpc(mq, deadline_ms);
 	amqp_exchange_declare(mq->conn, MQ_CHANNEL, amqp_cstring_bytes(name), amqp_cstring_bytes("direct"), 0, 1, 0, 0, amqp_empty_table);
 	return mq_rpc_result(mq, doing);
@@ -59,6 +61,8 @@ enum mq_result mq_declare_queue(struct mq *mq, const struct mq_queue *queue, int
 	}
 	amqp_table_t table = {.num_entries = arguments.count, .entries = arguments.entries};
 	snprintf(doing, sizeof(doing), "declaring queue %s", queue->name);
+	if (mq->conn == NULL)
+		return mq_rpc_result(mq, doing);
 	mq_limit_rpc(mq, deadline_ms);
 	amqp_queue_declare(mq->conn, MQ_CHANNEL, amqp_cstring_bytes(queue->name), 0, 1, 0, 0, table);
 	return mq_rpc_result(mq, doing);
@@ -69,6 +73,8 @@ enum mq_result mq_bind(struct mq *mq, const char *queue, const char *exchange, c
 	char doing[300];
 
 	snprintf(doing, sizeof(doing), "binding queue %s", queue);
+	if (mq->conn == NULL)
+		return mq_rpc_result(mq, doing);
 	mq_limit_rpc(mq, deadline_ms);
 	amqp_queue_bind(mq->conn, MQ_CHANNEL, amqp_cstring_bytes(queue), amqp_cstring_bytes(exchange), amqp_cstring_bytes(key), amqp_empty_table);
 	return mq_rpc_result(mq, doing);
@@ -79,6 +85,8 @@ enum mq_result mq_inspect_queue(struct mq *mq, const char *name, uint32_t *messa
 	char doing[300];
 
 	snprintf(doing, sizeof(doing), "looking at queue %s", name);
+	if (mq->conn == NULL)
+		return mq_rpc_result(mq, doing);
 	mq_limit_rpc(mq, deadline_ms);
 	amqp_queue_declare_ok_t *ok =
 		amqp_queue_declare(mq->conn, MQ_CHANNEL, amqp_cstring_bytes(name), 1, 0, 0, 0, amqp_empty_table);
@@ -92,6 +100,8 @@ enum mq_result mq_inspect_exchange(struct mq *mq, const char *name, int64_t dead
 	char doing[300];
 
 	snprintf(doing, sizeof(doing), "looking at exchange %s", name);
+	if (mq->conn == NULL)
+		return mq_rpc_result(mq, doing);
 	mq_limit_rpc(mq, deadline_ms);
 	amqp_exchange_declare(mq->conn, MQ_CHANNEL, amqp_cstring_bytes(name), amqp_cstring_bytes("direct"), 1, 0, 0, 0, amqp_empty_table);
 	return mq_rpc_result(mq, doing);

@@ -41,6 +41,20 @@ static const char *bearer_token(const char *authorization)
 	return authorization + 6 + strspn(authorization + 6, " ");
 }
 
+/* Three segments of base64url, none of them empty (RFC 7515, 7.1). libjwt 1.10 writes behind its buffer when one is. */
+static bool is_well_formed(const char *token)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+	for (int segment = 0; segment < 3; segment++) {
+		size_t length = strspn(token, letters);
+		if (length == 0 || token[length] != (segment < 2 ? '.' : '\0'))
+			return false;
+		token += length + 1;
+	}
+	return true;
+}
+
 /* The claims of a token whose signature and algorithm are right, or NULL. */
 static struct json_object *verified_claims(const struct conf *conf, const char *token)
 {
@@ -147,7 +161,7 @@ enum auth_result auth_check(const struct conf *conf, const char *authorization, 
 		*why = "This needs a bearer token.";
 		return AUTH_ABSENT;
 	}
-	struct json_object *claims = strlen(token) <= AUTH_TOKEN_MAX ? verified_claims(conf, token) : NULL;
+	struct json_object *claims = strlen(token) <= AUTH_TOKEN_MAX && is_well_formed(token) ? verified_claims(conf, token) : NULL;
 	if (claims == NULL) {
 		*why = "The token is malformed, or not signed with the right key and algorithm.";
 		return AUTH_INVALID;

@@ -34,7 +34,7 @@ static bool recover(struct worker *worker, struct job_memory *memory)
 {
 	int pause_ms = BACK_OFF_FIRST_MS;
 
-	child_idle(worker->child, "waiting for a server");    /* the job's time-outs are not for this */
+	child_idle(worker->child, CONSUME_AWAY);    /* the job's time-outs are not for this */
 	for (;;) {
 		if (worker_connect_databases(worker) == WORKER_READY && job_remember(worker, memory))
 			return true;
@@ -146,7 +146,7 @@ int consume_run(struct child *child, const struct conf *conf)
 	if (!worker_init(&worker, child, conf, true))
 		code = CHILD_MISCONFIGURED;
 	while (code == CHILD_RECYCLE && !child_stopping(child)) {
-		child_idle(child, "connecting");
+		child_idle(child, CONSUME_CONNECTING);
 		enum worker_state state = start_consuming(&worker, first_time);
 		if (state == WORKER_MISCONFIGURED && first_time) {
 			code = CHILD_MISCONFIGURED;

@@ -16,7 +16,7 @@
 #define RESTORES 1      /* how often the application takes a deletion back */
 #endif
 #define IDS      2      /* deletion id = number of the gateway's attempt */
-#define MAXTURN  5      /* enough for FAULTS; checked */
+#define MAXTURN  5      /* enough for four faults; checked */
 #define BATCHES  2      /* the account's objects, in batches */
 #define APP_MARK 3      /* users.deleted_at when set by other means */
 
@@ -257,7 +257,11 @@ done:	atomic { same = 0; arrived = false }
 
 /* -- the application: transactions of its own on the users row ------------- */
 
+#ifdef REUSE            /* a finished account may be activated again */
+#define STARTED(id) (request[id].mark == users_mark && request[id].started && !request[id].finished)
+#else
 #define STARTED(id) (request[id].mark == users_mark && request[id].started)
+#endif
 
 proctype Application()
 {
@@ -391,7 +395,14 @@ idle:	if
 		:: go -> printf("worker %d    guard: request %d is there, the row has its mark\n", me, job[me])
 		fi }
 	:: atomic { FAULT -> faults--;
-		printf("worker %d    guard: lock time-out, try later\n", me); goto hand_back }
+		printf("worker %d    guard: lock time-out, try later\n", me);
+#ifdef TIMEOUT_COUNTED
+		MINE.turn = (MINE.turn > turn[me] -> MINE.turn : turn[me]) + 1;
+		next = MINE.turn;
+		goto hand_on_publish }
+#else
+		goto hand_back }
+#endif
 	WORKER_DIES("worker %d    dies before the guard\n")
 	fi;
 	if
@@ -542,6 +553,7 @@ hand_on:        /* retry or continuation: the next turn to the ledger, publish, 
 #else
 	next = MINE.turn + 1;
 #endif
+hand_on_publish:
 	if
 	:: atomic { true -> put(job[me], next); heir[job[me]] = next;
 		printf("worker %d    publishes message %d, turn %d\n", me, job[me], next) }

@@ -87,33 +87,37 @@ def test_second_kind_has_one_child_and_comes_second(make_pool):
     until(lambda: pool.total("restarts") == 1 and len(pool.pids("aux")) == 1, "its replacement")
 
 
+def switches(pids):
+    """How often each process has gone to sleep so far, as the kernel counts it."""
+    count = {}
+    for pid in pids:
+        with open(f"/proc/{pid}/status") as f:
+            count[pid] = sum(int(line.split()[1]) for line in f if line.startswith("voluntary_ctxt_switches"))
+    return count
+
+
 def test_idle_pool_sleeps(make_pool):
-    """No polling faster than once a second: counted as the kernel counts context switches."""
+    """No polling faster than once a second."""
     pool = make_pool(children=4).start()
     pool.wait_serving(4)
     time.sleep(0.3)
-
-    def switches():
-        total = {}
-        for pid in pool.pids() | {pool.master()}:
-            with open(f"/proc/{pid}/status") as f:
-                total[pid] = sum(int(line.split()[1]) for line in f if "voluntary_ctxt_switches" in line)
-        return total
-
-    before = switches()
+    pids = pool.pids() | {pool.master()}
+    before = switches(pids)
     time.sleep(2)
-    after = switches()
-    for pid in before:
-        assert after[pid] - before[pid] <= (8 if pid == pool.master() else 2), f"{pid} is not idle"
+    for pid, count in switches(pids).items():
+        assert count - before[pid] <= (4 if pid == pool.master() else 1), f"{pid} is not idle"
 
 
 def test_one_connection_wakes_one_child(make_pool):
     pool = make_pool(children=6).start()
     pool.wait_serving(6)
     time.sleep(0.3)
-    before = {child["pid"]: child["step_ms"] for child in pool.children()}
-    for _ in range(2):
-        pool.ask()
-        time.sleep(0.1)
-    touched = [child["pid"] for child in pool.children() if child["step_ms"] != before[child["pid"]]]
-    assert len(touched) == 2, "each another one, and nobody else"
+    pids = pool.pids()
+    before = switches(pids)
+    answers = set()
+    for _ in range(20):
+        answers.add(pool.ask())
+        time.sleep(0.01)
+    after = switches(pids)
+    assert sum(after.values()) - sum(before.values()) < 60, "some 20 are needed"
+    assert len(answers) > 3, "the one that has waited longest, not always the same"

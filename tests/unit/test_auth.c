@@ -91,6 +91,19 @@ static void knows_absent_from_invalid(void)
 	CU_ASSERT_EQUAL(check(&jwt_conf, "Bearer ..."), AUTH_INVALID);
 }
 
+/* What libjwt must not be given; valgrind sees it if it is. */
+static void insists_on_three_segments(void)
+{
+	static const char *const bad[] = {
+		"Bearer ..", "Bearer .eyJ9.x", "Bearer eyJhbGciOiJIUzI1NiJ9..x", "Bearer eyJhbGciOiJIUzI1NiJ9.e30.", "Bearer eyJhbGciOiJIUzI1NiJ9.e30",
+		"Bearer eyJhbGciOiJIUzI1NiJ9.e30.x.y", "Bearer eyJhbGciOiJIUzI1NiJ9.e30=.x", "Bearer eyJhbGciOiJIUzI1NiJ9.e30.x y", "Bearer \xff.\xff.\xff",
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CU_ASSERT_EQUAL(check(&jwt_conf, bad[i]), AUTH_INVALID);
+	CU_ASSERT_EQUAL(check_claims(""), AUTH_INVALID);
+}
+
 static void takes_any_case_of_bearer(void)
 {
 	char text[1024];
@@ -277,6 +290,7 @@ int main(void)
 	static const struct unit_test tests[] = {
 		{"takes a good token", takes_a_good_token},
 		{"knows absent from invalid", knows_absent_from_invalid},
+		{"insists on three segments", insists_on_three_segments},
 		{"takes any case of Bearer", takes_any_case_of_bearer},
 		{"insists on the algorithm", insists_on_the_algorithm},
 		{"insists on the signature", insists_on_the_signature},

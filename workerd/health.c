@@ -1,0 +1,57 @@
+#include "workerd/health.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/scoreboard.h"
+#include "workerd/consume.h"
+
+static bool lives(int64_t pid)
+{
+	return pid > 0 && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+}
+
+/* A child that lost a server says so in its step, and says "serving" only of the past. */
+static bool is_consuming(const struct scoreboard_slot *slot)
+{
+	if (strcmp(slot->kind, "worker") != 0 || (slot->flags & SLOT_SERVING) == 0 || !lives(slot->pid))
+		return false;
+	if (slot->state == SLOT_IDLE)
+		return strcmp(slot->step, CONSUME_CONNECTING) != 0 && strcmp(slot->step, CONSUME_AWAY) != 0;
+	return slot->state == SLOT_BUSY;
+}
+
+static int count_consuming(const struct scoreboard *board)
+{
+	struct scoreboard_slot slot;
+	int consuming = 0;
+
+	for (int number = 0; number < scoreboard_slots(board); number++)
+		if (scoreboard_read_slot(board, number, &slot) && is_consuming(&slot))
+			consuming++;
+	return consuming;
+}
+
+bool health_good(const struct conf *conf, const char *program)
+{
+	char why[SCOREBOARD_WHY];
+	struct scoreboard_totals totals;
+	struct scoreboard *board = scoreboard_open_readonly(conf->common.run_dir, program, why);
+
+	if (board == NULL) {
+		log_error("%s", why);
+		return false;
+	}
+	bool alive = scoreboard_read_totals(board, &totals) && lives(totals.master);
+	int consuming = count_consuming(board);
+	scoreboard_close(board, false);
+	if (!alive)
+		log_error("the master is gone");
+	else
+		printf("%d consuming\n", consuming);
+	return alive && consuming > 0;
+}
