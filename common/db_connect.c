@@ -1,6 +1,7 @@
 /* Connecting: the socket, the session's settings, the prepared statements. */
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "common/db_session.h"

@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/pool.h"
 #include "fcgi/accept.h"
+#include "fcgi/ask.h"
 #include "fcgi/auth.h"
 #include "fcgi/check.h"
 #include "fcgi/gateway.h"
@@ -28,16 +29,17 @@
 
 struct options {
 	const char *conf_file;
-	bool foreground, test, verbose;
+	bool foreground, health, test, verbose;
 };
 
 static void print_help(FILE *to)
 {
 	fprintf(to,
-	        "Usage: " PROGRAM " [-c FILE] [-f] [-t] [-v]\n"
+	        "Usage: " PROGRAM " [-c FILE] [-f] [-H] [-t] [-v]\n"
 	        "The FastCGI gateway of Farewell: deletes accounts for nginx.\n\n"
 	        "  -c FILE  read the configuration from FILE (" DEFAULT_CONF ")\n"
 	        "  -f       stay in the foreground\n"
+	        "  -H       ask the running gateway for /readyz, and exit: 0 or 1\n"
 	        "  -t       check the configuration, the SQL and the connections, and exit: 0 or 78\n"
 	        "  -v       say more\n"
 	        "  -h       show this and exit\n"
@@ -50,13 +52,16 @@ static int read_options(int argc, char **argv, struct options *options)
 	int option;
 
 	*options = (struct options){.conf_file = DEFAULT_CONF};
-	while ((option = getopt(argc, argv, "c:ftvhV")) != -1) {
+	while ((option = getopt(argc, argv, "c:fHtvhV")) != -1) {
 		switch (option) {
 		case 'c':
 			options->conf_file = optarg;
 			break;
 		case 'f':
 			options->foreground = true;
+			break;
+		case 'H':
+			options->health = true;
 			break;
 		case 't':
 			options->test = true;
@@ -157,9 +162,9 @@ int main(int argc, char **argv)
 	struct conf *conf = conf_load(options.conf_file, CONF_GATEWAY);
 	if (conf == NULL)
 		return EX_CONFIG;
-	if (!options.test)
+	if (!options.test && !options.health)
 		return serve(&options, conf);
-	code = test(conf, options.conf_file);
+	code = options.health ? (ask_ready(conf) ? EX_OK : EXIT_FAILURE) : test(conf, options.conf_file);
 	conf_free(conf);
 	return code;
 }

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/pool.h"
 #include "workerd/consume.h"
+#include "workerd/health.h"
 #include "workerd/job.h"
 #include "workerd/reconcile.h"
 #include "workerd/topology.h"
@@ -22,16 +23,17 @@
 
 static const char usage[] =
 	"usage: " PROGRAM " [-f] [-v] [-c FILE]\n"
-	"       " PROGRAM " -t [-c FILE]\n"
+	"       " PROGRAM " -t | -H [-c FILE]\n"
 	"  -c FILE  configuration, instead of " FAREWELL_SYSCONFDIR "/farewell.conf\n"
 	"  -f       stay in the foreground\n"
+	"  -H       look how the running worker is, and exit: 0 or 1\n"
 	"  -t       check configuration, SQL and connections, and exit\n"
 	"  -v       say more\n"
 	"  -V       print the version\n";
 
 struct arguments {
 	const char *conf_file;
-	bool foreground, test, verbose;
+	bool foreground, health, test, verbose;
 };
 
 static void read_arguments(int argc, char **argv, struct arguments *arguments)
@@ -39,10 +41,11 @@ static void read_arguments(int argc, char **argv, struct arguments *arguments)
 	int option;
 
 	*arguments = (struct arguments){.conf_file = FAREWELL_SYSCONFDIR "/farewell.conf"};
-	while ((option = getopt(argc, argv, "c:ftvVh")) != -1) {
+	while ((option = getopt(argc, argv, "c:fHtvVh")) != -1) {
 		switch (option) {
 		case 'c': arguments->conf_file = optarg; break;
 		case 'f': arguments->foreground = true; break;
+		case 'H': arguments->health = true; break;
 		case 't': arguments->test = true; break;
 		case 'v': arguments->verbose = true; break;
 		case 'V': puts(PROGRAM " " PACKAGE_VERSION); exit(EXIT_SUCCESS);
@@ -110,6 +113,11 @@ int main(int argc, char **argv)
 		return EX_CONFIG;
 	if (!arguments.verbose)
 		log_set_level((enum log_level)conf->common.log_level);
+	if (arguments.health) {
+		int code = health_good(conf, PROGRAM) ? EXIT_SUCCESS : EXIT_FAILURE;
+		conf_free(conf);
+		return code;
+	}
 	if (arguments.test) {
 		int code = check(conf);
 		conf_free(conf);

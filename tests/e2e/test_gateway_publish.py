@@ -179,6 +179,7 @@ def test_a_connection_that_died_while_idle(fw, stack, proxied, outbox, user):
     client, proxy = proxied
     assert client.request("GET", "/readyz").status == 200
     proxy.cut()
+    time.sleep(0.3)      # until the end of the connection has arrived
     assert client.delete(user).status == 200
     assert len(outbox.messages()) == 1
 
