@@ -399,6 +399,7 @@ idle:	if
 #ifdef TIMEOUT_COUNTED
 		MINE.turn = (MINE.turn > turn[me] -> MINE.turn : turn[me]) + 1;
 		next = MINE.turn;
+		printf("worker %d    ledger: turn %d\n", me, next);
 		goto hand_on_publish }
 #else
 		goto hand_back }

@@ -112,9 +112,15 @@ def test_memory_alarm(fw, wires, request):  # noqa: F811
     quiet(fw)
 
 
-def test_connections_closed_by_the_operator(fw):
+def test_connections_closed_by_the_operator(fw, wires):  # noqa: F811
+    wires.worker(reconciler="no")
     user = fw.make_user()
-    fw.stack.rabbit.ctl("close_all_connections", "maintenance")
+    wires.s3.hold()
     ask(fw, user)
-    completed(fw, user, files=3)
+    fw.wait_status(user, "running")
+    fw.stack.rabbit.ctl("close_all_connections", "maintenance")
+    said(fw, "come again", "maintenance", f"user={user.id} ")
+    wires.s3.release()
+    row = completed(fw, user, files=3)
+    assert (row["attempts"], row["turn"]) == (0, 1)
     quiet(fw)

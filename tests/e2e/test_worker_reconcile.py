@@ -2,7 +2,7 @@
 import os
 import signal
 
-from jobs import commit_request, completed, lease_held, log_lines, message, quiet, said
+from jobs import RETRY_QUEUES, commit_request, completed, lease_held, log_lines, message, quiet, said, wires  # noqa: F401
 from stack.client import PARKED, QUEUE
 
 QUICK = {"reconcile_after": "1s", "reconcile_every": "300ms"}
@@ -28,6 +28,20 @@ def test_all_messages_lost(fw):
     for user in users:
         completed(fw, user, files=1)
         assert fw.ledger(user)[0]["turn"] == 2
+    quiet(fw)
+
+
+def test_retries_lost(fw, wires):  # noqa: F811
+    wires.worker(**QUICK)
+    wires.s3.refuse()
+    user = fw.make_user(files=1)
+    fw.publish(message(user, commit_request(fw, user)))
+    row = fw.wait_until(lambda: (r := fw.ledger(user)) and r[0]["attempts"] == 3 and r[0], what="the third attempt")
+    fw.purge(*RETRY_QUEUES)
+    wires.s3.accept()
+    look_now(fw, user)
+    completed(fw, user, files=1)
+    assert fw.ledger(user)[0]["turn"] > row["turn"] and fw.ledger(user)[0]["attempts"] == 3
     quiet(fw)
 
 

@@ -1,6 +1,6 @@
 """The stack's SMTP server: puts what it accepts into a Maildir and, told so, misbehaves as real ones do.
 
-    smtpd.py PORT MAILDIR CONTROL [CERTIFICATE KEY]
+    smtpd.py [HOST:]PORT MAILDIR CONTROL [CERTIFICATE KEY]
 
 CONTROL is a JSON file, read anew for each connection and each command; every member may be missing:
 
@@ -117,7 +117,7 @@ def authenticator(control):
     return check
 
 
-async def serve(port, maildir, control, tls):
+async def serve(address, maildir, control, tls):
     def session():
         return Session(control, handler, hostname="mail.farewell.test", enable_SMTPUTF8=True, timeout=600,
                        tls_context=tls, require_starttls=bool(tls and control["starttls"]), auth_require_tls=False,
@@ -127,20 +127,21 @@ async def serve(port, maildir, control, tls):
     ended = asyncio.Event()
     for sig in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sig, ended.set)
-    server = await loop.create_server(session, "127.0.0.1", port)
-    print(time.strftime("%FT%T"), "listening on", port, flush=True)
+    host, _, port = address.rpartition(":")
+    server = await loop.create_server(session, host or "127.0.0.1", int(port))
+    print(time.strftime("%FT%T"), "listening on", address, flush=True)
     await ended.wait()
     server.close()
 
 
 def main():
-    port, maildir, control = sys.argv[1:4]
+    address, maildir, control = sys.argv[1:4]
     tls = None
     if len(sys.argv) > 5:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(sys.argv[4], sys.argv[5])
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    asyncio.run(serve(int(port), maildir, Control(control), tls))
+    asyncio.run(serve(address, maildir, Control(control), tls))
 
 
 if __name__ == "__main__":
