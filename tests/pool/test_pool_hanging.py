@@ -75,8 +75,10 @@ def test_told_to_leave_but_does_not(make_pool):
     oldest = min(pool.children(), key=lambda child: child["started_ms"])["pid"]
     os.kill(oldest, signal.SIGSTOP)
     pool.signal(signal.SIGTTOU)
+    pool.wait_log(f"demo child hangs: idle for .* child={oldest}")
+    os.kill(oldest, signal.SIGCONT)
     until(lambda: oldest not in pool.pids(), "its end")
-    pool.wait_log("was killed by signal 9 .*by its master")
+    pool.wait_log("was killed by signal 6 .*by its master")
 
 
 def test_a_master_that_stood_still_blames_nobody(make_pool):

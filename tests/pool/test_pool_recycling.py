@@ -35,7 +35,7 @@ def test_when_grown(make_pool):
 
 
 def test_when_its_time_is_up_even_if_idle(make_pool):
-    pool = make_pool(children=1, max_child_lifetime="1500ms").start()
+    pool = make_pool(children=1, max_child_lifetime="1200ms").start()
     first = pool.pids()
     pool.wait_log("step=max_child_lifetime")
     until(lambda: pool.serving() and not pool.pids() & first, "another child")
@@ -43,6 +43,6 @@ def test_when_its_time_is_up_even_if_idle(make_pool):
 
 
 def test_not_in_the_middle_of_a_job(make_pool):
-    pool = make_pool(children=1, max_child_lifetime="1s").start()
-    assert pool.ask("sleep 2000") == "slept"
+    pool = make_pool(children=1, max_child_lifetime="500ms").start()
+    assert pool.ask("sleep 1000") == "slept"
     assert re.search(r"step=max_child_lifetime jobs=1", pool.wait_log("step=max_child_lifetime.*").group())

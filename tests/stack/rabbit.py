@@ -49,6 +49,7 @@ loopback_users = none
 default_user = {USER}
 default_pass = {PASSWORD}
 log.console = true
+max_message_size = 134217728
 log.console.level = info
 log.file = false
 """)

@@ -8,7 +8,7 @@ SUMMARY = re.compile(r"^ +tests +\d+ +(\d+) +(\d+) +(\d+) +(\d+)\s*$", re.M)
 
 
 def forget(build):
-    for path in glob.glob(f"{build}/tests/unit/*.log") + glob.glob(f"{build}/tests/unit/*.trs") + [f"{build}/e2e.xml"]:
+    for path in glob.glob(f"{build}/tests/unit/*.log") + glob.glob(f"{build}/tests/unit/*.trs") + glob.glob(f"{build}/e2e-*.xml"):
         if os.path.exists(path):
             os.unlink(path)
 
@@ -31,22 +31,23 @@ def unit(build):
     return passed, failed
 
 
-def e2e(build):
-    """(passed, failed, skipped) of pytest's tests; no report at all counts as one failed."""
+def e2e(build, lane):
+    """(passed, failed, skipped) of a lane of pytest's tests; no report at all counts as one failed."""
     try:
-        suites = ET.parse(f"{build}/e2e.xml").getroot().iter("testsuite")
+        suites = ET.parse(f"{build}/e2e-{lane}.xml").getroot().iter("testsuite")
         numbers = [{k: int(s.get(k, 0)) for k in ("tests", "errors", "failures", "skipped")} for s in suites]
     except (OSError, ET.ParseError):
+        print(f"the tests '{lane}' did not run to their end")
         return 0, 1, 0
     bad = sum(n["errors"] + n["failures"] for n in numbers)
     skipped = sum(n["skipped"] for n in numbers)
     return max(sum(n["tests"] for n in numbers) - bad - skipped, 0), bad, skipped
 
 
-def show(build):
+def show(build, lanes):
     """Prints the sum as the last line; True if all is well and something ran."""
     unit_passed, unit_failed = unit(build)
-    passed, failed, skipped = e2e(build)
+    passed, failed, skipped = map(sum, zip(*(e2e(build, lane) for lane in lanes)))
     if not unit_passed + unit_failed:
         unit_failed = 1
         print(f"the unit tests did not run; see {build}/unit.log")
