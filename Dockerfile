@@ -90,4 +90,4 @@ VOLUME /var/mail/farewell
 EXPOSE 2525
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python3", "-c", "import smtplib; smtplib.SMTP('127.0.0.1', 2525, timeout=3).noop()"]
-ENTRYPOINT ["python3", "-u", "/usr/local/lib/farewell/smtpd.py", "0.0.0.0:2525", "/var/mail/farewell", "/dev/null"]
+ENTRYPOINT ["python3", "-u", "/usr/local/lib/farewell/smtpd.py", "0.0.0.0:2525", "/var/mail/farewell/Maildir", "/dev/null"]

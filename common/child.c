@@ -158,6 +158,11 @@ bool child_stopping(const struct child *me)
 	return me->told_leave || me->told_stop || me->recycle != NULL || (me->leave_at_ms > 0 && clock_now_ms() >= me->leave_at_ms);
 }
 
+bool child_last_job(const struct child *me)
+{
+	return child_stopping(me) || (me->max_jobs > 0 && me->slot.jobs + 1 >= me->max_jobs);
+}
+
 bool child_hurry(const struct child *me)
 {
 	return me->told_stop || (me->slot.state == SLOT_BUSY && clock_now_ms() - me->slot.since_ms >= me->place.limits->soft_timeout_ms);

@@ -113,7 +113,14 @@ static enum db_result run_out(struct db *db, const char *doing)
 	return DB_TIMEOUT;
 }
 
-/* Takes note of what the server said; an error that ends the session is a lost connection. */
+/* Whether this error will come again for as long as the session lasts, and not in a new one: the table has changed since the statement was prepared
+ * (0A000: cached plan must not change result type), somebody threw the prepared statements away (26000), the server has become a standby (25006). */
+static bool is_stale(const struct db *db, const char *state)
+{
+	return db->ready && (strcmp(state, "0A000") == 0 || strcmp(state, "26000") == 0 || strcmp(state, "25006") == 0);
+}
+
+/* Takes note of what the server said; an error that ends the session, or its use, is a lost connection. */
 static enum db_result refuse(struct db *db, const char *title, const PGresult *result)
 {
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -126,7 +133,7 @@ static enum db_result refuse(struct db *db, const char *title, const PGresult *r
 	snprintf(db->sqlstate, sizeof(db->sqlstate), "%s", state);
 	/* 57P01 admin_shutdown, 57P02 crash_shutdown, 57P05 idle_session_timeout, 25P03 idle_in_transaction_session_timeout, class 08: connection. */
 	if (PQstatus(db->conn) == CONNECTION_BAD || strncmp(state, "57P", 3) == 0 || strncmp(state, "08", 2) == 0 ||
-	    strcmp(state, "25P03") == 0) {
+	    strcmp(state, "25P03") == 0 || is_stale(db, state)) {
 		db_close(db);
 		return DB_LOST;
 	}

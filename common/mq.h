@@ -70,7 +70,7 @@ enum mq_result mq_publish(struct mq *, const char *exchange, const char *routing
 
 /* Starts consuming QUEUE with prefetch 1 and manual acknowledgement. */
 enum mq_result mq_consume(struct mq *, const char *queue, int64_t deadline_ms);
-/* Stops consuming; a message that was already under way is handed back to the queue. */
+/* Stops consuming. A message that was already under way is the last that mq_next has. */
 enum mq_result mq_cancel(struct mq *, int64_t deadline_ms);
 /* The next delivery, waiting until DEADLINE_MS. Free it with mq_delivery_free. */
 enum mq_result mq_next(struct mq *, struct mq_delivery *, int64_t deadline_ms);

@@ -33,12 +33,6 @@ enum mq_result mq_cancel(struct mq *mq, int64_t deadline_ms)
 	mq->consuming = false;
 	if (result == MQ_OK && mq_pump(mq) != MQ_OK)
 		return MQ_LOST;
-	if (result == MQ_OK && mq->stashed) {
-		result = mq_requeue(mq, mq->stash.tag);
-		if (mq->stashed)
-			mq_delivery_free(&mq->stash);
-		mq->stashed = false;
-	}
 	return result;
 }
 

@@ -8,6 +8,7 @@
 #include "common/mq_session.h"
 
 #define SLICE_MS 1000                      /* the longest the pump waits for its turn */
+#define ATTEMPTS_MAX 1000000               /* anybody can write a header: with room left to count on */
 #define BODY_MAX (16 * 1024 * 1024)        /* of a longer delivery only the length is kept */
 
 enum mq_result mq_take_frame(struct mq *mq, amqp_frame_t *frame, int64_t deadline_ms, const char *doing)
@@ -62,7 +63,7 @@ static void read_properties(const amqp_basic_properties_t *properties, struct mq
 		if (value < 0)
 			continue;
 		if (entry->key.len == strlen(MQ_HEADER_ATTEMPTS) && memcmp(entry->key.bytes, MQ_HEADER_ATTEMPTS, entry->key.len) == 0)
-			delivery->attempts = value < INT32_MAX ? (int)value : INT32_MAX;
+			delivery->attempts = value < ATTEMPTS_MAX ? (int)value : ATTEMPTS_MAX;
 		else if (entry->key.len == strlen(MQ_HEADER_FIRST_SEEN) && memcmp(entry->key.bytes, MQ_HEADER_FIRST_SEEN, entry->key.len) == 0)
 			delivery->first_seen = (uint64_t)value;
 	}

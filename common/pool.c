@@ -70,6 +70,8 @@ void master_stop(struct master *master, int exit_code, int64_t now_ms)
 	master->exit_code = exit_code;
 	master->stop_by_ms = now_ms + master->limits->stop_timeout_ms;
 	notify_stopping(&master->notify);
+	if (master->options->stopping != NULL)
+		master->options->stopping(master->options->arg);
 	BROOD_EACH(child, &master->brood)
 		brood_tell(child, TOLD_STOP, now_ms);
 }

@@ -34,6 +34,9 @@ struct pool_options {
 	const struct child_kind *kinds;        /* ends with a NULL name */
 	/* Checks a re-read configuration further than conf_load does, or NULL. */
 	bool (*accept)(const struct conf *old, const struct conf *new);
+	/* In the master, when it begins to stop and before its children hear of it; or NULL. */
+	void (*stopping)(void *arg);
+	void *arg;
 };
 
 /* Runs the master until it was told to stop. Takes over CONF (HUP replaces it). Returns the exit code of the program.
@@ -57,6 +60,8 @@ void child_look(struct child *);
 
 /* True when no more work should be taken: TERM, recycling, reload, or the master is gone. Finish what is in hand. */
 bool child_stopping(const struct child *);
+/* True when the job in hand is the last for sure: child_stopping, or max_jobs_per_child is reached with it. */
+bool child_last_job(const struct child *);
 /* True when what is in hand should be handed over at the next safe point: child_stopping by TERM or the
  * master's death, or the soft time-out has passed. */
 bool child_hurry(const struct child *);

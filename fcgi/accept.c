@@ -84,20 +84,30 @@ static void serve(struct child *me, struct gateway *gateway, FCGX_Request *fcgi)
 
 /* ---- the loop ---- */
 
-/* Takes one connection, if no other child was faster. */
-static void accept_one(struct child *me, struct gateway *gateway, FCGX_Request *fcgi)
+/* Takes one connection; false: another child was faster, or there is none. */
+static bool accept_one(struct child *me, struct gateway *gateway, FCGX_Request *fcgi)
 {
 	child_busy(me, "", "reading");   /* a peer that sends half a header is the hard time-out's */
 	int result = FCGX_Accept_r(fcgi);
 	if (result == 0) {
 		serve(me, gateway, fcgi);
-		return;
+		return true;
 	}
 	child_idle(me, "waiting");
 	if (result == -EAGAIN || result == -EWOULDBLOCK)
-		return;
+		return false;
 	log_error("a connection can't be accepted: %s", result < 0 ? strerror(-result) : "unknown error");
 	child_wait(me, -1, 0, LOOK_MS);
+	return false;
+}
+
+/* After TERM, those that connected before the door was closed; no more than the backlog holds, for a socket of systemd's has no door. */
+static void empty_backlog(struct child *me, struct gateway *gateway, FCGX_Request *fcgi)
+{
+	int64_t left = gateway->conf->gateway.backlog;
+
+	while (child_hurry(me) && !child_paused(me) && left-- > 0 && accept_one(me, gateway, fcgi))
+		;
 }
 
 static void loop(struct child *me, struct gateway *gateway, FCGX_Request *fcgi)
@@ -106,9 +116,10 @@ static void loop(struct child *me, struct gateway *gateway, FCGX_Request *fcgi)
 
 	child_serving(me);
 	while (!child_stopping(me)) {
-		child_idle(me, "waiting");
+		bool paused = child_paused(me);
+		child_idle(me, paused ? "paused" : "waiting");
 		/* Who was woken takes the connection, even if it is to stop: no other child was. */
-		if ((child_wait(me, listener, POLLIN, LOOK_MS) & POLLIN) != 0)
+		if ((child_wait(me, paused ? -1 : listener, POLLIN, LOOK_MS) & POLLIN) != 0)
 			accept_one(me, gateway, fcgi);
 		if (clock_now_ms() - looked_ms >= LOOK_MS) {
 			gateway_look(gateway);
@@ -140,6 +151,7 @@ int accept_run(struct child *me, const struct conf *conf)
 	}
 	signal(SIGPIPE, SIG_IGN);   /* FCGX_Init replaces an ignored one */
 	loop(me, &gateway, &fcgi);
+	empty_backlog(me, &gateway, &fcgi);
 	FCGX_Free(&fcgi, 1);
 	code = CHILD_RECYCLE;
 out:

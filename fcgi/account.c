@@ -339,6 +339,9 @@ enum account_result account_newest(struct db *db, const char *user_id, int64_t d
 		result = db_run(db, NEWEST_REQUEST, 1, params, row, deadline_ms);
 	if (result == DB_LOST && was_open && (result = db_open(db, deadline_ms)) == DB_OK)
 		result = db_run(db, NEWEST_REQUEST, 1, params, row, deadline_ms);
+	/* character_not_in_repertoire, untranslatable_character: the database can write no such id. */
+	if (result == DB_REFUSED && state_is(db, "22021 22P05"))
+		return ACCOUNT_ABSENT;
 	if (result != DB_OK) {
 		if (db_is_open(db))
 			return failed(db, result, deadline_ms);

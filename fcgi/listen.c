@@ -206,14 +206,19 @@ bool listen_open(struct listener *listener, const struct conf *conf)
 	return make(listener, conf);
 }
 
-void listen_close(struct listener *listener)
+void listen_hide(struct listener *listener)
 {
 	struct stat found;
 
-	if (listener->fd >= 0)
-		close(listener->fd);
-	listener->fd = -1;
 	if (listener->own && lstat(listener->path, &found) == 0 && found.st_dev == listener->device && found.st_ino == listener->inode)
 		unlink(listener->path);
 	listener->own = false;
+}
+
+void listen_close(struct listener *listener)
+{
+	if (listener->fd >= 0)
+		close(listener->fd);
+	listener->fd = -1;
+	listen_hide(listener);
 }

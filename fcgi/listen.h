@@ -25,6 +25,9 @@ struct listener {
  * replaced. False: listener->why. */
 bool listen_open(struct listener *, const struct conf *);
 
+/* Removes our own from the file system, unless another has taken its place: nobody can connect any more, and those who wait are still there. */
+void listen_hide(struct listener *);
+
 /* Closes it and removes our own from the file system, unless another has taken its place. */
 void listen_close(struct listener *);
 

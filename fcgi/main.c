@@ -121,10 +121,17 @@ static bool accept_conf(const struct conf *old, const struct conf *new)
 	return check_settings(new);
 }
 
+/* From now on nginx is refused at once, instead of waiting for somebody who does not come. */
+static void close_door(void *listener)
+{
+	listen_hide(listener);
+}
+
 /* Takes over CONF. */
 static int serve(const struct options *options, struct conf *conf)
 {
 	static const struct child_kind kinds[] = {{"gateway", accept_run}, {NULL, NULL}};
+	struct listener listener;
 	const struct pool_options pool = {
 		.program = PROGRAM,
 		.conf_file = options->conf_file,
@@ -133,8 +140,9 @@ static int serve(const struct options *options, struct conf *conf)
 		.verbose = options->verbose,
 		.kinds = kinds,
 		.accept = accept_conf,
+		.stopping = close_door,
+		.arg = &listener,
 	};
-	struct listener listener;
 
 	if (!check_settings(conf)) {
 		conf_free(conf);

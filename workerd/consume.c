@@ -10,10 +10,15 @@
 #include "workerd/worker.h"
 
 #define BACK_OFF_FIRST_MS 500
+#define CANCEL_MS 1000          /* a broker that takes longer to end consuming has other worries */
 
-/* Acknowledges, rejects or hands back; an error shows at the next wait. */
+/* Acknowledges, rejects or hands back; an error shows at the next wait. Who leaves ends consuming first: while the message is not acknowledged,
+ * the broker sends no other, and so has none to deliver again to somebody else. */
 static void settle(struct worker *worker, const struct mq_delivery *delivery, enum job_end end)
 {
+	child_look(worker->child);
+	if (child_last_job(worker->child) || child_paused(worker->child))
+		mq_cancel(worker->consumer, clock_now_ms() + CANCEL_MS);
 	switch (end) {
 	case JOB_DONE:
 		CRASH_POINT("worker-before-ack");
@@ -92,10 +97,27 @@ static bool serve_next(struct worker *worker)
 	return mq_is_open(worker->consumer);
 }
 
+/* A message that came meanwhile is served when this child leaves in peace: the broker delivers nothing twice because of a reload. */
+static bool end_consuming(struct worker *worker, int64_t deadline_ms)
+{
+	struct mq_delivery last;
+
+	if (!mq_is_open(worker->consumer) || mq_cancel(worker->consumer, deadline_ms) != MQ_OK)
+		return false;
+	if (mq_next(worker->consumer, &last, clock_now_ms()) != MQ_OK)
+		return mq_is_open(worker->consumer);
+	if (child_paused(worker->child) || child_hurry(worker->child))
+		mq_requeue(worker->consumer, last.tag);
+	else
+		serve(worker, &last);
+	mq_delivery_free(&last);
+	return mq_is_open(worker->consumer);
+}
+
 /* Paused: consumes nothing, and keeps its sessions. */
 static bool sit_out_pause(struct worker *worker)
 {
-	if (mq_cancel(worker->consumer, worker_mq_deadline(worker)) != MQ_OK)
+	if (!end_consuming(worker, worker_mq_deadline(worker)))
 		return false;
 	log_info("paused");
 	child_idle(worker->child, "paused");
@@ -161,7 +183,7 @@ int consume_run(struct child *child, const struct conf *conf)
 		}
 	}
 	if (worker.consumer != NULL)
-		mq_cancel(worker.consumer, clock_now_ms() + 1000);
+		end_consuming(&worker, clock_now_ms() + CANCEL_MS);
 	worker_free(&worker);
 	return code;
 }

@@ -10,6 +10,7 @@
 #include "workerd/guard.h"
 
 #define FILE_KEY_SIZE 1024      /* of a row's id as text */
+#define SHOWN_ID 60             /* bytes of it in a sentence */
 
 /* One row of the page in hand. */
 struct file {
@@ -41,6 +42,17 @@ static void note_failure(struct pass *pass, enum retry_cause cause, const char *
 	}
 }
 
+/* How many bytes of a row's ID a sentence shows: never half a character, which no database would take. */
+static int shown(const char *id)
+{
+	size_t length = strnlen(id, SHOWN_ID + 1);
+
+	if (length > SHOWN_ID)
+		for (length = SHOWN_ID; length > 0 && ((unsigned char)id[length] & 0xC0) == 0x80;)
+			length--;
+	return (int)length;
+}
+
 static int by_bucket(const void *left, const void *right)
 {
 	const struct file *a = *(const struct file *const *)left, *b = *(const struct file *const *)right;
@@ -61,7 +73,7 @@ static size_t read_rows(struct pass *pass, const PGresult *page, struct file *fi
 			order[count++] = file;
 			continue;
 		}
-		snprintf(sentence, sizeof(sentence), "file row %.60s: %s; correct or remove the row", file->id,
+		snprintf(sentence, sizeof(sentence), "file row %.*s: %s; correct or remove the row", shown(file->id), file->id,
 		         PQgetisnull(page, row, 1) ? "the path is null" : why);
 		log_warning("a file can't be deleted: %s", sentence);
 		note_failure(pass, RETRY_HOPELESS, sentence);
@@ -78,7 +90,7 @@ static void note_object(struct pass *pass, struct file *file, const struct s3_ob
 		file->gone = true;
 		return;
 	}
-	snprintf(sentence, sizeof(sentence), "file row %.60s in bucket %s: %s", file->id, file->path.bucket, object->why);
+	snprintf(sentence, sizeof(sentence), "file row %.*s in bucket %s: %s", shown(file->id), file->id, file->path.bucket, object->why);
 	note_failure(pass, object->result == S3_OPERATOR ? RETRY_OPERATOR : RETRY_TIME_HEALS, sentence);
 }
 
@@ -88,10 +100,14 @@ static void delete_from_bucket(struct pass *pass, struct file **order, size_t co
 	for (size_t i = 0; i < count; i++)
 		objects[i] = (struct s3_object){.key = order[i]->path.key};
 	enum s3_result result = s3_delete(pass->worker->s3, order[0]->path.bucket, objects, count);
-	for (size_t i = 0; i < count; i++)
+	bool some_gone = false;
+	for (size_t i = 0; i < count; i++) {
 		note_object(pass, order[i], &objects[i]);
+		some_gone = some_gone || order[i]->gone;
+	}
 	pass->stopped = result == S3_STOPPED;
-	pass->server_away = result == S3_RETRY;
+	/* A store that deleted some is there: an object it can't delete must not keep us from the pages behind it. */
+	pass->server_away = result == S3_RETRY && !some_gone;
 }
 
 /* The ids of those that are gone as an array literal; malloc'ed. */

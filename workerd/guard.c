@@ -26,6 +26,18 @@ static void roll_back(struct worker *worker)
 		db_close(worker->users);
 }
 
+/* Whether the server says that the column of the users' ids can hold no such value: no user has that id. */
+static bool no_such_id(struct worker *worker)
+{
+	/* invalid_text_representation, numeric_value_out_of_range, character_not_in_repertoire, untranslatable_character */
+	static const char *const states[] = {"22P02", "22003", "22021", "22P05"};
+
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		if (strcmp(db_sqlstate(worker->users), states[i]) == 0)
+			return true;
+	return false;
+}
+
 /* What a refusal by the server means for the job. */
 static enum guard_verdict judge_refusal(struct worker *worker)
 {
@@ -34,9 +46,6 @@ static enum guard_verdict judge_refusal(struct worker *worker)
 	/* 55P03 lock_not_available, 57014 query_canceled (a time-out), 40P01 deadlock_detected */
 	if (strcmp(state, "55P03") == 0 || strcmp(state, "57014") == 0 || strcmp(state, "40P01") == 0)
 		return GUARD_LATER;
-	/* 22P02 invalid_text_representation, 22003 numeric_value_out_of_range: no user has such an id. */
-	if (strcmp(state, "22P02") == 0 || strcmp(state, "22003") == 0)
-		return GUARD_ABORTED;
 	log_error("the guard's question was refused: %s", db_why(worker->users));
 	return GUARD_LOST;
 }
@@ -80,13 +89,13 @@ static enum guard_verdict look(struct worker *worker, struct message *message, s
 	const char *user[] = {message->user_id}, *deletion[] = {message->deletion_id};
 	bool ours = message->deletion_id[0] != '\0';
 	PGresult *results[3] = {NULL};
-	int count = ours ? 3 : 2;
+	int count = ours ? 3 : 2, failed = 0;
 
 	db_queue(worker->users, "BEGIN", 0, NULL);
 	db_queue(worker->users, "lock_user", 1, user);
 	if (ours)
 		db_queue(worker->users, "read_request", 1, deletion);
-	enum db_result answer = db_flush(worker->users, results, count, NULL, worker_db_deadline(worker));
+	enum db_result answer = db_flush(worker->users, results, count, &failed, worker_db_deadline(worker));
 	if (answer == DB_OK) {
 		read_user_row(results[1], finding);
 		if (ours)
@@ -94,6 +103,9 @@ static enum guard_verdict look(struct worker *worker, struct message *message, s
 	}
 	for (int i = 0; i < count; i++)
 		PQclear(results[i]);
+	/* Only the lock can say that: of another statement the same error is about its own text, and the request may well be there. */
+	if (answer == DB_REFUSED && failed == 1 && no_such_id(worker))
+		return GUARD_ABORTED;
 	if (answer == DB_REFUSED)
 		return judge_refusal(worker);
 	return answer == DB_OK ? GUARD_GO : lost(worker);

@@ -53,11 +53,12 @@ static enum job_end from_ledger(struct job *job, enum ledger_answer answer)
 	}
 }
 
+/* Once the start is counted the ledger's count is the right one: it starts afresh when a parked message is moved back, the header doesn't. */
 static struct dispatch_note note_for(const struct job *job)
 {
 	return (struct dispatch_note){
 		.request_id = job->delivery->correlation_id,
-		.attempts = job->entry->attempts > job->delivery->attempts ? job->entry->attempts : job->delivery->attempts,
+		.attempts = job->entry->starts > 0 ? job->entry->attempts : job->delivery->attempts,
 	};
 }
 
@@ -86,7 +87,13 @@ static enum job_end park(struct job *job, int failures, const char *why)
 		return JOB_ABANDONED;
 	CRASH_POINT("worker-after-park");
 	enum ledger_answer answer = ledger_park(job->worker, job->entry, failures, why, &copy);
-	return answer == LEDGER_OK ? report(job, copy) : from_ledger(job, answer);
+	if (answer != LEDGER_OK)
+		return from_ledger(job, answer);
+	job->memory->started = false;
+	/* Done even when the request could not be told: begun once more, this very message would look like one that a person has moved back. The
+	 * reconciler brings the request up to date. */
+	report(job, copy);
+	return JOB_DONE;
 }
 
 /* Records the turn's end, publishes the next turn's message and reports. DELAY -1: at once. */
@@ -302,7 +309,8 @@ static enum job_end cancelled(struct job *job)
 /* Another producer may publish before it commits: its user has foreign_grace to be marked. */
 static enum job_end wait_for_mark(struct job *job)
 {
-	uint64_t now = (uint64_t)time(NULL), first = job->delivery->first_seen > 0 ? job->delivery->first_seen : now;
+	/* The header may be anybody's: what was first seen in the future counts from now. */
+	uint64_t now = (uint64_t)time(NULL), seen = job->delivery->first_seen, first = seen > 0 && seen <= now ? seen : now;
 	struct dispatch_note note = {.request_id = job->delivery->correlation_id, .first_seen = first};
 	int last = job->worker->conf->common.retry_delay_count - 1;
 

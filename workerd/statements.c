@@ -77,17 +77,19 @@ static const char begin[] =
 
 static const char look[] = "SELECT " COPY ", turn, next_attempt_at > now() FROM farewell.deletion WHERE deletion_id = $1";
 
+/* What is written in the course of a job is fenced by its turn, and by its end: whose user was restored meanwhile stops at the next step. */
 static const char progress[] =
-	"UPDATE farewell.deletion SET files_deleted = files_deleted + $3, updated_at = now() WHERE deletion_id = $1 AND turn = $2"
-	" RETURNING " COPY;
+	"UPDATE farewell.deletion SET files_deleted = files_deleted + $3, updated_at = now()"
+	" WHERE deletion_id = $1 AND turn = $2 AND finished_at IS NULL RETURNING " COPY;
 
 static const char sending[] =
-	"UPDATE farewell.deletion SET mail = 'sending', updated_at = now() WHERE deletion_id = $1 AND turn = $2 RETURNING deletion_id";
+	"UPDATE farewell.deletion SET mail = 'sending', updated_at = now()"
+	" WHERE deletion_id = $1 AND turn = $2 AND finished_at IS NULL RETURNING deletion_id";
 
 static const char complete[] =
 	"UPDATE farewell.deletion SET status = 'completed', mail = $3, last_error = $4, next_attempt_at = NULL, starts = 0,"
 	" updated_at = now(), finished_at = now(), mailed_at = CASE WHEN $3 = 'sent' THEN COALESCE(mailed_at, now()) END"
-	" WHERE deletion_id = $1 AND turn = $2 RETURNING " COPY;
+	" WHERE deletion_id = $1 AND turn = $2 AND finished_at IS NULL RETURNING " COPY;
 
 /* A retry or a continuation: the turn passes on. $3 failures to count, $4 mail, $5 error or null, $6 delay in seconds or null. */
 static const char pass_on[] =
@@ -95,11 +97,11 @@ static const char pass_on[] =
 	" attempts = attempts + $3, mail = $4, last_error = COALESCE($5, last_error),"
 	" next_attempt_at = now() + make_interval(secs => $6::float8),"
 	" failing_since = CASE WHEN $3 > 0 THEN COALESCE(failing_since, now()) END, updated_at = now()"
-	" WHERE deletion_id = $1 AND turn = $2 RETURNING " COPY;
+	" WHERE deletion_id = $1 AND turn = $2 AND finished_at IS NULL RETURNING " COPY;
 
 static const char park[] =
 	"UPDATE farewell.deletion SET status = 'parked', starts = 0, attempts = attempts + $3, mail = $4, last_error = $5, next_attempt_at = NULL,"
-	" updated_at = now() WHERE deletion_id = $1 AND turn = $2 RETURNING " COPY;
+	" updated_at = now() WHERE deletion_id = $1 AND turn = $2 AND finished_at IS NULL RETURNING " COPY;
 
 static const char cancel[] =
 	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, status, mail, finished_at) VALUES ($1, $2, 'cancelled', 'none', now())"

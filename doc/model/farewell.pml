@@ -721,7 +721,10 @@ init
 		spare_mails[1] = 1; spare_mails[2] = 1;
 		run Gateway(1);
 #ifndef ONE_REQUEST
-		run Gateway(2); run Application();
+		run Gateway(2);
+#endif
+#ifndef NO_APPLICATION
+		run Application();
 #endif
 		run Worker(1); run Worker(2); run Reconciler();
 		run Servers(); run Finish()

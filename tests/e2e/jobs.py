@@ -2,7 +2,6 @@
 import contextlib
 import datetime
 import re
-import time
 import traceback
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -74,25 +73,25 @@ def lease_held(fw, deletion_id):
         connection.close()
 
 
-def log_lines(program, *words):
-    """The lines of the program's log that have all these words."""
-    return [line for line in program.log_text().splitlines() if all(str(w) in line for w in words)]
+def log_lines(program, *words, since=0):
+    """The lines of the program's log that have all these words. The log is that of all tests: name an id, or a place in it."""
+    return [line for line in program.log_text()[since:].splitlines() if all(str(w) in line for w in words)]
 
 
-def said(fw, *words, program=None, timeout=20):
+def said(fw, *words, since=0, timeout=20):
     """Waits until one line of the worker's log has all these words, and returns it."""
-    program = program or fw.stack.worker
-    return fw.wait_until(lambda: log_lines(program, *words), timeout, f"the log to say {words}: {program.log_tail(8)}")[-1]
+    worker = fw.stack.worker
+    return fw.wait_until(lambda: log_lines(worker, *words, since=since), timeout, f"the log to say {words}: {worker.log_tail(8)}")[-1]
 
 
 def together(*scenarios):
     """Runs them side by side; fails with all that failed."""
     with ThreadPoolExecutor(len(scenarios)) as pool:
-        futures = {getattr(s, "__name__", str(i)): pool.submit(s) for i, s in enumerate(scenarios)}
-    failed = {name: f.exception() for name, f in futures.items() if f.exception()}
+        futures = [pool.submit(s) for s in scenarios]
+    failed = [(s.__name__, f.exception()) for s, f in zip(scenarios, futures) if f.exception()]
     if len(failed) == 1:
-        raise next(iter(failed.values()))
-    assert not failed, "\n".join(f"{name}: {''.join(traceback.format_exception(error))}" for name, error in failed.items())
+        raise failed[0][1]
+    assert not failed, "\n".join(f"{name}: {''.join(traceback.format_exception(error))}" for name, error in failed)
 
 
 def completed(fw, user, mail="sent", files=None, timeout=30):

@@ -1,4 +1,5 @@
 """Messages of other producers, {"userId": …} and NestJS's envelope: the users row decides."""
+import random
 import time
 
 from jobs import completed, log_lines, quiet, said, together, untouched
@@ -66,8 +67,9 @@ def test_other_producers_messages(fw):
         assert [str(r["deletion_id"]) for r in fw.requests(user)] == [deletion_id]
 
     def of_nobody():
-        fw.publish({"userId": "987654321012"})
-        said(fw, "aborted", "user=987654321012 ")
+        user_id = random.randrange(10 ** 12, 10 ** 18)
+        fw.publish({"userId": str(user_id)})
+        said(fw, "aborted", f"user={user_id} ")
 
     together(as_plain_message, in_nestjs_envelope, of_an_active_user, published_before_the_commit, the_same_three_times,
              beside_the_gateways, of_nobody)

@@ -125,9 +125,8 @@ def test_two_hosts_publish_once(fw, more_worker):
     for user in users:
         assert fw.wait_status(user)["turn"] == 2
         assert len(fw.mails(user)) == 1
-    for deletion_id in ids:
-        lines = log_lines(fw.stack.worker, "published again", deletion_id) + log_lines(second, "published again", deletion_id)
-        assert len(lines) == 1
+    lines = [[line for deletion_id in ids for line in log_lines(worker, "published again", deletion_id)] for worker in (fw.stack.worker, second)]
+    assert sorted(map(len, lines)) == [0, len(ids)], "one of them leads"
     quiet(fw)
 
 
@@ -135,11 +134,12 @@ def test_a_long_queue_is_left_to_be_worked_on(fw):
     fw.stack.worker.configure({"worker": {**QUICK, "reconcile_queue_limit": 3, "children": 1}})
     with_row = fw.make_user(files=1)
     fw.stack.smtp.control(delay=1.5)
+    since = len(fw.stack.worker.log_text())
     backlog = [fw.make_user(files=0) for _ in range(6)]
     for user in backlog:
         fw.publish(message(user, commit_request(fw, user)))
     lost = commit_request(fw, with_row)
-    said(fw, "messages are waiting: this pass is left out")
+    said(fw, "messages are waiting: this pass is left out", since=since)
     fw.stack.smtp.control()
     completed(fw, with_row, files=1)
     assert log_lines(fw.stack.worker, "published again", lost)

@@ -45,7 +45,7 @@ class Postgres(Daemon):
 listen_addresses = '127.0.0.1'
 port = {self.port}
 unix_socket_directories = '{self.run_dir}'
-max_connections = 200
+max_connections = 400
 shared_buffers = 64MB
 fsync = off
 password_encryption = 'scram-sha-256'
