@@ -87,7 +87,7 @@ const struct conf_setting conf_table[] = {
 		"SELECT email, name, locale FROM users WHERE id = $1", 0, 0, NULL},
 	{"worker", "files_sql", CONF_SQL, AT(worker.files_sql),
 		"SELECT id::text, file_path FROM user_files WHERE user_id = $1 AND deleted_at IS NULL"
-		" AND ($2::bigint IS NULL OR id > $2::bigint) ORDER BY id LIMIT $3", 0, 0, NULL},
+		" AND ($2::bigint IS NULL OR id > $2::bigint) ORDER BY user_files.id LIMIT $3", 0, 0, NULL},
 	{"worker", "files_done_sql", CONF_SQL, AT(worker.files_done_sql),
 		"UPDATE user_files SET deleted_at = now() WHERE user_id = $1 AND id = ANY ($2::bigint[])", 0, 0, NULL},
 	{"worker", "files_page", CONF_INT, AT(worker.files_page), "1000", 1, 10000, NULL},

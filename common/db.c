@@ -62,6 +62,11 @@ const char *db_sqlstate(const struct db *db)
 	return db->sqlstate;
 }
 
+bool db_refused_data(const struct db *db)
+{
+	return strncmp(db->sqlstate, "22", 2) == 0 || strncmp(db->sqlstate, "23", 2) == 0 || strncmp(db->sqlstate, "P0", 2) == 0;
+}
+
 /* ---- errors ---- */
 
 void db_say(struct db *db, const char *format, ...)

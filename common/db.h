@@ -51,6 +51,8 @@ bool db_is_alive(struct db *);
 int db_descriptor(const struct db *);
 const char *db_why(const struct db *);         /* one line for a person */
 const char *db_sqlstate(const struct db *);    /* five characters, or "" */
+/* Whether the last DB_REFUSED is about the data in hand (class 22 or 23, or raised by a function or trigger): others may fare better. */
+bool db_refused_data(const struct db *);
 
 /* One statement, one round trip. PARAMS are text, NULL is SQL's. *RESULT (PQclear it) is set on DB_OK only; RESULT may be NULL. */
 enum db_result db_run(struct db *, const char *statement, int count, const char *const *params, PGresult **result, int64_t deadline_ms);

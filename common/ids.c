@@ -84,6 +84,17 @@ bool id_utf8(const char *text, size_t length)
 	return true;
 }
 
+size_t id_utf8_fit(const char *text, size_t most)
+{
+	size_t length = strnlen(text, most + 1);
+
+	if (length <= most)
+		return length;
+	for (length = most; length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80;)
+		length--;
+	return length;
+}
+
 /* C0, DEL and C1. */
 static bool is_control(uint32_t code)
 {

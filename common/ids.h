@@ -21,5 +21,7 @@ void id_fresh(char uuid[ID_UUID_SIZE]);
 
 /* True for valid UTF-8 (RFC 3629: no overlong forms, no surrogates). */
 bool id_utf8(const char *text, size_t length);
+/* How many bytes of valid UTF-8 to keep so that there are MOST at most, and no half character. */
+size_t id_utf8_fit(const char *text, size_t most);
 
 #endif

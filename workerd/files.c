@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/crash.h"
+#include "common/ids.h"
 #include "common/log.h"
 #include "workerd/guard.h"
 
@@ -38,19 +39,14 @@ static void note_failure(struct pass *pass, enum retry_cause cause, const char *
 	pass->failed++;
 	if (failure->why[0] == '\0' || cause < failure->cause) {
 		failure->cause = cause;
-		snprintf(failure->why, sizeof(failure->why), "%s", why);
+		snprintf(failure->why, sizeof(failure->why), "%.*s", (int)id_utf8_fit(why, sizeof(failure->why) - 1), why);
 	}
 }
 
 /* How many bytes of a row's ID a sentence shows: never half a character, which no database would take. */
 static int shown(const char *id)
 {
-	size_t length = strnlen(id, SHOWN_ID + 1);
-
-	if (length > SHOWN_ID)
-		for (length = SHOWN_ID; length > 0 && ((unsigned char)id[length] & 0xC0) == 0x80;)
-			length--;
-	return (int)length;
+	return (int)id_utf8_fit(id, SHOWN_ID);
 }
 
 static int by_bucket(const void *left, const void *right)
@@ -156,6 +152,11 @@ static enum files_result commit_page(struct pass *pass, const struct file *files
 	CRASH_POINT("worker-after-batch");
 	enum ledger_answer answer = ledger_progress(pass->worker, pass->entry, ids, gone, &changed, &copy);
 	free(ids);
+	if (answer == LEDGER_REFUSED) {
+		note_failure(pass, RETRY_OPERATOR, db_why(pass->worker->ledger));
+		pass->server_away = true;
+		return FILES_GONE;
+	}
 	if (answer != LEDGER_OK)
 		return answer == LEDGER_SUPERSEDED ? FILES_SUPERSEDED : FILES_LOST;
 	CRASH_POINT("worker-after-progress");
@@ -200,17 +201,22 @@ out:
 	return result;
 }
 
-/* Reads the page behind pass->after. */
+/* Reads the page behind pass->after; it stays NULL, which ends the pass, when this user's rows are what the statement fails on. */
 static enum files_result read_page(struct pass *pass, PGresult **page)
 {
 	char limit[24];
 
 	snprintf(limit, sizeof(limit), "%lld", (long long)pass->worker->conf->worker.files_page);
 	const char *params[] = {pass->entry->user_id, pass->after[0] != '\0' ? pass->after : NULL, limit};
-	if (db_run(pass->worker->ledger, "files", 3, params, page, worker_db_deadline(pass->worker)) != DB_OK) {
+	enum db_result result = db_run(pass->worker->ledger, "files", 3, params, page, worker_db_deadline(pass->worker));
+	if (result != DB_OK)
 		log_warning("the files can't be read: %s", db_why(pass->worker->ledger));
-		return FILES_LOST;
+	if (result == DB_REFUSED && db_refused_data(pass->worker->ledger)) {
+		note_failure(pass, RETRY_OPERATOR, db_why(pass->worker->ledger));
+		return FILES_GONE;
 	}
+	if (result != DB_OK)
+		return FILES_LOST;
 	int rows = PQntuples(*page);
 	pass->found += rows;
 	if (rows > 0)

@@ -47,7 +47,7 @@ static enum guard_verdict judge_refusal(struct worker *worker)
 	if (strcmp(state, "55P03") == 0 || strcmp(state, "57014") == 0 || strcmp(state, "40P01") == 0)
 		return GUARD_LATER;
 	log_error("the guard's question was refused: %s", db_why(worker->users));
-	return GUARD_LOST;
+	return db_refused_data(worker->users) ? GUARD_REFUSED : GUARD_LOST;
 }
 
 static enum guard_verdict lost(struct worker *worker)

@@ -14,6 +14,7 @@ enum guard_verdict {
 	GUARD_CANCELLED,  /* it was, and then the user was restored                                          */
 	GUARD_ACTIVE,     /* another producer's message for a user that isn't deleted (yet)                  */
 	GUARD_LATER,      /* the row is locked by somebody for longer than the lock time-out                 */
+	GUARD_REFUSED,    /* a statement can't cope with this user's data; logged                            */
 	GUARD_LOST,       /* the database is away or refuses; logged                                         */
 };
 

@@ -365,6 +365,8 @@ static enum job_end judge(struct job *job)
 		return wait_for_mark(job);
 	case GUARD_LATER:
 		return later(job, 0, "the user's row is locked by somebody");
+	case GUARD_REFUSED:
+		return later(job, 2, "a statement refused this user's data");
 	default:
 		return JOB_ABANDONED;
 	}

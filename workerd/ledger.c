@@ -131,12 +131,19 @@ enum ledger_answer ledger_begin(struct worker *worker, const struct message *mes
 
 /* ---- work ---- */
 
+/* Ends a transaction that failed, keeping the session and its lease. */
+static bool roll_back(struct worker *worker)
+{
+	return db_command(worker->ledger, "ROLLBACK", NULL, worker_db_deadline(worker)) == DB_OK;
+}
+
 enum ledger_answer ledger_progress(struct worker *worker, struct ledger_entry *entry, const char *ids, int64_t count, int64_t *changed,
                                    PGresult **copy)
 {
 	char turn[16], deleted[24];
 	PGresult *results[4] = {NULL};
 	enum ledger_answer answer = LEDGER_LOST;
+	int failed = 0;
 
 	snprintf(turn, sizeof(turn), "%d", entry->turn);
 	snprintf(deleted, sizeof(deleted), "%lld", (long long)count);
@@ -146,10 +153,13 @@ enum ledger_answer ledger_progress(struct worker *worker, struct ledger_entry *e
 	db_queue(worker->ledger, "files_done", 2, rows);
 	db_queue(worker->ledger, "progress", 3, params);
 	db_queue(worker->ledger, "COMMIT", 0, NULL);
-	enum db_result result = db_flush(worker->ledger, results, 4, NULL, worker_db_deadline(worker));
-	if (result == DB_REFUSED)
+	enum db_result result = db_flush(worker->ledger, results, 4, &failed, worker_db_deadline(worker));
+	if (result == DB_REFUSED && failed == 1 && db_refused_data(worker->ledger) && roll_back(worker)) {
+		answer = LEDGER_REFUSED;
+	} else if (result == DB_REFUSED) {
+		lost(worker);
 		db_close(worker->ledger);    /* with its open transaction */
-	if (result != DB_OK || strcmp(PQcmdStatus(results[3]), "COMMIT") != 0) {
+	} else if (result != DB_OK || strcmp(PQcmdStatus(results[3]), "COMMIT") != 0) {
 		lost(worker);
 	} else if (PQntuples(results[2]) != 1) {
 		answer = LEDGER_SUPERSEDED;

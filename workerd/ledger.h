@@ -28,6 +28,7 @@ enum ledger_answer {
 	LEDGER_FINISHED,     /* completed or cancelled before                */
 	LEDGER_PARKED,       /* parked before, and this is the echo          */
 	LEDGER_SUPERSEDED,   /* a later turn has taken over                  */
+	LEDGER_REFUSED,      /* progress: worker.files_done_sql fails on these rows; db_why says how */
 	LEDGER_LOST,         /* the database is away or refuses; logged      */
 };
 

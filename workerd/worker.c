@@ -206,6 +206,7 @@ void worker_back_off(struct worker *worker, int *pause_ms)
 
 	while (clock_left_ms(until_ms) > 0 && !child_stopping(worker->child)) {
 		int left = clock_left_ms(until_ms);
+		child_step(worker->child, "waiting for a server");    /* not hanging */
 		child_wait(worker->child, -1, 0, left < 1000 ? left : 1000);
 		pump_turn(&worker->pump);
 	}

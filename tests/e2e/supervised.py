@@ -13,7 +13,7 @@ import pika
 import pytest
 
 from gateway_tools import Outbox
-from jobs import commit_request, message
+from jobs import MARK, REQUEST, UTC, message
 from stack.client import User
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "pool"))
@@ -111,8 +111,7 @@ class Site(Watched):
 
     def ask(self, *users):
         """A committed request and its message for each; returns the deletion ids."""
-        with ThreadPoolExecutor(4) as pool:
-            ids = list(pool.map(lambda user: commit_request(self.fw, user), users))
+        ids = commit_requests(self.fw, users)
         connection = self.fw.stack.rabbit.connect()
         try:
             channel = connection.channel()
@@ -176,15 +175,39 @@ def size_of(path):
     return os.path.getsize(path) if os.path.exists(path) else 0
 
 
-def make_users(fw, count, files=1):
-    with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(lambda _: fw.make_user(files=files), range(count)))
-
-
 def bare_users(fw, count):
-    """Users without files, quickly."""
-    rows = fw.psql("users", "INSERT INTO users (name, email) SELECT 'Kim', 'bare@example.test' FROM generate_series(1, %s) RETURNING id", count)
-    return [User(row["id"], "bare@example.test", fw.bucket, []) for row in rows]
+    """Many users without files, quickly."""
+    rows = fw.psql("users", "INSERT INTO users (name, email) SELECT 'Kim', gen_random_uuid() || '@example.test' FROM generate_series(1, %s)"
+                   " RETURNING id, email", count)
+    return [User(row["id"], row["email"], fw.bucket, []) for row in rows]
+
+
+def make_users(fw, count, files=1):
+    """The same with files."""
+    users = bare_users(fw, count)
+    for user in users:
+        user.keys += [f"u{user.id}/{number}.bin" for number in range(files)]
+    own = [(user.id, key) for user in users for key in user.keys]
+    fw.psql("worker", "INSERT INTO user_files (user_id, file_path) SELECT * FROM unnest(%s::bigint[], %s::text[])",
+            [user for user, _ in own], [f"s3://{fw.bucket}/{key}" for _, key in own])
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda row: fw.stack.s3.put(fw.bucket, row[1]), own))
+    return users
+
+
+def commit_requests(fw, users):
+    """What the gateway commits for each of them; the deletion ids."""
+    ids = [str(uuid.uuid4()) for _ in users]
+    connection = fw.stack.postgres.connect("users")
+    try:
+        with connection, connection.cursor() as c:
+            c.execute(UTC)
+            for user, deletion_id in zip(users, ids):
+                c.execute(MARK, (user.id,))
+                c.execute(REQUEST, (deletion_id, user.id))
+    finally:
+        connection.close()
+    return ids
 
 
 class Load:
@@ -250,8 +273,12 @@ class Deliveries:
     def __init__(self, stack, queue):
         self.stack, self.queue, self.all = stack, queue, []
 
+    traced = None         # pid of the broker that was told to trace; it goes on, for telling it takes seconds
+
     def __enter__(self):
-        self.stack.rabbit.ctl("trace_on")
+        if Deliveries.traced != self.stack.rabbit.pid:
+            self.stack.rabbit.ctl("trace_on")
+            Deliveries.traced = self.stack.rabbit.pid
         self.connection = self.stack.rabbit.connect()
         self.channel = self.connection.channel()
         self.own = self.channel.queue_declare("", exclusive=True).method.queue
@@ -262,4 +289,3 @@ class Deliveries:
         while (taken := self.channel.basic_get(self.own, auto_ack=True))[0] is not None:
             self.all.append(bool(taken[1].headers["redelivered"]))
         self.connection.close()
-        self.stack.rabbit.ctl("trace_off")

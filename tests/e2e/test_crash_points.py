@@ -30,7 +30,7 @@ ROUNDS = ["alone", "broker restarted", "PostgreSQL stopped at once"]
 
 SETTINGS = {
     "common": {"retry_delays": "1s 2s 4s"},
-    "gateway": {"children": 1},
+    "gateway": {"children": 1, "soft_timeout": "5m", "hard_timeout": "10m"},     # who stands at a point is not hanging
     "worker": {"children": 1, "reconcile_every": "1s", "reconcile_after": "3s"},
 }
 

@@ -49,7 +49,7 @@ def test_paused_gateway_lets_clients_wait(fw, make_front):  # noqa: F811
 
 def test_no_line_is_lost_when_the_log_is_rotated(fw, make_front, stack):  # noqa: F811
     """As logrotate does it: the file is moved away, and then USR1."""
-    log = stack.place.path("run", "rotated.log")
+    log = stack.place.path("run", f"rotated-{os.getpid()}.log")
     front = make_front(children=3, common={"log_file": log})
     with Load(front.client, bare_users(fw, 4000)) as load:
         for number in (1, 2):

@@ -7,14 +7,14 @@ from supervised import make_front, make_site, make_users, outbox  # noqa: F401
 
 
 def test_a_backlog_makes_the_pool_grow(fw, make_site):
-    site = make_site(children=0, start_children=1, min_spare=1, max_spare=2, max_children=5)
+    site = make_site(children=0, start_children=1, min_spare=1, max_spare=2, max_children=4)
     site.wait_serving(1)
-    users = make_users(fw, 16)
-    fw.stack.smtp.control(delay=1.5)
+    users = make_users(fw, 12)
+    fw.stack.smtp.control(delay=1.2)
     site.ask(*users)
-    site.wait_at_work(count=5)
-    assert len(site.pids()) == 5
-    site.wait_log("max_children reached: no more than 5 children")
+    site.wait_at_work(count=4)
+    assert len(site.pids()) == 4
+    site.wait_log("max_children reached: no more than 4 children")
     fw.stack.smtp.control()
     rows = site.wait_done(users)
     assert {(r["turn"], r["attempts"]) for r in rows} == {(1, 0)}

@@ -69,18 +69,19 @@ def test_worker_finishes_or_hands_over(fw, make_site):
 
 
 def test_a_child_that_does_not_hear_is_killed_at_stop_timeout(fw, make_site):
-    site = make_site(children=2, stop_timeout="1s")
-    user, = make_users(fw, 1)
-    fw.stack.s3.osd.pause()
-    deletion, = site.ask(user)
-    child = site.wait_at_work(deletion, "files")[0]
-    os.kill(child["pid"], signal.SIGSTOP)
-    assert end_of(fw, site.worker, 8) == 0
-    site.wait_log("stop_timeout is over: killing the 1 children")
-    site.wait_log("worker child was killed by signal 9", f"child={child['pid']} ", f"job={deletion}", "by its master")
-    fw.stack.s3.osd.resume()
-    site.start()
-    row, = site.wait_done([user])
+    with Proxy(fw.stack.s3.rgw.port) as store:
+        site = make_site(children=2, stop_timeout="1s", s3_endpoint=f"http://127.0.0.1:{store.port}")
+        user, = make_users(fw, 1)
+        store.hold()
+        deletion, = site.ask(user)
+        child = site.wait_at_work(deletion, "files")[0]
+        os.kill(child["pid"], signal.SIGSTOP)
+        assert end_of(fw, site.worker, 8) == 0
+        site.wait_log("stop_timeout is over: killing the 1 children")
+        site.wait_log("worker child was killed by signal 9", f"child={child['pid']} ", f"job={deletion}", "by its master")
+        store.release()
+        site.start()
+        row, = site.wait_done([user])
     assert (row["turn"], row["attempts"]) == (1, 0), "the message came again"
 
 

@@ -23,7 +23,7 @@ UUID_IDS = {
         "lock_user_sql": "SELECT uid::text, removed_at::text FROM accounts WHERE uid = $1 FOR SHARE",
         "user_contact_sql": "SELECT mail, full_name, lang FROM accounts WHERE uid = $1",
         "files_sql": "SELECT doc_id::text, url FROM documents WHERE owner = $1 AND ($2::uuid IS NULL OR doc_id > $2::uuid)"
-                     " ORDER BY doc_id LIMIT $3",
+                     " ORDER BY documents.doc_id LIMIT $3",
         "files_done_sql": "DELETE FROM documents WHERE owner = $1 AND doc_id = ANY ($2::uuid[])",
         "files_page": 2,
     },
@@ -38,7 +38,7 @@ TEXT_IDS = {
         "lock_user_sql": "SELECT handle, gone::text FROM members WHERE handle = $1 FOR SHARE",
         "user_contact_sql": "SELECT contact->>'mail', contact->>'name', NULL FROM members WHERE handle = $1",
         "files_sql": "SELECT no::text, 's3://' || bucket || '/' || object FROM uploads WHERE handle = $1 AND NOT gone"
-                     " AND ($2::bigint IS NULL OR no > $2::bigint) ORDER BY no LIMIT $3",
+                     " AND ($2::bigint IS NULL OR no > $2::bigint) ORDER BY uploads.no LIMIT $3",
         "files_done_sql": "UPDATE uploads SET gone = true WHERE handle = $1 AND no = ANY ($2::bigint[])",
     },
 }

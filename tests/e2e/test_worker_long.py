@@ -14,6 +14,12 @@ def resident_kb(pid):
         return 0
 
 
+def sanitized(pid):
+    """Whether it keeps freed memory to find faults."""
+    with open(f"/proc/{pid}/maps") as f:
+        return "libasan" in f.read()
+
+
 @pytest.fixture
 def memory(fw):
     """The most that any child of the worker has had, in kB, from the call on."""
@@ -45,7 +51,8 @@ def test_three_and_a_half_thousand_files(fw, wires, memory):  # noqa: F811
     row = completed(fw, user, files=3500)
     assert row["turn"] >= 3 and (row["attempts"], row["last_error"]) == (0, None), row
     assert len(seen) > 3, "no progress was to be seen on the way"
-    assert most() < before + 12_000, f"{before} kB before, {most()} kB at most"
+    if not sanitized(fw.stack.worker.children()[0]):
+        assert most() < before + 12_000, f"{before} kB before, {most()} kB at most"
     quiet(fw)
 
 

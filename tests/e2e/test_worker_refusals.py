@@ -40,12 +40,35 @@ def test_a_column_that_was_changed_needs_no_restart(fw):
 
 
 def test_an_error_in_the_contact_statement_is_no_missing_request(fw):
-    fw.stack.worker.configure({"worker": {"user_contact_sql": "SELECT email, (name::int)::text, locale FROM users WHERE id = $1"}})
-    user = fw.make_user(name="Kim")
+    fw.stack.worker.configure({"worker": {
+        "children": 1, "user_contact_sql": "SELECT email, (name::int)::text, locale FROM users WHERE id = $1"}})
+    user, other = fw.make_user(name="Kim"), fw.make_user(name="7")
     assert fw.delete(user).status == 200
     said(fw, "the guard's question was refused", "22P02", f"user={user.id} ")
+    fw.delete(other)
+    completed(fw, other, files=3)
     fw.psql("users", "UPDATE users SET name = '7' WHERE id = %s", user.id)
     completed(fw, user, files=3)
+
+
+FAULTY_FILES = ("SELECT id::text, CASE WHEN file_path LIKE '%/faulty' THEN (length(file_path) / 0)::text ELSE file_path END FROM user_files"
+                " WHERE user_id = $1 AND deleted_at IS NULL AND ($2::bigint IS NULL OR id > $2::bigint) ORDER BY user_files.id LIMIT $3")
+FAULTY_DONE = ("UPDATE user_files SET deleted_at = now() WHERE user_id = $1 AND id = ANY ($2::bigint[])"
+               " AND CASE WHEN file_path LIKE '%/faulty' THEN length(file_path) / 0 ELSE 1 END = 1")
+
+
+@pytest.mark.parametrize("setting, sql", [("files_sql", FAULTY_FILES), ("files_done_sql", FAULTY_DONE)])
+def test_rows_that_a_statement_fails_on_are_that_deletions_trouble(fw, setting, sql):
+    fw.purge(PARKED)
+    fw.stack.worker.configure({"worker": {"children": 1, setting: sql}})
+    user = fw.make_user([f"c{time.monotonic()}/faulty"])
+    ask(fw, user)
+    other = fw.make_user()
+    ask(fw, other)
+    completed(fw, other, files=3)
+    row = fw.wait_status(user, "parked")
+    assert f"worker.{setting}" in row["last_error"] and "22012" in row["last_error"] and row["attempts"] == 3
+    parked_message(fw, user)
 
 
 def test_parked_once_though_the_request_can_not_be_told(fw):
@@ -83,6 +106,20 @@ def test_one_object_does_not_hold_up_the_pages_behind_it(fw, store):
     ask(fw, user)
     row = fw.wait_status(user, "retrying")
     assert gone == {"a/1", "a/2", "a/3", "a/4"} and row["files_deleted"] == 4
+
+
+def test_ids_are_read_in_the_order_of_numbers(fw, store):
+    """In that of text, 100 is before 99, and one pass, which is all that there is when a row can't be mended, would leave rows out."""
+    fw.purge(PARKED)
+    fw.stack.worker.configure({"worker": {"s3_endpoint": store(deleted), "files_page": 2}})
+    user = fw.make_user(0)
+    edge = 10 ** len(str(fw.value("worker", "SELECT coalesce(max(id), 1) FROM user_files")))
+    fw.psql("worker", "INSERT INTO user_files (id, user_id, file_path)"
+            " SELECT %s + n, %s, CASE n WHEN 5 THEN 'nothing' ELSE 's3://some-bucket/' || n END FROM generate_series(-10, 10) n", edge, user.id)
+    ask(fw, user)
+    row = fw.wait_status(user, "parked")
+    assert row["files_deleted"] == 20 and f"file row {edge + 5}:" in row["last_error"]
+    parked_message(fw, user)
 
 
 def test_a_row_id_of_wide_characters(fw):
