@@ -29,6 +29,8 @@ RUN groupadd --system --gid 101 nginx && groupadd --system --gid 10001 farewell 
  && useradd --system --uid 10001 --gid farewell --groups nginx --home-dir / --no-create-home --shell /usr/sbin/nologin farewell \
  && install -d -o farewell -g farewell -m 0755 /run/farewell && install -d -m 0755 /run/secrets
 COPY docker/farewell.conf /etc/farewell.conf
+# A server that is stopped has no name in Docker's networks, and the lookup must not outlast a request.
+ENV RES_OPTIONS="timeout:1 attempts:1"
 
 # ---- gateway: farewell-fcgi. nginx finds its socket in the volume /run/gateway ----
 FROM run AS gateway

@@ -149,10 +149,12 @@ static enum worker_state start_consuming(struct worker *worker, bool first_time)
 	if (state != WORKER_READY)
 		return state;
 	enum mq_result result = mq_open(worker->consumer, worker_mq_deadline(worker));
-	if (result == MQ_OK && child_is_first(worker->child))
+	if (result == MQ_OK && (child_is_first(worker->child) || worker->queue_missing))
 		result = topology_ensure(worker->consumer, worker->conf, worker_mq_deadline(worker));
-	if (result == MQ_OK)
+	if (result == MQ_OK) {
 		result = mq_consume(worker->consumer, worker->conf->common.queue, worker_mq_deadline(worker));
+		worker->queue_missing = result == MQ_REFUSED;
+	}
 	if (result == MQ_OK)
 		return WORKER_READY;
 	log_error("%s", mq_why(worker->consumer));

@@ -28,6 +28,8 @@ struct pass {
 	int64_t found, deleted, failed;
 	bool server_away;           /* stop the pass: the next page would fare no better */
 	bool stopped;
+	const char *before;         /* id of the first row of the pass before, which is done; empty: none */
+	char first[FILE_KEY_SIZE];  /* of this one */
 	char after[FILE_KEY_SIZE];  /* id of the last row read; empty: none yet */
 };
 
@@ -201,6 +203,16 @@ out:
 	return result;
 }
 
+/* A row that is done and comes back would come back for ever. */
+static void see_first_row(struct pass *pass, const char *id)
+{
+	snprintf(pass->first, sizeof(pass->first), "%s", id);
+	if (pass->first[0] == '\0' || strcmp(pass->first, pass->before) != 0)
+		return;
+	note_failure(pass, RETRY_HOPELESS, "worker.files_sql returns rows again that worker.files_done_sql was told are done; mend one of the settings");
+	pass->server_away = true;
+}
+
 /* Reads the page behind pass->after; it stays NULL, which ends the pass, when this user's rows are what the statement fails on. */
 static enum files_result read_page(struct pass *pass, PGresult **page)
 {
@@ -218,6 +230,8 @@ static enum files_result read_page(struct pass *pass, PGresult **page)
 	if (result != DB_OK)
 		return FILES_LOST;
 	int rows = PQntuples(*page);
+	if (rows > 0 && pass->found == 0)
+		see_first_row(pass, PQgetvalue(*page, 0, 0));
 	pass->found += rows;
 	if (rows > 0)
 		snprintf(pass->after, sizeof(pass->after), "%s", PQgetvalue(*page, rows - 1, 0));
@@ -250,9 +264,11 @@ static enum files_result run_pass(struct pass *pass, int64_t handover_at_ms)
 enum files_result files_delete(struct worker *worker, struct ledger_entry *entry, int64_t handover_at_ms, bool *progress,
                                struct files_failure *failure)
 {
+	char first[FILE_KEY_SIZE] = "";
+
 	*progress = false;
 	for (;;) {
-		struct pass pass = {.worker = worker, .entry = entry, .failure = failure};
+		struct pass pass = {.worker = worker, .entry = entry, .failure = failure, .before = first};
 		memset(failure, 0, sizeof(*failure));
 		enum files_result result = run_pass(&pass, handover_at_ms);
 		*progress = *progress || pass.deleted > 0;
@@ -263,5 +279,6 @@ enum files_result files_delete(struct worker *worker, struct ledger_entry *entry
 		/* Rows may have come in behind the cursor: only a pass that finds nothing proves that nothing is left. */
 		if (pass.found == 0)
 			return FILES_GONE;
+		snprintf(first, sizeof(first), "%s", pass.first);
 	}
 }

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -116,6 +117,7 @@ bool worker_init(struct worker *worker, struct child *child, const struct conf *
 	memset(worker, 0, sizeof(*worker));
 	worker->child = child;
 	worker->conf = conf;
+	srandom((unsigned)getpid());    /* or the jitter of all children would be the same */
 	worker->pump = (struct pump){.turn = pump_sessions, .arg = worker};
 	worker->work_pump = (struct pump){.turn = pump_work, .arg = worker};
 	set_broker_options(worker);

@@ -23,6 +23,7 @@ struct worker {
 	struct pump pump;            /* heartbeats, and a look at the signals; never says stop */
 	struct pump work_pump;       /* the same, and stop when the message is no longer ours or we were told to hurry: for what can be broken off */
 	bool broker_lost;            /* the connection the message in hand came on is gone, so it will come again */
+	bool queue_missing;          /* the broker refused to let us consume: whoever we are, declare what is missing before the next attempt */
 	bool leased;                 /* the ledger's connection holds a lease */
 	struct mq_options consumer_options, publisher_options;
 	struct mq *consumer;

@@ -121,7 +121,11 @@ def queues_empty(fw, timeout=15):
     """Waits until no message is under way any more, unacknowledged ones included. (Slow: asks rabbitmqctl.)"""
     quiet(fw, timeout)
     names = [QUEUE, *RETRY_QUEUES]
-    fw.wait_until(lambda: not any(fw.stack.rabbit.queues().get(n) for n in names), timeout, "every queue to be empty")
+
+    def empty():
+        messages = fw.stack.rabbit.queues()
+        return not any(messages[name] for name in names)
+    fw.wait_until(empty, timeout, "every queue to be empty")
 
 
 def quiet(fw, timeout=15):

@@ -20,7 +20,7 @@ def look_now(fw, user):
 
 def test_all_messages_lost(fw):
     fw.stack.worker.stop()
-    users = [fw.make_user(files=1) for _ in range(12)]
+    users = [fw.make_user(files=1) for _ in range(6)]
     for user in users:
         fw.publish(message(user, commit_request(fw, user)))
     fw.purge(QUEUE)
@@ -112,6 +112,18 @@ def test_queue_deleted_when_the_first_child_is_gone(fw):
     user = fw.make_user(files=1)
     fw.delete(user)
     completed(fw, user, files=1)
+
+
+def test_queue_deleted_when_the_first_child_was_recycled(fw):
+    fw.stack.worker.configure({"worker": {"children": 1, "reconciler": "no", "max_jobs_per_child": 1}})
+    first, user = fw.stack.worker.children(), fw.make_user(files=1)
+    fw.delete(user)
+    completed(fw, user, files=1)
+    fw.wait_until(lambda: fw.stack.worker.children() not in ([], first) and fw.stack.rabbit.queue(QUEUE)[1] == 1, what="another child")
+    connection = fw.stack.rabbit.connect()
+    connection.channel().queue_delete(QUEUE)
+    connection.close()
+    fw.wait_until(lambda: (fw.stack.rabbit.queue(QUEUE) or (0, 0))[1] == 1, what="the queue to be there again, and consumed")
 
 
 def test_two_hosts_publish_once(fw, more_worker):

@@ -95,6 +95,17 @@ def test_a_header_that_counts_too_far(fw):
     fw.wait_status(user, "parked")
 
 
+def test_rows_that_come_back_for_ever(fw, store):
+    fw.purge(PARKED)
+    fw.stack.worker.configure({"worker": {"s3_endpoint": store(deleted), "files_sql":
+        "SELECT id::text, file_path FROM user_files WHERE user_id = $1 AND ($2::bigint IS NULL OR id > $2::bigint) ORDER BY user_files.id LIMIT $3"}})
+    user = fw.make_user(put=False)
+    ask(fw, user)
+    row = fw.wait_status(user, "parked")
+    assert "files_sql" in row["last_error"] and row["files_deleted"] == 3
+    parked_message(fw, user)
+
+
 def test_one_object_does_not_hold_up_the_pages_behind_it(fw, store):
     gone = set()
 

@@ -126,6 +126,16 @@ static void utf8_ends_at_length(void)
 	free(bytes);
 }
 
+static void utf8_fits(void)
+{
+	CU_ASSERT_EQUAL(id_utf8_fit("", 5), 0);
+	CU_ASSERT_EQUAL(id_utf8_fit("abc", 3), 3);
+	CU_ASSERT_EQUAL(id_utf8_fit("abcd", 3), 3);
+	CU_ASSERT_EQUAL(id_utf8_fit("a\xE2\x82\xAC", 4), 4);
+	CU_ASSERT_EQUAL(id_utf8_fit("a\xE2\x82\xAC", 3), 1);
+	CU_ASSERT_EQUAL(id_utf8_fit("\xE2\x82\xAC", 2), 0);
+}
+
 int main(void)
 {
 	static const struct unit_test tests[] = {
@@ -137,6 +147,7 @@ int main(void)
 		{"fresh ids", fresh},
 		{"UTF-8", utf8},
 		{"UTF-8 that is cut short", utf8_ends_at_length},
+		{"UTF-8 that is to fit", utf8_fits},
 		{NULL, NULL},
 	};
 
