@@ -33,7 +33,8 @@ def test_no_request_fails(fw, make_front, outbox):  # noqa: F811
 
 
 def test_a_broken_file_changes_nothing(fw, make_front, make_site):  # noqa: F811
-    for watched, section in ((make_front(children=2), "gateway"), (make_site(children=2), "worker")):
+    front = make_front(children=2)
+    for watched, section in ((front, "gateway"), (make_site(children=2), "worker")):
         before = {c["pid"] for c in watched.wait_serving(2)}
         with open(watched.program.conf, encoding="utf-8") as f:
             text = f.read()
@@ -44,8 +45,7 @@ def test_a_broken_file_changes_nothing(fw, make_front, make_site):  # noqa: F811
         watched.wait_log(" error ", f"{watched.program.conf}:{line}", "stop_timeout")
         assert watched.total("reloads") == 0 and watched.total("reloads_refused") == 1
         assert watched.pids() == before
-    user = bare_users(fw, 1)[0]
-    assert fw.delete(user).status == 200
+    assert front.client.delete(bare_users(fw, 1)[0]).status == 200
 
 
 def test_no_message_is_delivered_twice(fw, make_site):  # noqa: F811

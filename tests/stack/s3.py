@@ -210,6 +210,8 @@ osd class dir = {class_dir}
 osd data = {self.dir}/osd
 mon data = {self.dir}/mon
 mon data avail crit = 1
+# a read lease lasts 0.8 of this; one that ran out while the OSD stood still may never come back
+osd heartbeat grace = 300
 paxos propose interval = 0.05
 paxos min wait = 0.01
 mon allow pool size one = true
