@@ -189,6 +189,11 @@ static enum files_result delete_page(struct pass *pass, const PGresult *page)
 		goto out;
 	}
 	CRASH_POINT("worker-before-batch");
+	/* S3 knows nothing of leases: who has lost his leaves the objects alone. */
+	if (!db_is_alive(pass->worker->ledger)) {
+		log_warning("the lease is gone: %s", db_why(pass->worker->ledger));
+		goto out;
+	}
 	count = read_rows(pass, page, files, order);
 	for (size_t first = 0, next; first < count && !pass->stopped && !pass->server_away; first = next) {
 		for (next = first + 1; next < count && by_bucket(&order[first], &order[next]) == 0; next++)

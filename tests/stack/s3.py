@@ -179,6 +179,8 @@ class S3:
             os.makedirs(os.path.join(self.dir, sub), exist_ok=True)
             self.place.give(os.path.join(self.dir, sub))
         self.place.give(self.dir)
+        # The grace also sets how long a placement group may be read without renewal: with the default, an OSD that was
+        # paused for ten seconds could leave one that never answers again.
         self.place.write(self.conf, f"""\
 [global]
 fsid = {fsid}
@@ -204,6 +206,7 @@ osd pool default pg num = 1
 osd pool default pgp num = 1
 osd pool default pg autoscale mode = off
 osd crush chooseleaf type = 0
+osd heartbeat grace = 600
 osd objectstore = memstore
 memstore device bytes = 2G
 osd class dir = {class_dir}
