@@ -10,6 +10,14 @@
 #define DEPTH_MAX 8
 #define TURN_MAX 1000000000
 
+/* Where the white space ends that begins at START. */
+static size_t skip_white(const char *text, size_t start, size_t length)
+{
+	while (start < length && strchr(" \t\r\n", text[start]) != NULL && text[start] != '\0')
+		start++;
+	return start;
+}
+
 static struct json_object *parse(const void *body, size_t length, char *why, size_t why_size)
 {
 	struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
@@ -19,10 +27,11 @@ static struct json_object *parse(const void *body, size_t length, char *why, siz
 		snprintf(why, why_size, "out of memory");
 		return NULL;
 	}
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	/* Not strict: json-c 0.18, which Debian 13 has, would refuse every character beyond ASCII (its issue 875). */
+	json_tokener_set_flags(tokener, JSON_TOKENER_VALIDATE_UTF8);
 	root = json_tokener_parse_ex(tokener, body, (int)length);
 	enum json_tokener_error error = json_tokener_get_error(tokener);
-	if (error == json_tokener_success && json_tokener_get_parse_end(tokener) != length)
+	if (error == json_tokener_success && skip_white(body, json_tokener_get_parse_end(tokener), length) != length)
 		error = json_tokener_error_parse_unexpected;
 	if (error == json_tokener_continue && root == NULL)
 		snprintf(why, why_size, "the body is not JSON: it ends too early");

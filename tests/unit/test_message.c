@@ -65,6 +65,23 @@ static void reads_others(void)
 	CU_ASSERT_STRING_EQUAL(message.user_id, "42");
 }
 
+static void reads_any_script(void)
+{
+	struct message message;
+	const char *body = "{\"name\": \"\\u00e9 \xc3\xa9\", \"userId\": \"O'Brien \xea\xb9\x80 \xf0\x9f\x91\x8b\"}";
+
+	CU_ASSERT_TRUE(message_read(body, strlen(body), ID_TEXT, 128, &message, why, sizeof(why)));
+	CU_ASSERT_STRING_EQUAL(message.user_id, "O'Brien \xea\xb9\x80 \xf0\x9f\x91\x8b");
+}
+
+static void reads_with_white_space_around(void)
+{
+	struct message message;
+
+	CU_ASSERT_TRUE(reads(" \t\r\n{ \"userId\" : 42 } \t\r\n", &message));
+	CU_ASSERT_STRING_EQUAL(message.user_id, "42");
+}
+
 static void canonicalises_uuids(void)
 {
 	struct message message;
@@ -124,6 +141,8 @@ int main(void)
 		{"reads our own", reads_our_own},
 		{"reads what it wrote", reads_what_it_wrote},
 		{"reads other producers'", reads_others},
+		{"reads any script", reads_any_script},
+		{"reads with white space around", reads_with_white_space_around},
 		{"canonicalises UUIDs", canonicalises_uuids},
 		{"refuses what is not JSON", refuses_what_is_not_json},
 		{"refuses other shapes", refuses_other_shapes},
