@@ -11,7 +11,7 @@ ACK = b"\x01\x00\x01\x00\x00\x00\x0d\x00\x3c\x00\x50"  # the frame of basic.ack 
 
 def test_connection_lost_in_mid_job(fw, wires):  # noqa: F811
     wires.worker(max_starts=2, reconciler="no")
-    for _ in range(3):
+    for _ in range(2):
         user = fw.make_user()
         wires.s3.hold()
         ask(fw, user)

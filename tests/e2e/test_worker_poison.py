@@ -86,7 +86,7 @@ def test_a_large_message_on_a_slow_line(fw, parked, wires):  # noqa: F811
     """Slower than connect_timeout, which is for one answer and not for a message of any size."""
     wires.worker(children=1, connect_timeout="1s", broker_heartbeat="2s")
     wires.broker.throttle(400_000)
-    body = json.dumps({"userId": "5", "padding": "z" * 1_200_000}).encode()
+    body = json.dumps({"userId": "5", "padding": "z" * 700_000}).encode()
     fw.publish(body)
     user = fw.make_user()
     ask(fw, user)

@@ -36,12 +36,12 @@ def test_retries_lost(fw, wires):  # noqa: F811
     wires.s3.refuse()
     user = fw.make_user(files=1)
     fw.publish(message(user, commit_request(fw, user)))
-    row = fw.wait_until(lambda: (r := fw.ledger(user)) and r[0]["attempts"] == 3 and r[0], what="the third attempt")
+    row = fw.wait_until(lambda: (r := fw.ledger(user)) and r[0]["attempts"] == 2 and r[0], what="the second attempt")
     fw.purge(*RETRY_QUEUES)
     wires.s3.accept()
     look_now(fw, user)
     completed(fw, user, files=1)
-    assert fw.ledger(user)[0]["turn"] > row["turn"] and fw.ledger(user)[0]["attempts"] == 3
+    assert fw.ledger(user)[0]["turn"] > row["turn"] and fw.ledger(user)[0]["attempts"] == 2
     quiet(fw)
 
 
