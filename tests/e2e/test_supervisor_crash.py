@@ -12,6 +12,9 @@ from supervised import Deliveries, Load, bare_users, make_front, make_site, make
 
 @pytest.mark.parametrize("number, words", [(signal.SIGKILL, r"signal 9 \(Killed\)"), (signal.SIGSEGV, r"signal 11 \(Segmentation fault\)(, core dumped)?")])
 def test_killed_in_mid_job(fw, make_site, number, words):
+    with open(fw.stack.program("farewell-workerd"), "rb") as f:
+        if number == signal.SIGSEGV and b"__asan_init" in f.read():
+            pytest.skip("the address sanitizer takes this signal for itself")
     with Proxy(fw.stack.s3.rgw.port) as store:
         site = make_site(children=2, s3_endpoint=f"http://127.0.0.1:{store.port}")
         before = {c["pid"] for c in site.wait_serving(2)}
