@@ -69,6 +69,17 @@ bool db_refused_data(const struct db *db)
 
 /* ---- errors ---- */
 
+bool db_may_pass(const struct db *db)
+{
+	/* connection, invalid transaction state, rollback, insufficient resources, object in use, operator intervention, system error */
+	static const char *const classes[] = {"08", "25", "40", "53", "55", "57", "58", NULL};
+
+	for (const char *const *c = classes; *c != NULL; c++)
+		if (strncmp(db->sqlstate, *c, 2) == 0)
+			return true;
+	return false;
+}
+
 void db_say(struct db *db, const char *format, ...)
 {
 	va_list args;

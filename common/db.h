@@ -50,6 +50,8 @@ bool db_is_open(const struct db *);            /* as far as we know */
 bool db_is_alive(struct db *);
 int db_descriptor(const struct db *);
 const char *db_why(const struct db *);         /* one line for a person */
+/* Whether the last refusal may pass by itself; if not, it is about a setting, a right or a statement. */
+bool db_may_pass(const struct db *);
 const char *db_sqlstate(const struct db *);    /* five characters, or "" */
 /* Whether the last DB_REFUSED is about the data in hand (class 22 or 23, or raised by a function or trigger): others may fare better. */
 bool db_refused_data(const struct db *);

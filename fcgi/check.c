@@ -11,17 +11,6 @@
 
 #define CHECK_MS 10000           /* for each server, beside connect_timeout */
 
-/* An SQL error that goes away by itself: no connection, resources, the server's operator, a time-out, a lock; all else is our side's. */
-static bool passes_by_itself(const char *sqlstate)
-{
-	static const char *const classes[] = {"08", "25", "40", "53", "55", "57", "58", NULL};
-
-	for (const char *const *c = classes; *c != NULL; c++)
-		if (strncmp(sqlstate, *c, 2) == 0)
-			return true;
-	return false;
-}
-
 /* Logs what a step came to. A refusal without an SQLSTATE is db_check's own: a statement that does not fit. */
 static enum check_result judge(struct db *db, enum db_result result)
 {
@@ -31,7 +20,7 @@ static enum check_result judge(struct db *db, enum db_result result)
 		return CHECK_GOOD;
 	bool migrated = strcmp(state, "42P01") != 0 && strcmp(state, "3F000") != 0;
 	log_error("%s%s", db_why(db), migrated ? "" : "; have the migrations been applied?");
-	return result == DB_REFUSED && !passes_by_itself(state) ? CHECK_WRONG : CHECK_AWAY;
+	return result == DB_REFUSED && !db_may_pass(db) ? CHECK_WRONG : CHECK_AWAY;
 }
 
 /* gateway.mark_user_sql as it was written: in its CTE it could take a parameter of ours for its own, or return columns that nobody reads. */

@@ -159,22 +159,11 @@ int64_t worker_mq_deadline(const struct worker *worker)
 
 /* ---- connecting ---- */
 
-/* Whether a refusal may pass by itself: 53 insufficient resources, 55 object in use, 57 operator intervention and time-outs, 58 system error. */
-static bool passes_by_itself(const char *sqlstate)
-{
-	static const char *const classes[] = {"08", "25", "40", "53", "55", "57", "58", NULL};
-
-	for (const char *const *c = classes; *c != NULL; c++)
-		if (strncmp(sqlstate, *c, 2) == 0)
-			return true;
-	return false;
-}
-
-/* What is left, no waiting mends: a wrong password, no such database, a statement that doesn't prepare or doesn't fit. */
+/* What doesn't pass, no waiting mends: a wrong password, no such database, a statement that doesn't prepare or doesn't fit. */
 static enum worker_state judge_refusal(const struct db *db, enum db_result result)
 {
 	log_error("%s", db_why(db));
-	return result == DB_REFUSED && !passes_by_itself(db_sqlstate(db)) ? WORKER_MISCONFIGURED : WORKER_AWAY;
+	return result == DB_REFUSED && !db_may_pass(db) ? WORKER_MISCONFIGURED : WORKER_AWAY;
 }
 
 static enum worker_state connect_database(struct worker *worker, struct db *db)
