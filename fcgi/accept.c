@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/clock.h"
-#include "common/conf.h"
-#include "common/log.h"
-#include "common/pool.h"
+#include "lib/base/clock.h"
+#include "lib/config/conf.h"
+#include "lib/base/log.h"
+#include "lib/supervisor/pool.h"
 #include "fcgi/check.h"
 #include "fcgi/gateway.h"
 

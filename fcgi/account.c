@@ -7,10 +7,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/clock.h"
-#include "common/conf.h"
-#include "common/crash.h"
-#include "common/log.h"
+#include "lib/base/clock.h"
+#include "lib/config/conf.h"
+#include "lib/base/crash.h"
+#include "lib/base/log.h"
 
 #define LOOKUP_PAUSE_MS 100          /* between two attempts to find out what became of a COMMIT, doubled each time */
 #define LOOKUP_PAUSE_MAX_MS 800

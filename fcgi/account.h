@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/db.h"
-#include "common/ids.h"
+#include "lib/session/db.h"
+#include "lib/base/ids.h"
 
 #define ACCOUNT_MARK_SIZE 64
 #define ACCOUNT_TIME_SIZE 32

@@ -9,8 +9,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "common/conf.h"
-#include "common/log.h"
+#include "lib/config/conf.h"
+#include "lib/base/log.h"
 
 #define ANSWER_SIZE 4096
 #define RECORD_SIZE 65536        /* a record's content has 65535 bytes at most */

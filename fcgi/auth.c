@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/conf.h"
+#include "lib/config/conf.h"
 
 static const struct {
 	jwt_alg_t algorithm;

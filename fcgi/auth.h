@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <time.h>
 
-#include "common/ids.h"
+#include "lib/base/ids.h"
 
 #define AUTH_TOKEN_MAX 8192     /* bytes; nginx takes no larger header line either */
 

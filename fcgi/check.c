@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
-#include "common/conf.h"
-#include "common/log.h"
+#include "lib/base/clock.h"
+#include "lib/config/conf.h"
+#include "lib/base/log.h"
 #include "fcgi/gateway.h"
 
 #define CHECK_MS 10000           /* for each server, beside connect_timeout */

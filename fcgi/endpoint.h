@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "common/ids.h"
+#include "lib/base/ids.h"
 #include "fcgi/auth.h"
 #include "fcgi/http.h"
 

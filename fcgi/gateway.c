@@ -5,10 +5,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/clock.h"
-#include "common/conf.h"
-#include "common/log.h"
-#include "common/pool.h"
+#include "lib/base/clock.h"
+#include "lib/config/conf.h"
+#include "lib/base/log.h"
+#include "lib/supervisor/pool.h"
 #include "fcgi/problem.h"
 #include "fcgi/routes.h"
 

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-#include "common/db.h"
-#include "common/mq.h"
+#include "lib/session/db.h"
+#include "lib/session/mq.h"
 #include "fcgi/account.h"
 #include "fcgi/http.h"
 

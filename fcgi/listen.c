@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/conf.h"
+#include "lib/config/conf.h"
 
 #define FIRST_PASSED 3           /* sd_listen_fds(3) */
 #define PATH_MAX_BYTES (size_t)(LISTEN_PATH_SIZE - 1)

@@ -10,9 +10,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "common/conf.h"
-#include "common/log.h"
-#include "common/pool.h"
+#include "lib/config/conf.h"
+#include "lib/base/log.h"
+#include "lib/supervisor/pool.h"
 #include "fcgi/accept.h"
 #include "fcgi/ask.h"
 #include "fcgi/auth.h"

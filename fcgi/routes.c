@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/conf.h"
+#include "lib/config/conf.h"
 
 static const struct endpoint *const users_endpoints[] = {&delete_endpoint, &deletion_endpoint, NULL};
 static const struct endpoint *const plain_endpoints[] = {&healthz_endpoint, &readyz_endpoint, NULL};

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "common/ids.h"
+#include "lib/base/ids.h"
 #include "fcgi/endpoint.h"
 
 struct route {

@@ -2,11 +2,11 @@
 
 #include <poll.h>
 
-#include "common/clock.h"
-#include "common/crash.h"
-#include "common/log.h"
+#include "lib/base/clock.h"
+#include "lib/base/crash.h"
+#include "lib/base/log.h"
 #include "workerd/job.h"
-#include "workerd/topology.h"
+#include "lib/deletion/topology.h"
 #include "workerd/worker.h"
 
 #define BACK_OFF_FIRST_MS 500

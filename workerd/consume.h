@@ -2,8 +2,8 @@
 #ifndef FAREWELL_CONSUME_H
 #define FAREWELL_CONSUME_H
 
-#include "common/conf.h"
-#include "common/pool.h"
+#include "lib/config/conf.h"
+#include "lib/supervisor/pool.h"
 
 /* Steps of a child that is idle and yet does not wait for a message. */
 #define CONSUME_CONNECTING "connecting"

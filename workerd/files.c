@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
-#include "common/crash.h"
-#include "common/ids.h"
-#include "common/log.h"
-#include "workerd/guard.h"
+#include "lib/base/clock.h"
+#include "lib/base/crash.h"
+#include "lib/base/ids.h"
+#include "lib/base/log.h"
+#include "lib/deletion/guard.h"
 
 #define FILE_KEY_SIZE 1024      /* of a row's id as text */
 #define SHOWN_ID 60             /* bytes of it in a sentence */

@@ -2,8 +2,8 @@
 #ifndef FAREWELL_FILES_H
 #define FAREWELL_FILES_H
 
-#include "workerd/ledger.h"
-#include "workerd/retry.h"
+#include "lib/deletion/ledger.h"
+#include "lib/deletion/retry.h"
 #include "workerd/worker.h"
 
 enum files_result {

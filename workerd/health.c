@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/conf.h"
-#include "common/log.h"
-#include "common/scoreboard.h"
+#include "lib/config/conf.h"
+#include "lib/base/log.h"
+#include "lib/supervisor/scoreboard.h"
 #include "workerd/consume.h"
 
 static bool lives(int64_t pid)

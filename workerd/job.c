@@ -4,14 +4,14 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/clock.h"
-#include "common/crash.h"
-#include "common/log.h"
-#include "common/status.h"
-#include "workerd/dispatch.h"
+#include "lib/base/clock.h"
+#include "lib/base/crash.h"
+#include "lib/base/log.h"
+#include "lib/deletion/status.h"
+#include "lib/deletion/dispatch.h"
 #include "workerd/files.h"
-#include "workerd/guard.h"
-#include "workerd/retry.h"
+#include "lib/deletion/guard.h"
+#include "lib/deletion/retry.h"
 
 const char *const job_outcome_names[] = {
 	"completed", "aborted", "cancelled", "superseded", "parked", "retried", "handed over", "deferred", NULL,

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-#include "common/mq.h"
-#include "workerd/ledger.h"
+#include "lib/session/mq.h"
+#include "lib/deletion/ledger.h"
 #include "workerd/worker.h"
 
 enum job_end {

@@ -9,14 +9,14 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "common/conf.h"
-#include "common/log.h"
-#include "common/pool.h"
+#include "lib/config/conf.h"
+#include "lib/base/log.h"
+#include "lib/supervisor/pool.h"
 #include "workerd/consume.h"
 #include "workerd/health.h"
 #include "workerd/job.h"
 #include "workerd/reconcile.h"
-#include "workerd/topology.h"
+#include "lib/deletion/topology.h"
 #include "workerd/worker.h"
 
 #define PROGRAM "farewell-workerd"

@@ -4,14 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
-#include "common/crash.h"
-#include "common/log.h"
-#include "common/status.h"
-#include "workerd/dispatch.h"
-#include "workerd/guard.h"
-#include "workerd/ledger.h"
-#include "workerd/topology.h"
+#include "lib/base/clock.h"
+#include "lib/base/crash.h"
+#include "lib/base/log.h"
+#include "lib/deletion/status.h"
+#include "lib/deletion/dispatch.h"
+#include "lib/deletion/guard.h"
+#include "lib/deletion/ledger.h"
+#include "lib/deletion/topology.h"
 #include "workerd/worker.h"
 
 #define BACK_OFF_FIRST_MS 1000

@@ -2,8 +2,8 @@
 #ifndef FAREWELL_RECONCILE_H
 #define FAREWELL_RECONCILE_H
 
-#include "common/conf.h"
-#include "common/pool.h"
+#include "lib/config/conf.h"
+#include "lib/supervisor/pool.h"
 
 /* A child's whole life. Any number of hosts may run one; a lock on the user database lets one work at a time. */
 int reconcile_run(struct child *, const struct conf *);

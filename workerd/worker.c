@@ -4,8 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/clock.h"
-#include "common/log.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
 
 #define BACK_OFF_LONGEST_MS 30000
 

@@ -5,15 +5,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/conf.h"
-#include "common/db.h"
-#include "common/message.h"
-#include "common/mq.h"
-#include "common/pool.h"
-#include "common/pump.h"
-#include "workerd/mail.h"
-#include "workerd/s3.h"
-#include "workerd/statements.h"
+#include "lib/config/conf.h"
+#include "lib/session/db.h"
+#include "lib/deletion/message.h"
+#include "lib/session/mq.h"
+#include "lib/supervisor/pool.h"
+#include "lib/session/pump.h"
+#include "lib/mail/mail.h"
+#include "lib/s3/s3.h"
+#include "lib/deletion/statements.h"
 
 #define WHY_SIZE 384
 

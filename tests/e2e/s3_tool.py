@@ -1,4 +1,4 @@
-"""Runs tests/s3/s3_delete_tool, which is workerd/s3.c with a command line around it."""
+"""Runs tests/s3/s3_delete_tool, which is lib/s3/s3.c with a command line around it."""
 import os
 import subprocess
 

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
-#include "common/conf.h"
-#include "workerd/mail.h"
+#include "lib/base/clock.h"
+#include "lib/config/conf.h"
+#include "lib/mail/mail.h"
 
 struct watch {
 	int64_t start_ms, last_ms, longest_ms, stop_after_ms;

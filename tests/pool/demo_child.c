@@ -13,9 +13,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "common/conf.h"
-#include "common/log.h"
-#include "common/pool.h"
+#include "lib/config/conf.h"
+#include "lib/base/log.h"
+#include "lib/supervisor/pool.h"
 
 static int listener = -1;
 static char *leaked;

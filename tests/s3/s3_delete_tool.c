@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/clock.h"
-#include "workerd/s3.h"
+#include "lib/base/clock.h"
+#include "lib/s3/s3.h"
 
 static const char *const result_names[] = {"pending", "deleted", "retry", "operator", "stopped"};
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/conf.h"
+#include "lib/config/conf.h"
 #include "fcgi/auth.h"
 #include "tests/unit/unit.h"
 

@@ -1,7 +1,7 @@
 #include <limits.h>
 #include <time.h>
 
-#include "common/clock.h"
+#include "lib/base/clock.h"
 #include "tests/unit/unit.h"
 
 static void goes_on(void)

@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/conf.h"
-#include "common/conf_load.h"
-#include "common/log.h"
+#include "lib/config/conf.h"
+#include "lib/config/conf_load.h"
+#include "lib/base/log.h"
 #include "tests/unit/unit.h"
 
 /* What each program needs, each on one line, so that what a test adds begins on line 2. */

@@ -1,8 +1,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/conf.h"
-#include "common/ids.h"
+#include "lib/config/conf.h"
+#include "lib/base/ids.h"
 #include "tests/unit/unit.h"
 
 #define MAX_LENGTH 128

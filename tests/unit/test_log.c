@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/log.h"
+#include "lib/base/log.h"
 #include "tests/unit/unit.h"
 
 static char directory[] = "/tmp/farewell-log-XXXXXX";

@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/ids.h"
+#include "lib/base/ids.h"
 #include "tests/unit/unit.h"
-#include "workerd/mail_address.h"
-#include "workerd/mail_body.h"
-#include "workerd/mail_header.h"
+#include "lib/mail/mail_address.h"
+#include "lib/mail/mail_body.h"
+#include "lib/mail/mail_header.h"
 
 static char written[8192];
 

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "tests/unit/unit.h"
-#include "workerd/mail_template.h"
+#include "lib/mail/mail_template.h"
 
 static const char *const values[MAIL_VALUES] = {
 	[MAIL_VALUE_NAME] = "Ann <b> & \"Co\"'s {{user_id}}",

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/conf.h"
-#include "common/message.h"
+#include "lib/config/conf.h"
+#include "lib/deletion/message.h"
 #include "tests/unit/unit.h"
 
 #define DELETION "6f1b2c3d-0000-4000-8000-00000000000a"

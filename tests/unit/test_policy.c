@@ -1,6 +1,6 @@
 #include <stdint.h>
 
-#include "common/policy.h"
+#include "lib/supervisor/policy.h"
 #include "tests/unit/unit.h"
 
 static const struct policy_settings fixed_4 = {.children = 4, .surplus = 1};

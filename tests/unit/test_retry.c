@@ -1,6 +1,6 @@
 /* When a failed job is tried again, and when it is parked. */
 #include "tests/unit/unit.h"
-#include "workerd/retry.h"
+#include "lib/deletion/retry.h"
 
 static const struct conf conf = {
 	.common = {.retry_delay_ms = {10000, 60000, 600000, 3600000}, .retry_delay_count = 4},

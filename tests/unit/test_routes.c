@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/conf.h"
+#include "lib/config/conf.h"
 #include "fcgi/routes.h"
 #include "tests/unit/unit.h"
 

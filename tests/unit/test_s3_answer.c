@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "tests/unit/unit.h"
-#include "workerd/s3_answer.h"
-#include "workerd/s3_body.h"
-#include "workerd/s3_fault.h"
-#include "workerd/s3_request.h"
+#include "lib/s3/s3_answer.h"
+#include "lib/s3/s3_body.h"
+#include "lib/s3/s3_fault.h"
+#include "lib/s3/s3_request.h"
 
 #define RESULT(inside)                                                                                                                               \
 	"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<DeleteResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">" inside "</DeleteResult>"

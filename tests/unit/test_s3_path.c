@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "tests/unit/unit.h"
-#include "workerd/s3.h"
+#include "lib/s3/s3.h"
 
 static void takes(const char *path, const char *bucket, const char *key)
 {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "tests/unit/unit.h"
-#include "workerd/s3_sign.h"
+#include "lib/s3/s3_sign.h"
 
 #define EMPTY_HASH "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])

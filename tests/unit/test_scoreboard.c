@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/scoreboard.h"
+#include "lib/supervisor/scoreboard.h"
 #include "tests/unit/unit.h"
 
 static char dir[] = "/tmp/scoreboard.XXXXXX";

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "tests/unit/unit.h"
-#include "workerd/smtp_trace.h"
+#include "lib/mail/smtp_trace.h"
 
 /* Plays LINES: "> command", "< reply", "body", "last". */
 static struct smtp_trace play(const char *const *lines)

@@ -1,0 +1,150 @@
+#include "lib/base/ids.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uuid/uuid.h>
+
+#include "lib/config/conf.h"
+
+/* Not isdigit and its kin: they follow the locale. */
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool is_hex(char c)
+{
+	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+static bool is_integer(const char *text, size_t length)
+{
+	if (length > 0 && text[0] == '-') {
+		text++;
+		length--;
+		if (length > 0 && text[0] == '0')
+			return false;
+	}
+	if (length < 1 || length > 19 || (text[0] == '0' && length > 1))
+		return false;
+	for (size_t i = 0; i < length; i++)
+		if (!is_digit(text[i]))
+			return false;
+	return true;
+}
+
+static bool is_uuid(const char *text, size_t length)
+{
+	if (length != ID_UUID_SIZE - 1)
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+		if (dash ? text[i] != '-' : !is_hex(text[i]))
+			return false;
+	}
+	return true;
+}
+
+/* How many bytes the UTF-8 sequence at TEXT has, of at most LENGTH; 0: it is not valid. Table 3-7 of the Unicode standard. */
+static size_t utf8_step(const unsigned char *text, size_t length, uint32_t *code)
+{
+	static const struct { unsigned char first, last, low, high; size_t bytes; } forms[] = {
+		{0x00, 0x7F, 0, 0, 1},
+		{0xC2, 0xDF, 0x80, 0xBF, 2},
+		{0xE0, 0xE0, 0xA0, 0xBF, 3}, {0xE1, 0xEC, 0x80, 0xBF, 3}, {0xED, 0xED, 0x80, 0x9F, 3}, {0xEE, 0xEF, 0x80, 0xBF, 3},
+		{0xF0, 0xF0, 0x90, 0xBF, 4}, {0xF1, 0xF3, 0x80, 0xBF, 4}, {0xF4, 0xF4, 0x80, 0x8F, 4},
+	};
+
+	for (size_t f = 0; f < sizeof forms / sizeof forms[0]; f++) {
+		if (text[0] < forms[f].first || text[0] > forms[f].last)
+			continue;
+		if (forms[f].bytes > length)
+			return 0;
+		if (forms[f].bytes > 1 && (text[1] < forms[f].low || text[1] > forms[f].high))
+			return 0;
+		for (size_t i = 2; i < forms[f].bytes; i++)
+			if ((text[i] & 0xC0) != 0x80)
+				return 0;
+		*code = forms[f].bytes == 1 ? text[0] : text[0] & (0xFFu >> (forms[f].bytes + 1));
+		for (size_t i = 1; i < forms[f].bytes; i++)
+			*code = *code << 6 | (text[i] & 0x3Fu);
+		return forms[f].bytes;
+	}
+	return 0;
+}
+
+bool id_utf8(const char *text, size_t length)
+{
+	uint32_t code;
+
+	for (size_t i = 0, step; i < length; i += step)
+		if ((step = utf8_step((const unsigned char *)text + i, length - i, &code)) == 0)
+			return false;
+	return true;
+}
+
+size_t id_utf8_fit(const char *text, size_t most)
+{
+	size_t length = strnlen(text, most + 1);
+
+	if (length <= most)
+		return length;
+	for (length = most; length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80;)
+		length--;
+	return length;
+}
+
+/* C0, DEL and C1. */
+static bool is_control(uint32_t code)
+{
+	return code < 0x20 || (code >= 0x7F && code < 0xA0);
+}
+
+static bool is_text(const char *text, size_t length, size_t max_length)
+{
+	uint32_t code;
+
+	if (length < 1 || length > max_length || length >= ID_SIZE)
+		return false;
+	if (text[0] == '.' && (length == 1 || (length == 2 && text[1] == '.')))
+		return false;
+	for (size_t i = 0, step; i < length; i += step) {
+		step = utf8_step((const unsigned char *)text + i, length - i, &code);
+		if (step == 0 || is_control(code) || code == '/')
+			return false;
+	}
+	return true;
+}
+
+bool id_valid(int format, const char *text, size_t length, size_t max_length)
+{
+	switch ((enum conf_id_format)format) {
+	case ID_INTEGER:
+		return is_integer(text, length);
+	case ID_UUID:
+		return is_uuid(text, length);
+	case ID_TEXT:
+		return is_text(text, length, max_length);
+	}
+	abort();  /* not a format: a bug of ours */
+}
+
+void id_canonical(int format, const char *text, char canonical[ID_SIZE])
+{
+	size_t length = strnlen(text, ID_SIZE - 1);
+
+	for (size_t i = 0; i < length; i++) {
+		bool upper = format == ID_UUID && text[i] >= 'A' && text[i] <= 'Z';
+		canonical[i] = upper ? (char)(text[i] - 'A' + 'a') : text[i];
+	}
+	canonical[length] = '\0';
+}
+
+void id_fresh(char uuid[ID_UUID_SIZE])
+{
+	uuid_t raw;
+
+	uuid_generate_random(raw);
+	uuid_unparse_lower(raw, uuid);
+}

@@ -1,0 +1,173 @@
+#include "lib/base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_SIZE 4096    /* PIPE_BUF: a line of this size goes into a pipe whole */
+#define CONTEXT_SIZE 256
+
+/* A process has one log, as it has one standard error. */
+static struct {
+	const char *program;
+	char *file;            /* NULL: standard error */
+	int fd;
+	enum log_level level;
+	char context[CONTEXT_SIZE];
+} sink = {"farewell", NULL, STDERR_FILENO, LOG_INFO, ""};
+
+/* Keeps a line one line, and a terminal from being talked to: C0 and DEL, and the C1 controls as UTF-8 writes them. */
+static void clean(char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		unsigned char c = (unsigned char)text[i];
+		bool c1 = c == 0xC2 && i + 1 < length && (unsigned char)text[i + 1] >= 0x80 && (unsigned char)text[i + 1] < 0xA0;
+		if (c < 0x20 || c == 0x7F)
+			text[i] = '?';
+		else if (c1)
+			text[i] = text[i + 1] = '?';
+	}
+}
+
+static int open_file(const char *file)
+{
+	return open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+}
+
+bool log_open(const char *program, const char *file, enum log_level level)
+{
+	char *copy = NULL;
+	int fd = STDERR_FILENO;
+
+	if (file != NULL && file[0] != '\0') {
+		if ((copy = strdup(file)) == NULL)
+			return false;
+		if ((fd = open_file(file)) < 0) {
+			free(copy);
+			return false;
+		}
+	}
+	if (sink.file != NULL) {
+		close(sink.fd);
+		free(sink.file);
+	}
+	sink.program = program;
+	sink.file = copy;
+	sink.fd = fd;
+	sink.level = level;
+	return true;
+}
+
+bool log_reopen(void)
+{
+	int fd;
+
+	if (sink.file == NULL)
+		return true;
+	if ((fd = open_file(sink.file)) < 0)
+		return false;
+	/* dup3 and not close: the number stays, and signal handlers may hold it. */
+	bool done = dup3(fd, sink.fd, O_CLOEXEC) >= 0;
+	close(fd);
+	return done;
+}
+
+void log_set_level(enum log_level level)
+{
+	sink.level = level;
+}
+
+int log_descriptor(void)
+{
+	return sink.fd;
+}
+
+void log_context(const char *format, ...)
+{
+	va_list args;
+
+	log_context_clear();
+	if (format == NULL)
+		return;
+	va_start(args, format);
+	if (vsnprintf(sink.context, sizeof sink.context, format, args) < 0)
+		log_context_clear();
+	va_end(args);
+	clean(sink.context, strlen(sink.context));
+}
+
+void log_context_clear(void)
+{
+	sink.context[0] = '\0';
+}
+
+/* `2026-11-22T15:39:07.123Z info farewell-fcgi[1234]: `; returns its length. */
+static size_t put_head(char *line, size_t size, enum log_level level)
+{
+	static const char *const names[] = {"error", "warning", "info", "debug"};
+	struct timespec now;
+	struct tm utc;
+	char seconds[32] = "";
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (gmtime_r(&now.tv_sec, &utc) != NULL)
+		strftime(seconds, sizeof seconds, "%Y-%m-%dT%H:%M:%S", &utc);
+	int written = snprintf(line, size, "%s.%03dZ %s %s[%ld]: ", seconds, (int)(now.tv_nsec / 1000000), names[level], sink.program, (long)getpid());
+	return written < 0 ? 0 : (size_t)written < size ? (size_t)written : size - 1;
+}
+
+/* Cuts back to LIMIT bytes, not in the middle of a character, and marks the place. */
+static size_t cut(char *line, size_t limit)
+{
+	static const char mark[] = "...";
+	size_t length = limit - (sizeof mark - 1);
+
+	while (length > 0 && ((unsigned char)line[length] & 0xC0) == 0x80)
+		length--;
+	memcpy(line + length, mark, sizeof mark - 1);
+	return length + sizeof mark - 1;
+}
+
+__attribute__((format(printf, 2, 0)))
+static void put_line(enum log_level level, const char *format, va_list args)
+{
+	char line[LINE_SIZE];
+	int kept = errno;
+	size_t context = strlen(sink.context), limit = sizeof line - 1 - (context > 0 ? context + 1 : 0);
+	size_t head = put_head(line, limit, level), length = head;
+
+	int body = vsnprintf(line + head, limit + 1 - head, format, args);
+	if (body > 0)
+		length = (size_t)body > limit - head ? cut(line, limit) : head + (size_t)body;
+	clean(line + head, length - head);
+	if (context > 0) {
+		line[length++] = ' ';
+		memcpy(line + length, sink.context, context);
+		length += context;
+	}
+	line[length++] = '\n';
+	while (write(sink.fd, line, length) < 0 && errno == EINTR)
+		;
+	errno = kept;
+}
+
+#define LOG_FUNCTION(name, its_level) \
+	void name(const char *format, ...) \
+	{ \
+		va_list args; \
+		if (its_level > sink.level) \
+			return; \
+		va_start(args, format); \
+		put_line(its_level, format, args); \
+		va_end(args); \
+	}
+
+LOG_FUNCTION(log_error, LOG_ERROR)
+LOG_FUNCTION(log_warning, LOG_WARNING)
+LOG_FUNCTION(log_info, LOG_INFO)
+LOG_FUNCTION(log_debug, LOG_DEBUG)

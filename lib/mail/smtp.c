@@ -1,0 +1,282 @@
+/* SMTP by libcurl. What became of a mail is judged by the conversation itself (smtp_trace.c), not by curl's error codes, which don't
+ * tell a refused recipient from a broken connection. */
+#include "lib/mail/smtp.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <curl/curl.h>
+
+#include "lib/base/clock.h"
+#include "lib/config/conf.h"
+#include "lib/base/crash.h"
+#include "lib/mail/mail_address.h"
+#include "lib/mail/smtp_trace.h"
+
+#define QUIT_MS 1000            /* patience with a server that does not answer QUIT */
+
+struct session {
+	CURL *curl;
+	const struct smtp_options *options;
+	const struct pump *pump;
+	struct smtp_trace trace;
+	const char *to;                 /* NULL: only a check */
+	const char *message;
+	size_t length, given;
+	bool stopped;                   /* by the pump */
+	const char *refusal;            /* why we ended it ourselves, or NULL */
+	bool unaddressable;             /* the refusal is about the address */
+	int64_t connect_deadline_ms, quit_deadline_ms;
+	char error[CURL_ERROR_SIZE];
+};
+
+/* ---- what curl calls ---- */
+
+static int on_debug(CURL *curl, curl_infotype type, char *data, size_t size, void *arg)
+{
+	struct session *session = arg;
+
+	(void)curl;
+	if (type == CURLINFO_HEADER_OUT) {
+		smtp_trace_sent(&session->trace, data, size);
+		if (session->trace.quitting && session->quit_deadline_ms == 0)
+			session->quit_deadline_ms = clock_now_ms() + QUIT_MS;
+	} else if (type == CURLINFO_HEADER_IN) {
+		for (size_t used = 0, line; used < size; used += line) {
+			const char *end = memchr(data + used, '\n', size - used);
+
+			line = end != NULL ? (size_t)(end - data) + 1 - used : size - used;
+			smtp_trace_got(&session->trace, data + used, line);
+		}
+	}
+	return 0;
+}
+
+static size_t on_read(char *buffer, size_t size, size_t count, void *arg)
+{
+	struct session *session = arg;
+	size_t left = session->length - session->given, give = size * count < left ? size * count : left;
+
+	CRASH_POINT("worker-inside-smtp");
+	memcpy(buffer, session->message + session->given, give);
+	session->given += give;
+	smtp_trace_body(&session->trace, session->given == session->length);
+	return give;
+}
+
+/* A reply to a command that is not ours to see; without it curl would write it to standard output. */
+static size_t on_write(char *data, size_t size, size_t count, void *arg)
+{
+	(void)data;
+	(void)arg;
+	return size * count;
+}
+
+static bool is_connected(const struct session *session)
+{
+	curl_off_t connected_us = 0;
+
+	curl_easy_getinfo(session->curl, CURLINFO_CONNECT_TIME_T, &connected_us);
+	return connected_us > 0;
+}
+
+/* curl calls this at least once a second, also while nothing happens. Not 0: give up. */
+static int on_progress(void *arg, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal, curl_off_t ulnow)
+{
+	struct session *session = arg;
+	bool go_on = pump_turn(session->pump);
+
+	(void)dltotal, (void)dlnow, (void)ultotal, (void)ulnow;
+	if (session->quit_deadline_ms != 0)
+		return clock_now_ms() > session->quit_deadline_ms;
+	if (session->trace.handed_over)
+		return 0;
+	if (!go_on) {
+		session->stopped = true;
+		return 1;
+	}
+	if (clock_now_ms() > session->connect_deadline_ms && !is_connected(session)) {
+		session->refusal = "no connection within the time for it";
+		return 1;
+	}
+	return 0;
+}
+
+/* Called when the server was greeted, and before the mail: the last moment to see what curl would do without. */
+static int on_ready(void *arg, char *peer_ip, char *local_ip, int peer_port, int local_port)
+{
+	struct session *session = arg;
+
+	(void)peer_ip, (void)local_ip, (void)peer_port, (void)local_port;
+	if (session->options->user != NULL && session->options->user[0] != '\0' && !session->trace.auth_tried) {
+		session->refusal = "the server offers no AUTH, but there is a user to log in with";
+	} else if (session->to != NULL && mail_address_is_utf8(session->to) && !session->trace.utf8_offered) {
+		session->refusal = "the server takes no addresses outside ASCII (SMTPUTF8)";
+		session->unaddressable = true;
+	}
+	return session->refusal != NULL ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
+/* ---- one connection ---- */
+
+static void set_callbacks(struct session *session)
+{
+	CURL *curl = session->curl;
+
+	curl_easy_setopt(curl, CURLOPT_VERBOSE, 1L);
+	curl_easy_setopt(curl, CURLOPT_DEBUGFUNCTION, on_debug);
+	curl_easy_setopt(curl, CURLOPT_DEBUGDATA, session);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_write);
+	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, session);
+	curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, on_ready);
+	curl_easy_setopt(curl, CURLOPT_PREREQDATA, session);
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, session->error);
+}
+
+static bool set_server(CURL *curl, const struct smtp_options *options)
+{
+	static const long starttls[] = {
+		[STARTTLS_NEVER] = CURLUSESSL_NONE, [STARTTLS_OFFERED] = CURLUSESSL_TRY, [STARTTLS_REQUIRED] = CURLUSESSL_ALL,
+	};
+	bool good = curl_easy_setopt(curl, CURLOPT_URL, options->url) == CURLE_OK &&
+	            curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "smtp,smtps") == CURLE_OK &&
+	            curl_easy_setopt(curl, CURLOPT_USE_SSL, starttls[options->starttls]) == CURLE_OK;
+
+	if (options->ca_file != NULL && options->ca_file[0] != '\0')
+		good = good && curl_easy_setopt(curl, CURLOPT_CAINFO, options->ca_file) == CURLE_OK &&
+		       curl_easy_setopt(curl, CURLOPT_CAPATH, NULL) == CURLE_OK;
+	if (options->user != NULL && options->user[0] != '\0')
+		good = good && curl_easy_setopt(curl, CURLOPT_USERNAME, options->user) == CURLE_OK &&
+		       curl_easy_setopt(curl, CURLOPT_PASSWORD, options->password != NULL ? options->password : "") == CURLE_OK;
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_PROXY, "");
+	curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
+	/* One deadline for all. curl's own for connecting would also cover the greeting, the log-in and a server's deliberate delay
+	 * before them (on_progress has ours), and its own for one reply is two minutes. */
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)options->timeout_ms);
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)options->timeout_ms);
+	curl_easy_setopt(curl, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)(options->timeout_ms / 1000 + 1));
+	return good;
+}
+
+/* Sets what is to be done: a mail, or a NOOP. *RECIPIENTS is for the caller to free. */
+static bool set_job(struct session *session, const char *from, struct curl_slist **recipients)
+{
+	CURL *curl = session->curl;
+
+	if (session->to == NULL) {
+		curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+		return curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, "NOOP") == CURLE_OK;
+	}
+	*recipients = curl_slist_append(NULL, session->to);
+	curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+	curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)session->length);
+	curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_read);
+	curl_easy_setopt(curl, CURLOPT_READDATA, session);
+	return *recipients != NULL && curl_easy_setopt(curl, CURLOPT_MAIL_FROM, from) == CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, *recipients) == CURLE_OK;
+}
+
+/* Holds the conversation; afterwards the trace knows how it went. */
+static CURLcode converse(struct session *session, const char *from)
+{
+	struct curl_slist *recipients = NULL;
+	CURLcode code = CURLE_OUT_OF_MEMORY;
+
+	session->connect_deadline_ms = clock_now_ms() + session->options->connect_timeout_ms;
+	session->curl = curl_easy_init();
+	if (session->curl == NULL)
+		return code;
+	if (!set_server(session->curl, session->options) || !set_job(session, from, &recipients)) {
+		session->refusal = "libcurl refuses the SMTP options";
+	} else {
+		set_callbacks(session);
+		code = curl_easy_perform(session->curl);
+	}
+	curl_easy_cleanup(session->curl);
+	curl_slist_free_all(recipients);
+	return code;
+}
+
+/* ---- words for it ---- */
+
+/* What an operator can do about it; "" for what only time or the recipient can mend. */
+static const char *advice(const struct session *session, CURLcode code)
+{
+	const struct smtp_trace *trace = &session->trace;
+
+	if (code == CURLE_USE_SSL_FAILED && trace->code < 400)
+		return " (smtp_starttls = required, but the server offers no STARTTLS)";
+	if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
+		return " (see smtp_ca_file)";
+	if (code == CURLE_LOGIN_DENIED || trace->code == 530 || (trace->code >= 534 && trace->code <= 538))
+		return " (see smtp_user and smtp_password_file)";
+	if (trace->stage == SMTP_MAIL && trace->code >= 500)
+		return " (see mail_from)";
+	return "";
+}
+
+static void explain(const struct session *session, CURLcode code, char *why, size_t why_size)
+{
+	const struct smtp_trace *trace = &session->trace;
+	const char *stage = smtp_stage_name(trace->stage), *hint = advice(session, code);
+
+	if (trace->code >= 400)
+		snprintf(why, why_size, "the mail server answered %d to %s: %s%s", trace->code, stage, trace->text, hint);
+	else if (trace->final_code != 0 || trace->noop_answered)
+		snprintf(why, why_size, "the mail server answered %d", trace->code);
+	else if (session->refusal != NULL)
+		snprintf(why, why_size, "mail: %s", session->refusal);
+	else if (session->stopped)
+		snprintf(why, why_size, "told to stop while waiting for the mail server's answer to %s", stage);
+	else
+		snprintf(why, why_size, "mail server, at %s: %s%s", stage, session->error[0] != '\0' ? session->error : curl_easy_strerror(code),
+		         hint);
+	smtp_mask(why, session->to);
+}
+
+/* ---- */
+
+bool smtp_url_check(const char *url, char *why, size_t why_size)
+{
+	CURLU *parts = curl_url();
+	char *scheme = NULL, *user = NULL, *query = NULL;
+	const char *wrong = NULL;
+
+	if (parts == NULL || curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
+	    curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK || (strcmp(scheme, "smtp") != 0 && strcmp(scheme, "smtps") != 0))
+		wrong = "must be smtp://host:port or smtps://host:port";
+	else if (curl_url_get(parts, CURLUPART_USER, &user, 0) == CURLUE_OK)
+		wrong = "must not hold a user; smtp_user and smtp_password_file are for that";
+	else if (curl_url_get(parts, CURLUPART_QUERY, &query, 0) == CURLUE_OK)
+		wrong = "must end after the port";
+	if (wrong != NULL)
+		snprintf(why, why_size, "smtp_url: %s", wrong);
+	curl_free(scheme);
+	curl_free(user);
+	curl_free(query);
+	curl_url_cleanup(parts);
+	return wrong == NULL;
+}
+
+enum mail_result smtp_send(const struct smtp_options *options, const struct pump *pump, const char *from, const char *to, const char *message,
+                           size_t length, char *why, size_t why_size)
+{
+	struct session session = {.options = options, .pump = pump, .to = to, .message = message, .length = length};
+	CURLcode code = converse(&session, from);
+
+	explain(&session, code, why, why_size);
+	return session.unaddressable ? MAIL_REJECTED : smtp_trace_judge(&session.trace, session.stopped);
+}
+
+bool smtp_check(const struct smtp_options *options, const struct pump *pump, char *why, size_t why_size)
+{
+	struct session session = {.options = options, .pump = pump};
+	CURLcode code = converse(&session, "");
+
+	explain(&session, code, why, why_size);
+	return session.trace.noop_answered;
+}

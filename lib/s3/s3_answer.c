@@ -1,0 +1,158 @@
+/* Reading what S3 answers, with expat. */
+#include "lib/s3/s3_answer.h"
+
+#include <expat.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "lib/s3/s3.h"
+
+#define DEPTH_MAX 16
+
+/* The text of the element being read; what doesn't fit makes it useless, and a useless key matches none of ours. */
+struct text {
+	char at[S3_KEY_BYTES + 1];
+	size_t length;
+	bool overflow;
+};
+
+struct reader {
+	XML_Parser parser;
+	s3_answer_object *object;
+	void *arg;
+	struct s3_answer answer;
+	int depth;
+	bool in_entry, entry_failed; /* in Deleted or Error of a DeleteResult */
+	bool has_key, has_code;
+	struct text text, key;
+	char code[sizeof((struct s3_answer *)0)->code];
+};
+
+/* The name without a prefix: some stores write `ns:Key`. */
+static const char *local_name(const char *name)
+{
+	const char *colon = strrchr(name, ':');
+	return colon == NULL ? name : colon + 1;
+}
+
+static bool is(const char *name, const char *wanted)
+{
+	return strcmp(local_name(name), wanted) == 0;
+}
+
+/* Copies TEXT if it is short and made of harmless characters, else leaves "unreadable". */
+static void copy_clean(char *to, size_t size, const struct text *text)
+{
+	static const char harmless[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
+	const char *from = text->overflow || text->length >= size || strspn(text->at, harmless) != text->length ? "unreadable" : text->at;
+	memcpy(to, from, strlen(from) + 1);
+}
+
+static enum s3_answer_kind kind_of(const char *root)
+{
+	if (is(root, "DeleteResult"))
+		return S3_ANSWER_DELETED;
+	if (is(root, "ListAllMyBucketsResult"))
+		return S3_ANSWER_BUCKETS;
+	return is(root, "Error") ? S3_ANSWER_ERROR : S3_ANSWER_OTHER;
+}
+
+static void XMLCALL on_start(void *arg, const char *name, const char **attributes)
+{
+	struct reader *r = arg;
+	(void)attributes;
+	if (++r->depth > DEPTH_MAX) {
+		XML_StopParser(r->parser, XML_FALSE);
+		return;
+	}
+	r->text.length = 0;
+	r->text.overflow = false;
+	if (r->depth == 1)
+		r->answer.kind = kind_of(name);
+	if (r->depth == 2 && r->answer.kind == S3_ANSWER_DELETED) {
+		r->in_entry = is(name, "Deleted") || is(name, "Error");
+		r->entry_failed = is(name, "Error");
+		r->has_key = r->has_code = false;
+	}
+}
+
+static void XMLCALL on_text(void *arg, const char *data, int length)
+{
+	struct text *text = &((struct reader *)arg)->text;
+	size_t more = (size_t)length;
+	if (more >= sizeof text->at - text->length) {
+		text->overflow = true;
+		return;
+	}
+	memcpy(text->at + text->length, data, more);
+	text->length += more;
+}
+
+/* The end of an element inside Deleted or Error. */
+static void end_field(struct reader *r, const char *name)
+{
+	if (is(name, "Key")) {
+		r->key = r->text;
+		r->has_key = !r->text.overflow;
+	} else if (is(name, "Code")) {
+		copy_clean(r->code, sizeof r->code, &r->text);
+		r->has_code = true;
+	}
+}
+
+static void end_entry(struct reader *r)
+{
+	r->in_entry = false;
+	if (!r->has_key || r->object == NULL)
+		return;
+	if (r->entry_failed)
+		r->object(r->arg, r->key.at, r->has_code ? r->code : "unreadable");
+	else
+		r->object(r->arg, r->key.at, NULL);
+}
+
+/* The end of an element of an Error document. */
+static void end_error(struct reader *r, const char *name)
+{
+	if (is(name, "Code"))
+		copy_clean(r->answer.code, sizeof r->answer.code, &r->text);
+	else if (is(name, "Region"))
+		copy_clean(r->answer.region, sizeof r->answer.region, &r->text);
+}
+
+static void XMLCALL on_end(void *arg, const char *name)
+{
+	struct reader *r = arg;
+	r->text.at[r->text.length] = '\0';
+	if (r->depth == 3 && r->in_entry)
+		end_field(r, name);
+	else if (r->depth == 2 && r->in_entry)
+		end_entry(r);
+	else if (r->depth == 2 && r->answer.kind == S3_ANSWER_ERROR)
+		end_error(r, name);
+	r->text.length = 0;
+	r->text.overflow = false;
+	r->depth--;
+}
+
+static void XMLCALL on_doctype(void *arg, const char *name, const char *system_id, const char *public_id, int has_subset)
+{
+	(void)name, (void)system_id, (void)public_id, (void)has_subset;
+	XML_StopParser(((struct reader *)arg)->parser, XML_FALSE);
+}
+
+struct s3_answer s3_answer_read(const char *body, size_t length, s3_answer_object *object, void *arg)
+{
+	struct reader r = {.object = object, .arg = arg, .answer = {.kind = S3_ANSWER_BROKEN}};
+	if (length == 0 || length > INT_MAX || (r.parser = XML_ParserCreate(NULL)) == NULL)
+		return r.answer;
+	XML_SetUserData(r.parser, &r);
+	XML_SetElementHandler(r.parser, on_start, on_end);
+	XML_SetCharacterDataHandler(r.parser, on_text);
+	XML_SetStartDoctypeDeclHandler(r.parser, on_doctype);
+	if (XML_Parse(r.parser, body, (int)length, XML_TRUE) != XML_STATUS_OK)
+		r.answer = (struct s3_answer){.kind = S3_ANSWER_BROKEN};
+	XML_ParserFree(r.parser);
+	return r.answer;
+}

@@ -1,0 +1,130 @@
+/* Connecting: the socket, the session's settings, the prepared statements. */
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/session/db_session.h"
+#include "lib/base/log.h"
+
+static void take_notice(void *arg, const char *text)
+{
+	const struct db *db = arg;
+
+	log_debug("%s: notice: %s", db->options->name, text);
+}
+
+/* The server's SQLSTATE in what libpq says when a connection fails, `FATAL:  28P01: password …`, there is no other way to it; or "". */
+static void read_state(const char *text, char state[6])
+{
+	static const char characters[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+	state[0] = '\0';
+	for (const char *c = text; (c = strstr(c, ":  ")) != NULL; c += 3)
+		if (strspn(c + 3, characters) == 5 && c[8] == ':')
+			snprintf(state, 6, "%.5s", c + 3);
+}
+
+/* Tells a server that is away from one that will not have us. */
+static enum db_result fail_to_connect(struct db *db)
+{
+	const char *text = PQerrorMessage(db->conn), *location = strstr(text, "LOCATION:");
+
+	db_say(db, "can't connect: %.*s", location != NULL ? (int)(location - text) : (int)strlen(text), text);
+	read_state(text, db->sqlstate);
+	db_close(db);
+	/* Class 28: user or password; 3D: no such database; 42: no right to connect. */
+	return strncmp(db->sqlstate, "28", 2) == 0 || strncmp(db->sqlstate, "3D", 2) == 0 || strncmp(db->sqlstate, "42", 2) == 0 ? DB_REFUSED : DB_LOST;
+}
+
+static enum db_result connect_socket(struct db *db, int64_t deadline_ms)
+{
+	const struct db_options *o = db->options;
+	char user_timeout[24], connect_timeout[24];
+	snprintf(user_timeout, sizeof(user_timeout), "%lld", (long long)(o->connect_timeout_ms * 3));
+	snprintf(connect_timeout, sizeof(connect_timeout), "%lld", (long long)(o->connect_timeout_ms / 1000 + 2));
+	/* What stands before dbname, the connection string may override; what stands after it, not. */
+	const char *keys[] = {"target_session_attrs", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count",
+	                      "tcp_user_timeout", "connect_timeout", "fallback_application_name", "dbname", "client_encoding",
+	                      o->password != NULL ? "password" : NULL, NULL};
+	const char *values[] = {"read-write", "1", "15", "5", "3", user_timeout, connect_timeout, o->application_name, o->conninfo, "UTF8",
+	                        o->password, NULL};
+
+	db->conn = PQconnectStartParams(keys, values, 1);
+	if (db->conn == NULL) {
+		db_say(db, "out of memory");
+		return DB_LOST;
+	}
+	PQsetErrorVerbosity(db->conn, PQERRORS_VERBOSE);    /* with the SQLSTATE */
+	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+	while (PQstatus(db->conn) != CONNECTION_BAD && state != PGRES_POLLING_OK && state != PGRES_POLLING_FAILED) {
+		enum db_result waited = db_wait(db, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms, "connecting");
+		if (waited != DB_OK)
+			return waited;
+		state = PQconnectPoll(db->conn);
+	}
+	if (PQstatus(db->conn) != CONNECTION_OK)
+		return fail_to_connect(db);
+	PQsetErrorVerbosity(db->conn, PQERRORS_DEFAULT);
+	PQsetnonblocking(db->conn, 1);
+	PQsetNoticeProcessor(db->conn, take_notice, db);
+	return DB_OK;
+}
+
+const char *db_plan_mode(const struct db *db)
+{
+	return db->options->custom_plans ? "force_custom_plan" : "auto";
+}
+
+static enum db_result set_up_session(struct db *db, int64_t deadline_ms)
+{
+	char sql[1024];
+
+	/* The mark of a deletion is a timestamp as text: the same in every session only with the same zone and style. */
+	snprintf(sql, sizeof(sql),
+	         "SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET extra_float_digits = 1;"
+	         " SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off;"
+	         " SET plan_cache_mode = %s;"
+	         /* The server's side too: a lease or a row of a host that vanished must not be held for hours. */
+	         " SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 30000;"
+	         " SET lock_timeout = %lld; SET statement_timeout = %lld; SET idle_in_transaction_session_timeout = %lld;"
+	         " SELECT set_config('synchronous_commit', 'on', false)"
+	         " WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')",
+	         db_plan_mode(db), (long long)db->options->lock_timeout_ms, (long long)db->options->statement_timeout_ms,
+	         (long long)db->options->idle_in_transaction_timeout_ms);
+	if (PQsendQuery(db->conn, sql) == 0)
+		return db_lose(db, "setting up the session");
+	return db_collect(db, "setting up the session", NULL, deadline_ms);
+}
+
+static enum db_result prepare_all(struct db *db, int64_t deadline_ms)
+{
+	for (const struct db_statement *s = db->options->statements; s != NULL && s->name != NULL; s++) {
+		const char *title = s->setting != NULL ? s->setting : s->name;
+		if (PQsendPrepare(db->conn, s->name, s->sql, 0, NULL) == 0)
+			return db_lose(db, title);
+		enum db_result prepared = db_collect(db, title, NULL, deadline_ms);
+		if (prepared != DB_OK)
+			return prepared;
+	}
+	return DB_OK;
+}
+
+enum db_result db_open(struct db *db, int64_t deadline_ms)
+{
+	if (db->ready)
+		return DB_OK;
+	db_close(db);
+	db->sqlstate[0] = '\0';
+	int64_t own_deadline_ms = clock_now_ms() + db->options->connect_timeout_ms;
+	enum db_result result = connect_socket(db, own_deadline_ms < deadline_ms ? own_deadline_ms : deadline_ms);
+	if (result == DB_OK)
+		result = set_up_session(db, deadline_ms);
+	if (result == DB_OK)
+		result = prepare_all(db, deadline_ms);
+	if (result == DB_OK)
+		db->ready = true;
+	else
+		db_close(db);
+	return result;
+}

@@ -1,0 +1,201 @@
+/* What comes in: frames, the content of messages, confirms, and the broker's farewells. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "lib/base/clock.h"
+#include "lib/session/mq_session.h"
+
+#define SLICE_MS 1000                      /* the longest the pump waits for its turn */
+#define ATTEMPTS_MAX 1000000               /* anybody can write a header: with room left to count on */
+#define BODY_MAX (16 * 1024 * 1024)        /* of a longer delivery only the length is kept */
+
+enum mq_result mq_take_frame(struct mq *mq, amqp_frame_t *frame, int64_t deadline_ms, const char *doing)
+{
+	for (;;) {
+		if (mq->conn == NULL)
+			return mq_give_up(mq, MQ_LOST, "broker: not connected while %s", doing);
+		amqp_maybe_release_buffers(mq->conn);
+		int left = clock_left_ms(deadline_ms);
+		int slice = left < SLICE_MS ? left : SLICE_MS;
+		struct timeval limit = {.tv_sec = slice / 1000, .tv_usec = (slice % 1000) * 1000};
+		int status = amqp_simple_wait_frame_noblock(mq->conn, frame, &limit);
+		if (status == AMQP_STATUS_OK)
+			return MQ_OK;
+		if (status != AMQP_STATUS_TIMEOUT)
+			return mq_library_error(mq, status, doing);
+		if (clock_left_ms(deadline_ms) == 0)
+			return MQ_NOTHING;
+		if (!pump_turn(mq->pump))
+			return mq_give_up(mq, MQ_STOPPED, "broker: stopped while %s", doing);
+	}
+}
+
+static char *copy_bytes(amqp_bytes_t bytes)
+{
+	return strndup(bytes.bytes, bytes.len);
+}
+
+static int64_t integer_of(const amqp_field_value_t *value)
+{
+	switch (value->kind) {
+	case AMQP_FIELD_KIND_I32: return value->value.i32;
+	case AMQP_FIELD_KIND_I64: return value->value.i64;
+	case AMQP_FIELD_KIND_U32: return value->value.u32;
+	case AMQP_FIELD_KIND_I16: return value->value.i16;
+	case AMQP_FIELD_KIND_I8: return value->value.i8;
+	default: return 0;
+	}
+}
+
+static void read_properties(const amqp_basic_properties_t *properties, struct mq_delivery *delivery)
+{
+	if (properties->_flags & AMQP_BASIC_CORRELATION_ID_FLAG)
+		delivery->correlation_id = copy_bytes(properties->correlation_id);
+	if (properties->_flags & AMQP_BASIC_CONTENT_TYPE_FLAG)
+		delivery->content_type = copy_bytes(properties->content_type);
+	if (!(properties->_flags & AMQP_BASIC_HEADERS_FLAG))
+		return;
+	for (int i = 0; i < properties->headers.num_entries; i++) {
+		const amqp_table_entry_t *entry = &properties->headers.entries[i];
+		int64_t value = integer_of(&entry->value);
+		if (value < 0)
+			continue;
+		if (entry->key.len == strlen(MQ_HEADER_ATTEMPTS) && memcmp(entry->key.bytes, MQ_HEADER_ATTEMPTS, entry->key.len) == 0)
+			delivery->attempts = value < ATTEMPTS_MAX ? (int)value : ATTEMPTS_MAX;
+		else if (entry->key.len == strlen(MQ_HEADER_FIRST_SEEN) && memcmp(entry->key.bytes, MQ_HEADER_FIRST_SEEN, entry->key.len) == 0)
+			delivery->first_seen = (uint64_t)value;
+	}
+}
+
+/* The next frame of a message's content. */
+static enum mq_result take_content_frame(struct mq *mq, amqp_frame_t *frame, int64_t deadline_ms)
+{
+	if (deadline_ms == 0)
+		deadline_ms = clock_now_ms() + mq->options->connect_timeout_ms;
+	return mq_take_frame(mq, frame, deadline_ms, "reading a message");
+}
+
+/* Reads the header and body frames that follow a deliver or return method. DEADLINE_MS 0: each frame has a time of its own, for a large message
+ * on a slow line is no broken one. A body beyond BODY_MAX is counted, not kept. */
+static enum mq_result read_content(struct mq *mq, struct mq_delivery *delivery, int64_t deadline_ms)
+{
+	amqp_frame_t frame;
+	size_t got = 0;
+
+	enum mq_result result = take_content_frame(mq, &frame, deadline_ms);
+	if (result == MQ_OK && frame.frame_type != AMQP_FRAME_HEADER)
+		return mq_give_up(mq, MQ_LOST, "broker: a message without a header");
+	if (result == MQ_OK) {
+		delivery->length = frame.payload.properties.body_size;
+		read_properties(frame.payload.properties.decoded, delivery);
+		if (delivery->length <= BODY_MAX)
+			delivery->body = malloc(delivery->length + 1);
+	}
+	while (result == MQ_OK && got < delivery->length) {
+		result = take_content_frame(mq, &frame, deadline_ms);
+		if (result != MQ_OK)
+			break;
+		size_t part = frame.frame_type == AMQP_FRAME_BODY ? frame.payload.body_fragment.len : 0;
+		if (part == 0 || part > delivery->length - got)
+			return mq_give_up(mq, MQ_LOST, "broker: a message that doesn't have the length it said");
+		if (delivery->body != NULL)
+			memcpy((char *)delivery->body + got, frame.payload.body_fragment.bytes, part);
+		got += part;
+	}
+	if (result == MQ_NOTHING)
+		return mq_give_up(mq, MQ_TIMEOUT, "broker: a message stopped half-way");
+	if (result == MQ_OK && delivery->body != NULL)
+		((char *)delivery->body)[delivery->length] = '\0';
+	return result;
+}
+
+static enum mq_result take_delivery(struct mq *mq, const amqp_basic_deliver_t *deliver)
+{
+	if (mq->stashed)
+		return mq_give_up(mq, MQ_LOST, "broker: a second message in spite of prefetch 1");
+	memset(&mq->stash, 0, sizeof(mq->stash));
+	mq->stash.tag = deliver->delivery_tag;
+	mq->stash.redelivered = deliver->redelivered;
+	mq->stashed = true;
+	return read_content(mq, &mq->stash, 0);
+}
+
+static enum mq_result take_return(struct mq *mq, const amqp_basic_return_t *back, struct mq_confirm *confirm, int64_t deadline_ms)
+{
+	struct mq_delivery content = {0};
+
+	confirm->returned = true;
+	confirm->return_code = back->reply_code;
+	snprintf(confirm->return_text, sizeof(confirm->return_text), "%.*s", (int)back->reply_text.len, (const char *)back->reply_text.bytes);
+	enum mq_result result = read_content(mq, &content, deadline_ms);
+	mq_delivery_free(&content);
+	return result;
+}
+
+static void note_confirm(const struct mq *mq, struct mq_confirm *confirm, bool ack, uint64_t tag, bool multiple)
+{
+	if (tag != mq->published && !(multiple && tag > mq->published))
+		return;
+	confirm->acked = confirm->acked || ack;
+	confirm->nacked = confirm->nacked || !ack;
+}
+
+enum mq_result mq_take_method(struct mq *mq, const amqp_frame_t *frame, struct mq_confirm *confirm, int64_t deadline_ms)
+{
+	struct mq_confirm ignored = {0};
+	const amqp_method_t *method = &frame->payload.method;
+
+	if (frame->frame_type != AMQP_FRAME_METHOD)
+		return MQ_OK;
+	if (confirm == NULL)
+		confirm = &ignored;
+	switch (method->id) {
+	case AMQP_BASIC_DELIVER_METHOD:
+		return take_delivery(mq, method->decoded);
+	case AMQP_BASIC_RETURN_METHOD:
+		return take_return(mq, method->decoded, confirm, deadline_ms);
+	case AMQP_BASIC_ACK_METHOD: {
+		const amqp_basic_ack_t *ack = method->decoded;
+		note_confirm(mq, confirm, true, ack->delivery_tag, ack->multiple);
+		return MQ_OK;
+	}
+	case AMQP_BASIC_NACK_METHOD: {
+		const amqp_basic_nack_t *nack = method->decoded;
+		note_confirm(mq, confirm, false, nack->delivery_tag, nack->multiple);
+		return MQ_OK;
+	}
+	case AMQP_CONNECTION_BLOCKED_METHOD:
+		mq->blocked = true;
+		return MQ_OK;
+	case AMQP_CONNECTION_UNBLOCKED_METHOD:
+		mq->blocked = false;
+		return MQ_OK;
+	case AMQP_BASIC_CANCEL_METHOD:
+		return mq_give_up(mq, MQ_LOST, "broker: the queue that was consumed is gone (deleted?)");
+	case AMQP_CHANNEL_CLOSE_METHOD:
+	case AMQP_CONNECTION_CLOSE_METHOD:
+		return mq_closed_by_broker(mq, method, "waiting");
+	default:
+		return MQ_OK;
+	}
+}
+
+enum mq_result mq_pump(struct mq *mq)
+{
+	amqp_frame_t frame;
+	const struct pump *pump = mq->pump;
+	enum mq_result result = MQ_OK;
+
+	if (mq->conn == NULL)
+		return MQ_LOST;
+	mq->pump = NULL;   /* this may be the pump's own turn */
+	while (result == MQ_OK) {
+		result = mq_take_frame(mq, &frame, clock_now_ms(), "pumping");
+		if (result == MQ_OK)
+			result = mq_take_method(mq, &frame, NULL, clock_now_ms() + mq->options->connect_timeout_ms);
+	}
+	mq->pump = pump;
+	return result == MQ_NOTHING ? MQ_OK : MQ_LOST;
+}

@@ -1,0 +1,370 @@
+#include "lib/supervisor/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "lib/base/backtrace.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+_Static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLERR == POLLERR && EPOLLHUP == POLLHUP, "used for each other");
+
+struct child {
+	struct child_place place;
+	struct scoreboard_slot slot;     /* our copy; shown by show() */
+	int epoll, signals, statm;
+	bool told_leave, told_stop, paused;
+	bool leave_said, hurry_said, paused_said; /* child_wait has returned for it */
+	const char *recycle;             /* why we leave by ourselves, or NULL */
+	uint64_t max_jobs;               /* 0: no limit */
+	int64_t leave_at_ms;             /* end of lifetime; 0: none */
+};
+
+/* ---- the scoreboard ---- */
+
+static void show(struct child *me)
+{
+	if (child_stopping(me))
+		me->slot.flags |= SLOT_STOPPING;
+	scoreboard_write_slot(me->place.board, me->place.number, &me->slot);
+}
+
+/* The last byte stays NUL at any moment: a signal handler may read it. */
+static void put_text(char *to, size_t size, const char *text)
+{
+	size_t length = strnlen(text, size - 1);
+
+	memmove(to, text, length);
+	memset(to + length, 0, size - length);
+}
+
+static void set_step(struct child *me, const char *step)
+{
+	put_text(me->slot.step, sizeof me->slot.step, step);
+	me->slot.step_ms = clock_now_ms();
+}
+
+static void set_state(struct child *me, uint32_t state)
+{
+	if (me->slot.state == state)
+		return;
+	me->slot.state = state;
+	me->slot.since_ms = clock_now_ms();
+}
+
+static void tell_master(struct child *me)
+{
+	uint64_t one = 1;
+
+	if (write(me->place.news, &one, sizeof one) < 0)
+		return;  /* full: it has enough to wake up for */
+}
+
+void child_serving(struct child *me)
+{
+	if (me->slot.flags & SLOT_SERVING)
+		return;
+	me->slot.flags |= SLOT_SERVING;
+	set_state(me, SLOT_IDLE);
+	set_step(me, "serving");
+	show(me);
+	tell_master(me);
+}
+
+static void rest(struct child *me, const char *step)
+{
+	if (me->slot.flags & SLOT_SERVING)
+		set_state(me, SLOT_IDLE);
+	me->slot.job[0] = '\0';
+	set_step(me, step);
+	show(me);
+}
+
+/* Busy with nothing that had a name, and not done: there was no work after all. */
+void child_idle(struct child *me, const char *step)
+{
+	if (me->slot.state == SLOT_BUSY && me->slot.job[0] == '\0')
+		me->slot.taken--;
+	rest(me, step);
+}
+
+void child_busy(struct child *me, const char *job, const char *step)
+{
+	if (me->slot.state != SLOT_BUSY) {
+		me->slot.taken++;
+		me->hurry_said = false;
+	}
+	set_state(me, SLOT_BUSY);
+	put_text(me->slot.job, sizeof me->slot.job, job);
+	set_step(me, step);
+	show(me);
+}
+
+void child_step(struct child *me, const char *step)
+{
+	set_step(me, step);
+	show(me);
+}
+
+static int64_t resident_bytes(const struct child *me)
+{
+	char text[128];
+	unsigned long long pages;
+	ssize_t length = pread(me->statm, text, sizeof text - 1, 0);
+
+	if (length <= 0)
+		return 0;
+	text[length] = '\0';
+	return sscanf(text, "%*u %llu", &pages) == 1 ? (int64_t)pages * sysconf(_SC_PAGESIZE) : 0;
+}
+
+static void measure(struct child *me)
+{
+	me->slot.rss = resident_bytes(me);
+	if (me->place.limits->max_child_rss > 0 && me->slot.rss > me->place.limits->max_child_rss)
+		me->recycle = "max_child_rss";
+}
+
+void child_done(struct child *me, bool succeeded)
+{
+	me->slot.jobs++;
+	if (!succeeded)
+		me->slot.failures++;
+	if (me->max_jobs > 0 && me->slot.jobs >= me->max_jobs)
+		me->recycle = "max_jobs_per_child";
+	measure(me);
+	rest(me, "done");
+}
+
+void child_count(struct child *me, int counter, int64_t add)
+{
+	if (counter < 0 || counter >= SCOREBOARD_COUNTERS)
+		return;
+	me->slot.counters[counter] += (uint64_t)add;
+	show(me);
+}
+
+/* ---- what was said to it ---- */
+
+bool child_stopping(const struct child *me)
+{
+	return me->told_leave || me->told_stop || me->recycle != NULL || (me->leave_at_ms > 0 && clock_now_ms() >= me->leave_at_ms);
+}
+
+bool child_last_job(const struct child *me)
+{
+	return child_stopping(me) || (me->max_jobs > 0 && me->slot.jobs + 1 >= me->max_jobs);
+}
+
+bool child_hurry(const struct child *me)
+{
+	return me->told_stop || (me->slot.state == SLOT_BUSY && clock_now_ms() - me->slot.since_ms >= me->place.limits->soft_timeout_ms);
+}
+
+bool child_paused(const struct child *me)
+{
+	return me->paused;
+}
+
+bool child_is_first(const struct child *me)
+{
+	return (me->slot.flags & SLOT_FIRST) != 0;
+}
+
+int child_number(const struct child *me)
+{
+	return me->place.number;
+}
+
+static void take_signals(struct child *me)
+{
+	struct signalfd_siginfo info;
+
+	while (read(me->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+		switch ((int)info.ssi_signo) {
+		case CHILD_STOP:
+			me->told_stop = true;
+			break;
+		case CHILD_LEAVE:
+			me->told_leave = true;
+			break;
+		case CHILD_REOPEN:
+			log_reopen();
+			break;
+		case CHILD_PAUSE:
+			me->paused = scoreboard_paused(me->place.board);
+			break;
+		}
+	}
+}
+
+/* Waits for at most TIMEOUT_MS; returns what FD has, if it was added. */
+static int listen_ms(struct child *me, int fd, int timeout_ms)
+{
+	struct epoll_event events[3];
+	int revents = 0;
+	int count = epoll_wait(me->epoll, events, 3, timeout_ms);
+	bool stopped = me->told_stop;
+
+	for (int i = 0; i < count; i++) {
+		if (events[i].data.fd == me->signals)
+			take_signals(me);
+		else if (events[i].data.fd == me->place.lifeline)
+			me->told_stop = true;
+		else if (events[i].data.fd == fd)
+			revents = (int)events[i].events;
+	}
+	if (me->told_stop && !stopped)
+		epoll_ctl(me->epoll, EPOLL_CTL_DEL, me->place.lifeline, NULL); /* a dead master would wake us for ever */
+	return revents;
+}
+
+void child_look(struct child *me)
+{
+	listen_ms(me, -1, 0);
+}
+
+/* Whether child_wait has something to say that it has not said yet. */
+static bool news(struct child *me)
+{
+	bool any = me->paused != me->paused_said;
+
+	me->paused_said = me->paused;
+	if (child_stopping(me) && !me->leave_said)
+		any = me->leave_said = true;
+	if (child_hurry(me) && !me->hurry_said)
+		any = me->hurry_said = true;
+	return any;
+}
+
+/* DEADLINE_MS, or the soft time-out or the end of this child's lifetime if that comes first. */
+static int64_t next_change(const struct child *me, int64_t deadline_ms)
+{
+	int64_t soft_ms = me->slot.since_ms + me->place.limits->soft_timeout_ms;
+
+	if (me->slot.state == SLOT_BUSY && !me->hurry_said && soft_ms < deadline_ms)
+		deadline_ms = soft_ms;
+	if (me->leave_at_ms > 0 && !me->leave_said && me->leave_at_ms < deadline_ms)
+		deadline_ms = me->leave_at_ms;
+	return deadline_ms;
+}
+
+/* Exclusively, so that a connection wakes one child; that can't be had for every kind of descriptor. */
+static bool watch(struct child *me, int fd, short events)
+{
+	struct epoll_event event = {.events = (uint32_t)events | EPOLLEXCLUSIVE, .data.fd = fd};
+
+	if (epoll_ctl(me->epoll, EPOLL_CTL_ADD, fd, &event) == 0)
+		return true;
+	event.events = (uint32_t)events;
+	return errno == EINVAL && epoll_ctl(me->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+int child_wait(struct child *me, int fd, short events, int timeout_ms)
+{
+	int64_t deadline_ms = timeout_ms < 0 ? INT64_MAX : clock_now_ms() + timeout_ms;
+	int revents = 0;
+
+	/* A file that epoll refuses never makes anybody wait. */
+	if (fd >= 0 && !watch(me, fd, events))
+		return errno == EPERM ? events : POLLNVAL;
+	while (!news(me)) {
+		int64_t until_ms = next_change(me, deadline_ms);
+		revents = listen_ms(me, fd, until_ms == INT64_MAX ? -1 : clock_left_ms(until_ms));
+		if (revents != 0 || clock_now_ms() >= deadline_ms)
+			break;
+	}
+	if (fd >= 0)
+		epoll_ctl(me->epoll, EPOLL_CTL_DEL, fd, NULL);
+	return revents;
+}
+
+/* ---- its life ---- */
+
+void child_all_signals(sigset_t *set)
+{
+	static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGCHLD};
+
+	sigemptyset(set);
+	for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+		sigaddset(set, signals[i]);
+}
+
+/* LIMIT less up to a tenth, so that children started together don't leave together. */
+static int64_t jittered(int64_t limit)
+{
+	uint32_t chance = 0;
+
+	if (limit <= 0)
+		return 0;
+	if (getrandom(&chance, sizeof chance, GRND_NONBLOCK) < 0)
+		chance = (uint32_t)getpid();
+	int64_t less = limit / 10;
+	return limit - (less > 0 ? chance % (less + 1) : 0);
+}
+
+static bool open_ears(struct child *me)
+{
+	sigset_t mine;
+	struct epoll_event event = {.events = EPOLLIN};
+
+	sigemptyset(&mine);
+	sigaddset(&mine, CHILD_STOP);
+	sigaddset(&mine, CHILD_LEAVE);
+	sigaddset(&mine, CHILD_REOPEN);
+	sigaddset(&mine, CHILD_PAUSE);
+	me->signals = signalfd(-1, &mine, SFD_NONBLOCK | SFD_CLOEXEC);
+	me->epoll = epoll_create1(EPOLL_CLOEXEC);
+	me->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	event.data.fd = me->signals;
+	if (me->signals < 0 || me->epoll < 0 || epoll_ctl(me->epoll, EPOLL_CTL_ADD, me->signals, &event) != 0)
+		return false;
+	event.events = EPOLLHUP;
+	event.data.fd = me->place.lifeline;
+	return epoll_ctl(me->epoll, EPOLL_CTL_ADD, me->place.lifeline, &event) == 0;
+}
+
+static void close_ears(struct child *me)
+{
+	if (me->signals >= 0)
+		close(me->signals);
+	if (me->epoll >= 0)
+		close(me->epoll);
+	if (me->statm >= 0)
+		close(me->statm);
+}
+
+int child_live(const struct child_place *place, const struct child_kind *kind, const struct conf *conf)
+{
+	struct child me = {.place = *place};
+	int code = CHILD_SICK;
+
+	if (!scoreboard_read_slot(place->board, place->number, &me.slot))
+		memset(&me.slot, 0, sizeof me.slot);
+	me.slot.pid = getpid();
+	me.paused = me.paused_said = scoreboard_paused(place->board);
+	me.max_jobs = (uint64_t)jittered(place->limits->max_jobs_per_child);
+	if (place->limits->max_child_lifetime_ms > 0)
+		me.leave_at_ms = clock_now_ms() + jittered(place->limits->max_child_lifetime_ms);
+	backtrace_describe(me.slot.step, me.slot.job);
+	show(&me);
+	if (open_ears(&me))
+		code = kind->run(&me, conf);
+	else
+		log_error("a %s child can't listen for signals: %s", kind->name, strerror(errno));
+	if (me.recycle == NULL && me.leave_at_ms > 0 && clock_now_ms() >= me.leave_at_ms)
+		me.recycle = "max_child_lifetime";
+	me.slot.state = SLOT_LEAVING;
+	set_step(&me, me.recycle != NULL && !me.told_leave && !me.told_stop ? me.recycle : "leaving");
+	show(&me);
+	close_ears(&me);
+	backtrace_describe("", "");
+	return code;
+}

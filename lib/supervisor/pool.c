@@ -1,0 +1,327 @@
+#include "lib/supervisor/master.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/base/backtrace.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/supervisor/pidfile.h"
+
+#define GAP_MS 2000    /* more than this late: the machine or the master was suspended */
+
+const struct conf_pool *master_limits(const struct master *master, const struct conf *conf)
+{
+	return master->options->conf_program == CONF_GATEWAY ? &conf->gateway.pool : &conf->worker.pool;
+}
+
+bool master_open_log(const struct master *master, const struct conf *conf)
+{
+	enum log_level level = master->options->verbose ? LOG_DEBUG : (enum log_level)conf->common.log_level;
+
+	return log_open(master->options->program, conf->common.log_file, level);
+}
+
+/* ---- signals ---- */
+
+static void take_signals(struct master *master)
+{
+	struct signalfd_siginfo info;
+
+	while (read(master->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+		switch ((int)info.ssi_signo) {
+		case SIGTERM:
+		case SIGQUIT:
+			master->wanted.stop_now = master->wanted.stop || master->stopping;
+			master->wanted.stop = true;
+			break;
+		case SIGINT:
+			master->wanted.stop = master->wanted.stop_now = true;
+			break;
+		case SIGHUP:
+			master->wanted.reload = true;
+			break;
+		case SIGUSR1:
+			master->wanted.reopen = true;
+			break;
+		case SIGUSR2:
+			master->wanted.pause = !master->wanted.pause;
+			break;
+		case SIGTTIN:
+			master->wanted.adjust++;
+			break;
+		case SIGTTOU:
+			master->wanted.adjust--;
+			break;
+		}
+	}
+}
+
+void master_stop(struct master *master, int exit_code, int64_t now_ms)
+{
+	master->stopping = true;
+	master->exit_code = exit_code;
+	master->stop_by_ms = now_ms + master->limits->stop_timeout_ms;
+	notify_stopping(&master->notify);
+	if (master->options->stopping != NULL)
+		master->options->stopping(master->options->arg);
+	BROOD_EACH(child, &master->brood)
+		brood_tell(child, TOLD_STOP, now_ms);
+}
+
+static void kill_all(struct master *master)
+{
+	BROOD_EACH(child, &master->brood) {
+		if (!child->killed)
+			kill(child->pid, SIGKILL);
+		child->killed = true;
+	}
+}
+
+static void toggle_pause(struct master *master)
+{
+	bool paused = !scoreboard_paused(master->brood.board);
+
+	scoreboard_set_paused(master->brood.board, paused);
+	brood_signal(&master->brood, CHILD_PAUSE);
+	log_info("%s", paused ? "paused: no new work until the next USR2" : "resumed");
+}
+
+/* One child more or fewer, but not fewer than one and no more than there are slots for. */
+static void adjust(struct master *master, int by)
+{
+	int set = (int)(master->limits->children > 0 ? master->limits->children : master->limits->max_children);
+	int most = master->brood.slots - master->kinds - set, least = 1 - set;
+
+	master->adjust += by;
+	if (master->adjust > most)
+		master->adjust = most;
+	if (master->adjust < least)
+		master->adjust = least;
+	log_info("%s is now %d until the next reload", master->limits->children > 0 ? "children" : "max_children", set + master->adjust);
+}
+
+static void reopen_log(struct master *master)
+{
+	if (!log_reopen())
+		log_error("the log can't be opened anew, it stays where it is: %s", strerror(errno));
+	brood_signal(&master->brood, CHILD_REOPEN);
+	log_info("log opened anew");
+}
+
+static void stop_as_wanted(struct master *master, int64_t now_ms)
+{
+	if (!master->stopping) {
+		log_info("stopping: %d children finish what is in hand", brood_size(&master->brood));
+		master_stop(master, 0, now_ms);
+	}
+	if (master->wanted.stop_now) {
+		log_info("stopping at once");
+		kill_all(master);
+	}
+}
+
+static void act(struct master *master, int64_t now_ms)
+{
+	if (master->wanted.reopen)
+		reopen_log(master);
+	if (master->wanted.stop)
+		stop_as_wanted(master, now_ms);
+	if (!master->stopping && master->wanted.pause)
+		toggle_pause(master);
+	if (!master->stopping && master->wanted.reload)
+		master_reload(master);
+	if (!master->stopping && master->wanted.adjust != 0)
+		adjust(master, master->wanted.adjust);
+	memset(&master->wanted, 0, sizeof master->wanted);
+}
+
+/* ---- the loop ---- */
+
+/* Until a signal, a child's news or IN_MS. */
+static void wait_for_events(struct master *master, int64_t in_ms)
+{
+	struct pollfd ready[] = {{.fd = master->signals, .events = POLLIN}, {.fd = master->brood.news, .events = POLLIN}};
+	uint64_t count;
+
+	poll(ready, 2, (int)in_ms);
+	if (ready[1].revents != 0 && read(master->brood.news, &count, sizeof count) < 0)
+		return;
+}
+
+/* Suspension of the machine, a frozen container, SIGSTOP: whatever was due meanwhile is not due yet. */
+static void forgive_gap(struct master *master, int64_t now_ms, int64_t expected_ms)
+{
+	int64_t gap_ms = now_ms - expected_ms;
+	char text[SPAWN_TEXT];
+
+	if (gap_ms < GAP_MS)
+		return;
+	spawn_lifetime(gap_ms, text);
+	log_warning("the master stood still for %s: that time is not held against its children", text);
+	brood_forgive(&master->brood, gap_ms, now_ms);
+	master->stop_by_ms += gap_ms;
+}
+
+static void enforce_stop(struct master *master, int64_t now_ms, int64_t *in_ms)
+{
+	if (!master->stopping)
+		return;
+	if (now_ms >= master->stop_by_ms) {
+		log_warning("stop_timeout is over: killing the %d children that are left", brood_size(&master->brood));
+		kill_all(master);
+		master->stop_by_ms = INT64_MAX / 2;
+	} else if (master->stop_by_ms - now_ms < *in_ms) {
+		*in_ms = master->stop_by_ms - now_ms;
+	}
+}
+
+static void loop(struct master *master)
+{
+	int64_t now_ms = clock_now_ms();
+
+	for (;;) {
+		take_signals(master);
+		act(master, now_ms);
+		int64_t in_ms = master_tend(master, now_ms);
+		if (master->stopping && brood_size(&master->brood) == 0)
+			return;
+		enforce_stop(master, now_ms, &in_ms);
+		int64_t dog_ms = notify_watchdog(&master->notify, now_ms);
+		if (dog_ms - now_ms < in_ms)
+			in_ms = dog_ms - now_ms;
+		wait_for_events(master, in_ms);
+		int64_t expected_ms = now_ms + in_ms;
+		now_ms = clock_now_ms();
+		forgive_gap(master, now_ms, expected_ms);
+	}
+}
+
+/* ---- start and end ---- */
+
+static bool may_run_as(const struct pool_options *options, const struct conf *conf)
+{
+	if (geteuid() != 0 || conf->common.allow_root)
+		return true;
+	log_error("%s does not run as root: give it a user of its own, with User= in the systemd unit, USER in a container, or "
+	          "setpriv --reuid USER --regid GROUP --init-groups %s; common.allow_root = yes lets it", options->program, options->program);
+	return false;
+}
+
+static bool take_signals_over(struct master *master)
+{
+	sigset_t all;
+
+	child_all_signals(&all);
+	if (sigprocmask(SIG_BLOCK, &all, NULL) != 0)
+		return false;
+	signal(SIGCHLD, SIG_DFL);  /* ignored by whoever started us, it would hide the ends of children */
+	signal(SIGPIPE, SIG_IGN);
+	master->signals = signalfd(-1, &all, SFD_NONBLOCK | SFD_CLOEXEC);
+	return master->signals >= 0;
+}
+
+static int count_kinds(const struct child_kind *kinds)
+{
+	int count = 0;
+
+	while (kinds[count].name != NULL)
+		count++;
+	assert(count >= 1 && count <= MASTER_KINDS);
+	return count;
+}
+
+/* Room for a reload's surplus, TTIN, and a reload to twice as many. */
+static int slots_for(const struct master *master)
+{
+	int64_t most = master->limits->children > 0 ? master->limits->children : master->limits->max_children;
+
+	return (int)most * 2 + 16 + master->kinds;
+}
+
+static bool open_all(struct master *master)
+{
+	const char *program = master->options->program, *run_dir = master->conf->common.run_dir;
+	char why[SCOREBOARD_WHY];
+
+	if ((master->pidfile = pidfile_take(run_dir, program, why)) == NULL) {
+		log_error("%s", why);
+		return false;
+	}
+	struct scoreboard *board = scoreboard_create(run_dir, program, slots_for(master), master->options->counters, why);
+	if (board == NULL) {
+		log_error("%s", why);
+		return false;
+	}
+	if (!brood_open(&master->brood, board) || !take_signals_over(master)) {
+		log_error("%s can't start: %s", program, strerror(errno));
+		return false;
+	}
+	master->brood.totals.master = getpid();
+	master->brood.totals.started_at = time(NULL);
+	return true;
+}
+
+static void close_all(struct master *master)
+{
+	if (master->brood.board != NULL)
+		brood_close(&master->brood, true);
+	if (master->signals >= 0)
+		close(master->signals);
+	pidfile_drop(master->pidfile);
+	notify_close(&master->notify);
+	conf_free(master->previous);
+	conf_free(master->conf);
+}
+
+/* False: not even the log could be opened, or no process be made. */
+static bool settle(struct master *master)
+{
+	const char *log_file = master->conf->common.log_file;
+
+	if (!master_open_log(master, master->conf)) {
+		log_error("%s can't be opened: %s", log_file, strerror(errno));
+		return false;
+	}
+	if (!master->options->foreground && !daemon_detach(&master->daemon, master->options->program, log_file, log_file[0] == '\0')) {
+		log_error("%s can't go into the background: %s", master->options->program, strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+int pool_run(const struct pool_options *options, struct conf *conf)
+{
+	struct master master = {
+		.options = options, .conf = conf, .kinds = count_kinds(options->kinds), .signals = -1,
+		.generation = 1, .newest = 1, .exit_code = EXIT_FAILURE, .daemon = {.tell = -1}, .notify = {.fd = -1},
+	};
+
+	master.limits = master_limits(&master, conf);
+	for (int kind = 0; kind < master.kinds; kind++)
+		policy_init(&master.policies[kind]);
+	if (!may_run_as(options, conf)) {
+		master.exit_code = CHILD_MISCONFIGURED;
+		goto out;
+	}
+	if (!settle(&master))
+		goto out;
+	backtrace_install(options->program);
+	notify_open(&master.notify);
+	if (!open_all(&master))
+		goto out;
+	log_info("started slots=%d", master.brood.slots);
+	loop(&master);
+	log_info("ended");
+out:
+	daemon_down(&master.daemon, master.exit_code);
+	close_all(&master);
+	return master.exit_code;
+}

@@ -1,0 +1,106 @@
+#include "lib/supervisor/master.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+
+static struct conf *load(struct master *master)
+{
+	const struct pool_options *options = master->options;
+	struct conf *fresh = conf_load(options->conf_file, (enum conf_program)options->conf_program);
+
+	if (fresh == NULL)
+		return NULL;
+	if (strcmp(fresh->common.run_dir, master->conf->common.run_dir) != 0)
+		log_error("%s: common.run_dir can't change while the program runs; restart it", conf_origin(fresh, "common", "run_dir"));
+	else if (fresh->common.allow_root != master->conf->common.allow_root)
+		log_error("%s: common.allow_root can't change while the program runs; restart it", conf_origin(fresh, "common", "allow_root"));
+	else if (options->accept == NULL || options->accept(master->conf, fresh))
+		return fresh;
+	conf_free(fresh);
+	return NULL;
+}
+
+static void done_reloading(struct master *master)
+{
+	if (master->reloading)
+		notify_ready(&master->notify);
+	master->reloading = false;
+}
+
+/* Keeps the configuration that children serve with until one serves with the new one. */
+static void put_aside(struct master *master)
+{
+	if (!master->served || master->previous != NULL) {
+		conf_free(master->conf);
+		return;
+	}
+	master->previous = master->conf;
+	master->previous_generation = master->generation;
+}
+
+static void take(struct master *master, struct conf *conf)
+{
+	master->conf = conf;
+	master->limits = master_limits(master, conf);
+	master->adjust = 0;
+	master->max_reported = false;
+	if (!master_open_log(master, conf))
+		log_error("%s can't be opened, the log stays where it is: %s", conf->common.log_file, strerror(errno));
+}
+
+static void warn_of_slots(const struct master *master)
+{
+	int64_t most = master->limits->children > 0 ? master->limits->children : master->limits->max_children;
+
+	if (most + master->kinds > master->brood.slots)
+		log_warning("there can be no more than %d children in all until the program is restarted", master->brood.slots);
+}
+
+void master_reload(struct master *master)
+{
+	notify_reloading(&master->notify);
+	master->reloading = true;
+	struct conf *fresh = load(master);
+	if (fresh == NULL) {
+		log_error("configuration not reloaded, the old one stays in force: see the errors above file=%s", master->options->conf_file);
+		master->brood.totals.reloads_refused++;
+		done_reloading(master);
+		return;
+	}
+	for (int kind = 0; kind < master->kinds; kind++) {
+		struct policy_counts counts = brood_count(&master->brood, kind, master->generation);
+		policy_renew(&master->policies[kind], counts.starting + counts.idle + counts.busy);
+	}
+	put_aside(master);
+	take(master, fresh);
+	master->generation = ++master->newest;
+	master->brood.totals.reloads++;
+	log_info("configuration reloaded, replacing the children generation=%u", (unsigned)master->generation);
+	warn_of_slots(master);
+}
+
+void master_reload_settled(struct master *master)
+{
+	conf_free(master->previous);
+	master->previous = NULL;
+	done_reloading(master);
+}
+
+void master_reload_failed(struct master *master, bool refused)
+{
+	done_reloading(master);
+	if (!refused) {
+		log_warning("no child serves with the new configuration yet; those with the old one go on");
+		return;
+	}
+	log_error("a child refused the new configuration: going on with the old one");
+	master->brood.totals.reloads_refused++;
+	conf_free(master->conf);
+	take(master, master->previous);
+	master->previous = NULL;
+	master->generation = master->previous_generation;
+	for (int kind = 0; kind < master->kinds; kind++)
+		policy_renew(&master->policies[kind], 0);
+}

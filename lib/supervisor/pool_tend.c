@@ -1,0 +1,266 @@
+#include "lib/supervisor/master.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/supervisor/pidfile.h"
+
+#define TICK_MS 1000
+
+static const char *kind_name(const struct master *master, int kind)
+{
+	return master->options->kinds[kind].name;
+}
+
+/* ---- burying ---- */
+
+/* Ended before it was of any use: not told to, and without ever having taken a job, unless its time was simply up. */
+static bool is_failure(const struct brood_child *child, int status, int64_t now_ms)
+{
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+
+	if (child->told != TOLD_NOTHING)
+		return false;
+	if (code == CHILD_SICK || code == CHILD_MISCONFIGURED)
+		return true;
+	if (code == CHILD_RECYCLE && (child->seen.flags & SLOT_STOPPING) && now_ms - child->started_ms >= POLICY_FIRST_DELAY_MS)
+		return false;
+	return child->seen.taken == 0;
+}
+
+static void back_off(struct master *master, int kind, int64_t now_ms)
+{
+	struct policy *policy = &master->policies[kind];
+	int64_t before_ms = policy->not_before_ms;
+
+	policy_failed(policy, now_ms);
+	if (policy->not_before_ms != before_ms)
+		log_warning("backing off: the next %s child is started in %d s", kind_name(master, kind), (int)(policy->delay_ms / 1000));
+}
+
+static void learn_from_end(struct master *master, const struct brood_child *child, int status, int64_t now_ms)
+{
+	bool refused = child->kind == 0 && WIFEXITED(status) && WEXITSTATUS(status) == CHILD_MISCONFIGURED;
+
+	if (master->stopping || child->generation != master->generation || !is_failure(child, status, now_ms))
+		return;
+	if (refused && !master->served) {
+		log_error("giving up: the first child refused the configuration");
+		master_stop(master, CHILD_MISCONFIGURED, now_ms);
+		return;
+	}
+	if (child->kind == 0 && master->previous != NULL) {
+		master_reload_failed(master, refused);
+		if (refused)
+			return;
+	}
+	back_off(master, child->kind, now_ms);
+}
+
+/* What a child's slot says about the pool as a whole. */
+static void note(struct master *master, const struct brood_child *child, int64_t now_ms)
+{
+	if (!(child->seen.flags & SLOT_SERVING))
+		return;
+	master->served = true;
+	if (child->generation != master->generation)
+		return;
+	if (child->kind == 0 && (master->previous != NULL || master->reloading))
+		master_reload_settled(master);
+	if (child->seen.taken > 0 || now_ms - child->started_ms >= POLICY_PROOF_MS)
+		policy_proved(&master->policies[child->kind], child->started_ms);
+}
+
+static void bury_all(struct master *master, int64_t now_ms)
+{
+	pid_t pid;
+	int status;
+
+	while (spawn_reap(&pid, &status)) {
+		struct brood_child *child = brood_find(&master->brood, pid);
+		if (child == NULL)
+			continue;  /* as pid 1 we inherit orphans */
+		struct scoreboard_slot last;
+		if (scoreboard_read_slot(master->brood.board, (int)(child - master->brood.children), &last))
+			child->seen = last;
+		struct brood_child ended = *child;
+		note(master, &ended, now_ms);
+		brood_bury(&master->brood, child, kind_name(master, ended.kind), status, now_ms);
+		learn_from_end(master, &ended, status, now_ms);
+	}
+}
+
+/* ---- patience ---- */
+
+static void measure(struct master *master, struct brood_child *child, enum policy_measure what, int64_t now_ms)
+{
+	const struct scoreboard_slot *seen = &child->seen;
+	const char *kind = kind_name(master, child->kind), *state = scoreboard_state_name(seen->state);
+	char spent[SPAWN_TEXT];
+
+	spawn_lifetime(brood_progress(child, now_ms).stuck_ms, spent);
+	switch (what) {
+	case POLICY_LET_BE:
+		break;
+	case POLICY_REPORT_SLOW:
+		log_warning("%s child is slow: at this job for %s child=%ld step=%s job=%s", kind, spent, (long)child->pid, seen->step, seen->job);
+		child->slow_since_ms = seen->since_ms;
+		kill(child->pid, CHILD_BACKTRACE);
+		break;
+	case POLICY_ABORT:
+		log_error("%s child hangs: %s for %s, ending it child=%ld step=%s job=%s", kind, state, spent, (long)child->pid, seen->step, seen->job);
+		child->aborted_ms = now_ms;
+		kill(child->pid, CHILD_ABORT);
+		break;
+	case POLICY_KILL:
+		child->killed = true;
+		kill(child->pid, SIGKILL);
+		break;
+	}
+}
+
+/* Returns in how many milliseconds somebody's patience may end next. */
+static int64_t watch_all(struct master *master, int64_t now_ms)
+{
+	const struct policy_patience patience = {master->limits->slow_job_ms, master->limits->hard_timeout_ms, master->limits->stop_timeout_ms};
+	int64_t in_ms = TICK_MS;
+
+	BROOD_EACH(child, &master->brood) {
+		struct policy_progress progress = brood_progress(child, now_ms);
+		if (!child->killed)
+			measure(master, child, policy_watch(&patience, &progress, &in_ms), now_ms);
+	}
+	return in_ms;
+}
+
+/* ---- sizing ---- */
+
+static struct policy_settings settings_of(const struct master *master, int kind)
+{
+	const struct conf_pool *limits = master->limits;
+	struct policy_settings settings = {
+		.children = (int)limits->children, .start = (int)limits->start_children, .min_spare = (int)limits->min_spare,
+		.max_spare = (int)limits->max_spare, .max_children = (int)limits->max_children,
+	};
+
+	if (kind > 0)
+		return (struct policy_settings){.children = 1};
+	settings = policy_adjusted(settings, master->adjust);
+	settings.surplus = settings.children / 4 > 0 ? settings.children / 4 : 1;
+	return settings;
+}
+
+/* In the child: what is the master's only. */
+static void let_go(void *arg)
+{
+	struct master *master = arg;
+
+	daemon_child(&master->daemon);
+	pidfile_close(master->pidfile);
+	notify_close(&master->notify);
+	close(master->signals);
+	log_context_clear();
+}
+
+static bool start_one(struct master *master, int kind, int64_t now_ms)
+{
+	struct brood_birth birth = {
+		.kinds = master->options->kinds, .kind = kind, .generation = master->generation,
+		.first = kind == 0 && master->policies[0].probing, .conf = master->conf, .limits = master->limits,
+		.let_go = let_go, .arg = master,
+	};
+
+	if (brood_start(&master->brood, &birth))
+		return true;
+	log_error("a %s child can't be started: %s", kind_name(master, kind), strerror(errno));
+	back_off(master, kind, now_ms);
+	return false;
+}
+
+static void report_max(struct master *master, const struct policy_counts *counts)
+{
+	master->brood.totals.max_children_reached++;
+	if (!master->max_reported)
+		log_warning("max_children reached: no more than %d children may wait or work busy=%d idle=%d starting=%d; said once",
+		            counts->busy + counts->idle + counts->starting + counts->leaving, counts->busy, counts->idle, counts->starting);
+	master->max_reported = true;
+}
+
+/* Returns in how many milliseconds to ask again. */
+static int64_t size(struct master *master, int kind, int64_t now_ms)
+{
+	struct policy_settings settings = settings_of(master, kind);
+	struct policy_counts counts = brood_count(&master->brood, kind, master->generation);
+	struct policy_advice advice = policy_decide(&master->policies[kind], &settings, &counts, now_ms);
+	struct brood_child *child;
+
+	if (advice.max_reached)
+		report_max(master, &counts);
+	while (advice.start-- > 0 && start_one(master, kind, now_ms))
+		;
+	while (advice.stop_old-- > 0 && (child = brood_choose(&master->brood, kind, master->generation, true)) != NULL)
+		brood_tell(child, TOLD_LEAVE, now_ms);
+	while (advice.stop_spare-- > 0 && (child = brood_choose(&master->brood, kind, 0, false)) != NULL)
+		brood_tell(child, TOLD_LEAVE, now_ms);
+	return advice.again_ms == INT64_MAX ? TICK_MS : advice.again_ms - now_ms;
+}
+
+/* The other kinds rely on what the first child of the first kind has checked. */
+static int64_t size_all(struct master *master, int64_t now_ms)
+{
+	int64_t in_ms = size(master, 0, now_ms);
+
+	if (!master->served || master->policies[0].probing)
+		return in_ms;
+	for (int kind = 1; kind < master->kinds; kind++) {
+		int64_t this_ms = size(master, kind, now_ms);
+		if (this_ms < in_ms)
+			in_ms = this_ms;
+	}
+	return in_ms;
+}
+
+/* ---- the round ---- */
+
+static void tell_the_world(struct master *master)
+{
+	struct policy_counts counts = brood_count(&master->brood, 0, master->generation);
+	struct scoreboard_totals *totals = &master->brood.totals;
+	bool paused = scoreboard_paused(master->brood.board);
+
+	totals->generation = master->generation;
+	scoreboard_write_totals(master->brood.board, totals);
+	if (master->stopping)
+		notify_status(&master->notify, "Stopping: %d children left", brood_size(&master->brood));
+	else if (master->served)
+		notify_status(&master->notify, "%s%d busy, %d idle, %d starting, %d leaving", paused ? "Paused: " : "",
+		              counts.busy, counts.idle, counts.starting, counts.leaving);
+	else
+		notify_status(&master->notify, "Waiting for the first child to serve");
+}
+
+int64_t master_tend(struct master *master, int64_t now_ms)
+{
+	bool served = master->served;
+
+	bury_all(master, now_ms);
+	brood_look(&master->brood);
+	BROOD_EACH(child, &master->brood)
+		note(master, child, now_ms);
+	if (master->served && !served) {
+		log_info("serving");
+		notify_ready(&master->notify);
+		daemon_up(&master->daemon);
+	}
+	int64_t in_ms = watch_all(master, now_ms);
+	if (!master->stopping) {
+		int64_t size_ms = size_all(master, now_ms);
+		if (size_ms < in_ms)
+			in_ms = size_ms;
+	}
+	tell_the_world(master);
+	return in_ms < 0 ? 0 : in_ms;
+}

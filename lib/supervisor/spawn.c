@@ -1,0 +1,96 @@
+#include "lib/supervisor/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/supervisor/pool.h"
+
+pid_t spawn_child(int (*body)(void *arg), void *arg)
+{
+	pid_t pid;
+
+	fflush(NULL);  /* or both would write what is buffered */
+	if ((pid = fork()) == 0)
+		exit(body(arg));
+	return pid;
+}
+
+bool spawn_reap(pid_t *pid, int *status)
+{
+	do
+		*pid = waitpid(-1, status, WNOHANG);
+	while (*pid < 0 && errno == EINTR);
+	return *pid > 0;
+}
+
+bool spawn_lifeline_open(struct spawn_lifeline *line)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return false;
+	line->read_end = ends[0];
+	line->write_end = ends[1];
+	return true;
+}
+
+void spawn_lifeline_close(struct spawn_lifeline *line)
+{
+	close(line->read_end);
+	close(line->write_end);
+}
+
+void spawn_lifeline_take(struct spawn_lifeline *line)
+{
+	close(line->write_end);
+	line->write_end = -1;
+}
+
+static const char *code_in_words(int code)
+{
+	switch (code) {
+	case CHILD_RECYCLE:
+		return "ended as it should";
+	case CHILD_SICK:
+		return "gave up (exit code 75: a server is away)";
+	case CHILD_MISCONFIGURED:
+		return "refused the configuration (exit code 78)";
+	default:
+		return NULL;
+	}
+}
+
+void spawn_obituary(int status, char text[SPAWN_TEXT])
+{
+	if (WIFSIGNALED(status)) {
+		const char *core = WCOREDUMP(status) ? ", core dumped" : "";
+		snprintf(text, SPAWN_TEXT, "was killed by signal %d (%s)%s", WTERMSIG(status), strsignal(WTERMSIG(status)), core);
+		return;
+	}
+	const char *words = code_in_words(WEXITSTATUS(status));
+	if (words != NULL)
+		snprintf(text, SPAWN_TEXT, "%s", words);
+	else
+		snprintf(text, SPAWN_TEXT, "ended with exit code %d", WEXITSTATUS(status));
+}
+
+void spawn_lifetime(int64_t ms, char text[SPAWN_TEXT])
+{
+	long long seconds = ms / 1000, minutes = seconds / 60, hours = minutes / 60;
+
+	if (ms < 1000)
+		snprintf(text, SPAWN_TEXT, "%lldms", (long long)ms);
+	else if (minutes == 0)
+		snprintf(text, SPAWN_TEXT, "%lld.%llds", seconds, (long long)ms % 1000 / 100);
+	else if (hours == 0)
+		snprintf(text, SPAWN_TEXT, "%lldm%02llds", minutes, seconds % 60);
+	else if (hours < 24)
+		snprintf(text, SPAWN_TEXT, "%lldh%02lldm", hours, minutes % 60);
+	else
+		snprintf(text, SPAWN_TEXT, "%lldd%lldh", hours / 24, hours % 24);
+}
