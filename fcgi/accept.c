@@ -7,18 +7,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/base/clock.h"
-#include "lib/config/conf.h"
-#include "lib/base/log.h"
-#include "lib/supervisor/pool.h"
 #include "fcgi/check.h"
 #include "fcgi/gateway.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/config/conf.h"
+#include "lib/supervisor/pool.h"
 
-#define LOOK_MS 1000                   /* how often a session is looked after while there is nothing to do */
-#define BODY_MAX_BYTES (64 * 1024)     /* read and thrown away; no request has a use for one */
+#define LOOK_MS 1000 /* how often a session is looked after while there is nothing to do */
+#define BODY_MAX_BYTES (64 * 1024) /* read and thrown away; no request has a use for one */
 #define HEAD_SIZE (HTTP_HEADERS_SIZE + 256)
 
-/* A fact about the process, like standard error: children inherit the descriptor, and pool_run knows nothing of it. */
+/* A fact about the process, like standard error: children inherit the descriptor, and pool_run
+ * knows nothing of it. */
 static int listener = -1;
 
 void accept_from(int fd)
@@ -41,23 +42,28 @@ static void throw_away(FCGX_Stream *in)
 
 static void read_request(FCGX_Request *fcgi, const struct conf *conf, struct http_request *request)
 {
-	const char *method = FCGX_GetParam("REQUEST_METHOD", fcgi->envp), *uri = FCGX_GetParam("REQUEST_URI", fcgi->envp);
+	const char *method = FCGX_GetParam("REQUEST_METHOD", fcgi->envp),
+			   *uri = FCGX_GetParam("REQUEST_URI", fcgi->envp);
 	const char *authorization = FCGX_GetParam("HTTP_AUTHORIZATION", fcgi->envp);
 
 	request->method = method != NULL ? method : "";
 	request->uri = uri != NULL ? uri : "";
-	request->authorization = authorization != NULL && authorization[0] != '\0' ? authorization : NULL;
+	request->authorization =
+		authorization != NULL && authorization[0] != '\0' ? authorization : NULL;
 	http_request_id(request, FCGX_GetParam("REQUEST_ID", fcgi->envp));
 	request->deadline_ms = clock_now_ms() + conf->gateway.request_timeout_ms;
 }
 
-static void write_response(FCGX_Request *fcgi, const struct http_request *request, const struct http_response *response)
+static void write_response(FCGX_Request *fcgi, const struct http_request *request,
+                           const struct http_response *response)
 {
 	char head[HEAD_SIZE];
-	int length = snprintf(head, sizeof(head), "Status: %d %s\r\n", response->status, http_reason(response->status));
+	int length = snprintf(head, sizeof(head), "Status: %d %s\r\n", response->status,
+	                      http_reason(response->status));
 
 	if (response->body != NULL)
-		length += snprintf(head + length, sizeof(head) - (size_t)length, "Content-Type: %s\r\nContent-Length: %zu\r\n", response->content_type,
+		length += snprintf(head + length, sizeof(head) - (size_t)length,
+		                   "Content-Type: %s\r\nContent-Length: %zu\r\n", response->content_type,
 		                   response->length);
 	length += snprintf(head + length, sizeof(head) - (size_t)length, "%s\r\n", response->headers);
 	FCGX_PutStr(head, length, fcgi->out);
@@ -87,7 +93,7 @@ static void serve(struct child *me, struct gateway *gateway, FCGX_Request *fcgi)
 /* Takes one connection; false: another child was faster, or there is none. */
 static bool accept_one(struct child *me, struct gateway *gateway, FCGX_Request *fcgi)
 {
-	child_busy(me, "", "reading");   /* a peer that sends half a header is the hard time-out's */
+	child_busy(me, "", "reading"); /* a peer that sends half a header is the hard time-out's */
 	int result = FCGX_Accept_r(fcgi);
 	if (result == 0) {
 		serve(me, gateway, fcgi);
@@ -96,12 +102,14 @@ static bool accept_one(struct child *me, struct gateway *gateway, FCGX_Request *
 	child_idle(me, "waiting");
 	if (result == -EAGAIN || result == -EWOULDBLOCK)
 		return false;
-	log_error("a connection can't be accepted: %s", result < 0 ? strerror(-result) : "unknown error");
+	log_error("a connection can't be accepted: %s",
+	          result < 0 ? strerror(-result) : "unknown error");
 	child_wait(me, -1, 0, LOOK_MS);
 	return false;
 }
 
-/* After TERM, those that connected before the door was closed; no more than the backlog holds, for a socket of systemd's has no door. */
+/* After TERM, those that connected before the door was closed; no more than the backlog holds, for
+ * a socket of systemd's has no door. */
 static void empty_backlog(struct child *me, struct gateway *gateway, FCGX_Request *fcgi)
 {
 	int64_t left = gateway->conf->gateway.backlog;
@@ -138,7 +146,8 @@ int accept_run(struct child *me, const struct conf *conf)
 		log_error("out of memory");
 		goto out;
 	}
-	/* Only what a setting can mend stops us; a server that is away may be back before the first request. */
+	/* Only what a setting can mend stops us; a server that is away may be back before the first
+	 * request. */
 	if (!child_is_first(me)) {
 		gateway_connect(&gateway);
 	} else if (check_servers(&gateway) == CHECK_WRONG) {
@@ -149,7 +158,7 @@ int accept_run(struct child *me, const struct conf *conf)
 		log_error("libfcgi can't be initialised");
 		goto out;
 	}
-	signal(SIGPIPE, SIG_IGN);   /* FCGX_Init replaces an ignored one */
+	signal(SIGPIPE, SIG_IGN); /* FCGX_Init replaces an ignored one */
 	loop(me, &gateway, &fcgi);
 	empty_backlog(me, &gateway, &fcgi);
 	FCGX_Free(&fcgi, 1);

@@ -8,13 +8,15 @@
 #include <time.h>
 
 #include "lib/base/clock.h"
-#include "lib/config/conf.h"
 #include "lib/base/crash.h"
 #include "lib/base/log.h"
+#include "lib/config/conf.h"
 
-#define LOOKUP_PAUSE_MS 100          /* between two attempts to find out what became of a COMMIT, doubled each time */
+#define LOOKUP_PAUSE_MS                                                                            \
+	100 /* between two attempts to find out what became of a COMMIT, doubled each time */
 #define LOOKUP_PAUSE_MAX_MS 800
-#define ENOUGH_REQUESTS "100"        /* of one user, the newest; only the one of the present mark matters */
+#define ENOUGH_REQUESTS                                                                            \
+	"100" /* of one user, the newest; only the one of the present mark matters */
 
 #define LOCK_USER "lock_user"
 #define READ_REQUESTS "read_requests"
@@ -28,30 +30,37 @@
 
 /* One row at least, for the time: the request's columns are null when there is none. */
 static const char read_requests_sql[] =
-	"SELECT " TIME("clock.now") ", r.deletion_id::text, r.mark, r.status, " TIME("r.requested_at")
-	" FROM (SELECT now()) AS clock(now) LEFT JOIN farewell.request r ON r.user_id = $1"
-	" ORDER BY r.requested_at DESC NULLS LAST LIMIT " ENOUGH_REQUESTS;
+	"SELECT " TIME("clock.now") ", r.deletion_id::text, r.mark, r.status, " TIME(
+		"r.requested_at") " FROM (SELECT now()) AS clock(now) LEFT JOIN farewell.request r ON "
+						  "r.user_id = $1"
+						  " ORDER BY r.requested_at DESC NULLS LAST LIMIT " ENOUGH_REQUESTS;
 
 static const char insert_request_sql[] =
-	"INSERT INTO farewell.request (deletion_id, user_id, mark, requested_by, request_id, published_at)"
-	" VALUES ($1::uuid, $2::text, $3::text, $4::text, $5::text, now()) RETURNING status, " TIME("requested_at");
+	"INSERT INTO farewell.request (deletion_id, user_id, mark, requested_by, request_id, "
+	"published_at)"
+	" VALUES ($1::uuid, $2::text, $3::text, $4::text, $5::text, now()) RETURNING status, " TIME(
+		"requested_at");
 
-/* The setting's own text stands on lines of its own, so that a comment at its end swallows nothing of ours. */
+/* The setting's own text stands on lines of its own, so that a comment at its end swallows nothing
+ * of ours. */
 static const char mark_user_head[] = "WITH marked(mark) AS (\n";
-static const char mark_user_tail[] =
-	"\n) INSERT INTO farewell.request (deletion_id, user_id, mark, requested_by, request_id, published_at)"
-	" SELECT $2::uuid, $3::text, marked.mark, $4::text, $5::text, now() FROM marked RETURNING status, " TIME("requested_at");
+static const char mark_user_tail[] = "\n) INSERT INTO farewell.request (deletion_id, user_id, "
+									 "mark, requested_by, request_id, published_at)"
+									 " SELECT $2::uuid, $3::text, marked.mark, $4::text, $5::text, "
+									 "now() FROM marked RETURNING status, " TIME("requested_at");
 
 static const char newest_request_sql[] =
-	"SELECT user_id, deletion_id::text, status, mail, files_deleted::text, attempts::text, last_error, " TIME("requested_at") ", "
-	TIME("started_at") ", " TIME("finished_at") ", " TIME("next_attempt_at")
-	" FROM farewell.request WHERE user_id = $1 ORDER BY requested_at DESC LIMIT 1";
+	"SELECT user_id, deletion_id::text, status, mail, files_deleted::text, attempts::text, "
+	"last_error, " TIME("requested_at") ", " TIME("started_at") ", " TIME("finished_at") ", " TIME(
+		"next_attempt_at") " FROM farewell.request WHERE user_id = $1 ORDER BY requested_at DESC "
+						   "LIMIT 1";
 
 static char *wrap_mark_sql(const char *setting)
 {
 	size_t length = strlen(setting);
 
-	while (length > 0 && (isspace((unsigned char)setting[length - 1]) || setting[length - 1] == ';'))
+	while (length > 0 &&
+	       (isspace((unsigned char)setting[length - 1]) || setting[length - 1] == ';'))
 		length--;
 	size_t size = sizeof(mark_user_head) + length + sizeof(mark_user_tail);
 	char *sql = malloc(size);
@@ -60,7 +69,8 @@ static char *wrap_mark_sql(const char *setting)
 	return sql;
 }
 
-bool account_statements(const struct conf *conf, struct db_statement statements[ACCOUNT_STATEMENTS], char **mark_sql)
+bool account_statements(const struct conf *conf, struct db_statement statements[ACCOUNT_STATEMENTS],
+                        char **mark_sql)
 {
 	*mark_sql = wrap_mark_sql(conf->gateway.mark_user_sql);
 	const struct db_statement all[ACCOUNT_STATEMENTS] = {
@@ -96,11 +106,13 @@ static bool state_is(struct db *db, const char *states)
 	return state[0] != '\0' && strstr(states, state) != NULL;
 }
 
-/* What a failed step means. Unless the session is in order it is closed, and with it the transaction and whatever made it fail:
- * a standby, a statement that is no longer prepared, a plan that does not fit its table any more. */
+/* What a failed step means. Unless the session is in order it is closed, and with it the
+ * transaction and whatever made it fail: a standby, a statement that is no longer prepared, a plan
+ * that does not fit its table any more. */
 static enum account_result failed(struct db *db, enum db_result result, int64_t deadline_ms)
 {
-	/* lock_not_available, query_canceled (statement_timeout), deadlock_detected, serialization_failure */
+	/* lock_not_available, query_canceled (statement_timeout), deadlock_detected,
+	 * serialization_failure */
 	if (result == DB_REFUSED && state_is(db, "55P03 57014 40P01 40001")) {
 		log_warning("users row not locked: %s", db_why(db));
 		account_unlock(db, deadline_ms);
@@ -132,26 +144,35 @@ static bool copy(const PGresult *result, int row, int column, char *text, size_t
 static bool read_user(const PGresult *user, struct account *account)
 {
 	if (PQntuples(user) != 1) {
-		log_error("gateway.lock_user_sql: it returned %d rows for one id; it must select by a unique key", PQntuples(user));
+		log_error(
+			"gateway.lock_user_sql: it returned %d rows for one id; it must select by a unique key",
+			PQntuples(user));
 		return false;
 	}
 	account->marked = !PQgetisnull(user, 0, 1);
-	if (!copy(user, 0, 0, account->user_id, sizeof(account->user_id)) || account->user_id[0] == '\0') {
-		log_error("gateway.lock_user_sql: the first column, the user's id, is null, empty or longer than %d bytes", ID_SIZE - 1);
+	if (!copy(user, 0, 0, account->user_id, sizeof(account->user_id)) ||
+	    account->user_id[0] == '\0') {
+		log_error("gateway.lock_user_sql: the first column, the user's id, is null, empty or "
+		          "longer than %d bytes",
+		          ID_SIZE - 1);
 		return false;
 	}
 	if (account->marked && !copy(user, 0, 1, account->mark, sizeof(account->mark))) {
-		log_error("gateway.lock_user_sql: the second column, the time of deletion, is longer than %d bytes", ACCOUNT_MARK_SIZE - 1);
+		log_error("gateway.lock_user_sql: the second column, the time of deletion, is longer than "
+		          "%d bytes",
+		          ACCOUNT_MARK_SIZE - 1);
 		return false;
 	}
 	return true;
 }
 
 /* Looks among the requests for the deletion with this MARK, or with this ID; NULL: any. */
-static bool find_request(const PGresult *requests, const char *mark, const char *id, struct account_deletion *deletion)
+static bool find_request(const PGresult *requests, const char *mark, const char *id,
+                         struct account_deletion *deletion)
 {
 	for (int row = 0; row < PQntuples(requests); row++) {
-		if (PQgetisnull(requests, row, 1) || (mark != NULL && strcmp(PQgetvalue(requests, row, 2), mark) != 0) ||
+		if (PQgetisnull(requests, row, 1) ||
+		    (mark != NULL && strcmp(PQgetvalue(requests, row, 2), mark) != 0) ||
 		    (id != NULL && strcmp(PQgetvalue(requests, row, 1), id) != 0))
 			continue;
 		return copy(requests, row, 1, deletion->id, sizeof(deletion->id)) &&
@@ -161,9 +182,11 @@ static bool find_request(const PGresult *requests, const char *mark, const char 
 	return false;
 }
 
-/* BEGIN, the lock and the requests in one round trip; two statements, so that the second sees what was committed while the first
- * waited for its lock. On ACCOUNT_OK the transaction is open and REQUESTS set. */
-static enum account_result begin_and_lock(struct db *db, const char *user_id, int64_t deadline_ms, struct account *account, PGresult **requests)
+/* BEGIN, the lock and the requests in one round trip; two statements, so that the second sees what
+ * was committed while the first waited for its lock. On ACCOUNT_OK the transaction is open and
+ * REQUESTS set. */
+static enum account_result begin_and_lock(struct db *db, const char *user_id, int64_t deadline_ms,
+                                          struct account *account, PGresult **requests)
 {
 	const char *params[] = {user_id};
 	PGresult *results[3] = {NULL};
@@ -176,7 +199,8 @@ static enum account_result begin_and_lock(struct db *db, const char *user_id, in
 	db_queue(db, LOCK_USER, 1, params);
 	db_queue(db, READ_REQUESTS, 1, params);
 	enum db_result result = db_flush(db, results, 3, &which, deadline_ms);
-	/* invalid_text_representation, numeric_value_out_of_range, character_not_in_repertoire, untranslatable_character */
+	/* invalid_text_representation, numeric_value_out_of_range, character_not_in_repertoire,
+	 * untranslatable_character */
 	if (result == DB_REFUSED && which == 1 && state_is(db, "22P02 22003 22021 22P05")) {
 		answer = ACCOUNT_ABSENT;
 		account_unlock(db, deadline_ms);
@@ -185,7 +209,8 @@ static enum account_result begin_and_lock(struct db *db, const char *user_id, in
 	} else if (PQntuples(results[1]) == 0) {
 		answer = ACCOUNT_ABSENT;
 		account_unlock(db, deadline_ms);
-	} else if (!read_user(results[1], account) || !copy(results[2], 0, 0, account->now, sizeof(account->now))) {
+	} else if (!read_user(results[1], account) ||
+	           !copy(results[2], 0, 0, account->now, sizeof(account->now))) {
 		answer = ACCOUNT_WRONG;
 		account_unlock(db, deadline_ms);
 	} else {
@@ -196,8 +221,10 @@ static enum account_result begin_and_lock(struct db *db, const char *user_id, in
 	return answer;
 }
 
-/* Opens the session if need be and locks; the requests read are those of the id as the database writes it. */
-static enum account_result open_and_lock(struct db *db, const char *user_id, int64_t deadline_ms, struct account *account, PGresult **requests)
+/* Opens the session if need be and locks; the requests read are those of the id as the database
+ * writes it. */
+static enum account_result open_and_lock(struct db *db, const char *user_id, int64_t deadline_ms,
+                                         struct account *account, PGresult **requests)
 {
 	*requests = NULL;
 	enum db_result opened = db_open(db, deadline_ms);
@@ -215,13 +242,15 @@ static enum account_result open_and_lock(struct db *db, const char *user_id, int
 	return result == DB_OK ? ACCOUNT_OK : failed(db, result, deadline_ms);
 }
 
-enum account_result account_lock(struct db *db, const char *user_id, int64_t deadline_ms, struct account *account)
+enum account_result account_lock(struct db *db, const char *user_id, int64_t deadline_ms,
+                                 struct account *account)
 {
 	PGresult *requests = NULL;
 	bool was_open = db_is_alive(db);
 	enum account_result answer = open_and_lock(db, user_id, deadline_ms, account, &requests);
 
-	/* A session that died since it was last used, and nothing has happened yet: once more on a new one. */
+	/* A session that died since it was last used, and nothing has happened yet: once more on a new
+	 * one. */
 	if (answer == ACCOUNT_DOWN && was_open && !db_is_open(db) && clock_left_ms(deadline_ms) > 0)
 		answer = open_and_lock(db, user_id, deadline_ms, account, &requests);
 	if (answer == ACCOUNT_OK && account->marked)
@@ -248,19 +277,23 @@ static void pause_for(int ms)
 	nanosleep(&pause, NULL);
 }
 
-/* What became of a COMMIT whose answer did not come. Who holds the row's lock knows that the transaction that held it has ended, so that
- * what is to be seen then is what was committed. */
-static enum account_result look_up(struct db *db, struct account *account, const char *deletion_id, int64_t deadline_ms)
+/* What became of a COMMIT whose answer did not come. Who holds the row's lock knows that the
+ * transaction that held it has ended, so that what is to be seen then is what was committed. */
+static enum account_result look_up(struct db *db, struct account *account, const char *deletion_id,
+                                   int64_t deadline_ms)
 {
 	struct account_deletion deletion;
 	struct account seen;
 	PGresult *requests = NULL;
 	enum account_result answer;
 
-	log_warning("the connection broke during COMMIT: looking up what became of it deletion=%s", deletion_id);
-	for (int pause_ms = LOOKUP_PAUSE_MS;; pause_ms = pause_ms < LOOKUP_PAUSE_MAX_MS ? 2 * pause_ms : pause_ms) {
+	log_warning("the connection broke during COMMIT: looking up what became of it deletion=%s",
+	            deletion_id);
+	for (int pause_ms = LOOKUP_PAUSE_MS;;
+	     pause_ms = pause_ms < LOOKUP_PAUSE_MAX_MS ? 2 * pause_ms : pause_ms) {
 		answer = open_and_lock(db, account->user_id, deadline_ms, &seen, &requests);
-		if ((answer != ACCOUNT_DOWN && answer != ACCOUNT_BUSY) || clock_left_ms(deadline_ms) <= pause_ms)
+		if ((answer != ACCOUNT_DOWN && answer != ACCOUNT_BUSY) ||
+		    clock_left_ms(deadline_ms) <= pause_ms)
 			break;
 		pause_for(pause_ms);
 	}
@@ -271,43 +304,53 @@ static enum account_result look_up(struct db *db, struct account *account, const
 		return ACCOUNT_UNKNOWN;
 	}
 	account_unlock(db, deadline_ms);
-	log_warning("the COMMIT was found to be %s deletion=%s", found ? "done" : "not done", deletion_id);
+	log_warning("the COMMIT was found to be %s deletion=%s", found ? "done" : "not done",
+	            deletion_id);
 	if (!found)
 		return ACCOUNT_DOWN;
 	account->deletion = deletion;
 	return ACCOUNT_OK;
 }
 
-/* Whether INSERT and COMMIT both did what they say. A failed transaction answers COMMIT with ROLLBACK and no error. */
-static enum account_result committed(struct account *account, const char *deletion_id, PGresult *const *results)
+/* Whether INSERT and COMMIT both did what they say. A failed transaction answers COMMIT with
+ * ROLLBACK and no error. */
+static enum account_result committed(struct account *account, const char *deletion_id,
+                                     PGresult *const *results)
 {
 	if (strcmp(PQcmdStatus(results[1]), "COMMIT") != 0) {
 		log_error("database: COMMIT was answered with %s", PQcmdStatus(results[1]));
 		return ACCOUNT_DOWN;
 	}
 	if (PQntuples(results[0]) != 1) {
-		log_error("gateway.mark_user_sql: it marked %d rows of an account that was not marked; it must mark 1 deletion=%s",
+		log_error("gateway.mark_user_sql: it marked %d rows of an account that was not marked; it "
+		          "must mark 1 deletion=%s",
 		          PQntuples(results[0]), deletion_id);
 		return ACCOUNT_WRONG;
 	}
 	snprintf(account->deletion.id, sizeof(account->deletion.id), "%s", deletion_id);
 	if (!copy(results[0], 0, 0, account->deletion.status, sizeof(account->deletion.status)) ||
-	    !copy(results[0], 0, 1, account->deletion.requested_at, sizeof(account->deletion.requested_at)))
-		log_error("farewell.request: status or requested_at of the new row is null or too long deletion=%s", deletion_id);
+	    !copy(results[0], 0, 1, account->deletion.requested_at,
+	          sizeof(account->deletion.requested_at)))
+		log_error("farewell.request: status or requested_at of the new row is null or too long "
+		          "deletion=%s",
+		          deletion_id);
 	return ACCOUNT_OK;
 }
 
-static void queue_change(struct db *db, const struct account *account, const struct account_request *request)
+static void queue_change(struct db *db, const struct account *account,
+                         const struct account_request *request)
 {
 	const char *id = request->deletion_id, *by = request->requested_by, *of = request->request_id;
 	const char *marking[] = {account->user_id, id, account->user_id, by, of};
 	const char *inserting[] = {id, account->user_id, account->mark, by, of};
 
-	db_queue(db, account->marked ? INSERT_REQUEST : MARK_USER, 5, account->marked ? inserting : marking);
+	db_queue(db, account->marked ? INSERT_REQUEST : MARK_USER, 5,
+	         account->marked ? inserting : marking);
 	db_queue(db, "COMMIT", 0, NULL);
 }
 
-enum account_result account_mark(struct db *db, struct account *account, const struct account_request *request, int64_t deadline_ms)
+enum account_result account_mark(struct db *db, struct account *account,
+                                 const struct account_request *request, int64_t deadline_ms)
 {
 	PGresult *results[2] = {NULL};
 	enum account_result answer;
@@ -328,7 +371,8 @@ enum account_result account_mark(struct db *db, struct account *account, const s
 
 /* ---- without a transaction ---- */
 
-enum account_result account_newest(struct db *db, const char *user_id, int64_t deadline_ms, PGresult **row)
+enum account_result account_newest(struct db *db, const char *user_id, int64_t deadline_ms,
+                                   PGresult **row)
 {
 	const char *params[] = {user_id};
 	bool was_open = db_is_alive(db);

@@ -1,29 +1,31 @@
-/* The account being deleted: the statements on the users row and farewell.request, and the transaction around them.
+/* The account being deleted: the statements on the users row and farewell.request, and the
+ * transaction around them.
  *
- * The order is the contract's: lock the users row, read the requests, (publish,) mark and insert, commit. The row stays locked from account_lock
- * to account_mark or account_unlock, and a worker that is told of the deletion waits for that lock to learn whether it was committed. */
+ * The order is the contract's: lock the users row, read the requests, (publish,) mark and insert,
+ * commit. The row stays locked from account_lock to account_mark or account_unlock, and a worker
+ * that is told of the deletion waits for that lock to learn whether it was committed. */
 #ifndef FAREWELL_ACCOUNT_H
 #define FAREWELL_ACCOUNT_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lib/session/db.h"
 #include "lib/base/ids.h"
+#include "lib/session/db.h"
 
 #define ACCOUNT_MARK_SIZE 64
 #define ACCOUNT_TIME_SIZE 32
-#define ACCOUNT_STATEMENTS 6          /* with the one that ends the list */
+#define ACCOUNT_STATEMENTS 6 /* with the one that ends the list */
 
 struct conf;
 
 enum account_result {
 	ACCOUNT_OK,
-	ACCOUNT_ABSENT,               /* no such user, or an id the column's type refuses */
-	ACCOUNT_BUSY,                 /* somebody else holds the row */
-	ACCOUNT_DOWN,                 /* the database is away or said no; nothing changed */
-	ACCOUNT_WRONG,                /* a setting's statement did not do what it has to; nothing changed */
-	ACCOUNT_UNKNOWN,              /* COMMIT was sent, and what became of it could not be found out */
+	ACCOUNT_ABSENT,  /* no such user, or an id the column's type refuses */
+	ACCOUNT_BUSY,    /* somebody else holds the row */
+	ACCOUNT_DOWN,    /* the database is away or said no; nothing changed */
+	ACCOUNT_WRONG,   /* a setting's statement did not do what it has to; nothing changed */
+	ACCOUNT_UNKNOWN, /* COMMIT was sent, and what became of it could not be found out */
 };
 
 /* A request for deletion, as far as an answer needs it. */
@@ -34,45 +36,64 @@ struct account_deletion {
 };
 
 struct account {
-	char user_id[ID_SIZE];        /* as the database writes it */
-	char now[ACCOUNT_TIME_SIZE];  /* when the transaction began, by the database's clock */
-	bool marked;                  /* users.deleted_at is set */
+	char user_id[ID_SIZE];       /* as the database writes it */
+	char now[ACCOUNT_TIME_SIZE]; /* when the transaction began, by the database's clock */
+	bool marked;                 /* users.deleted_at is set */
 	char mark[ACCOUNT_MARK_SIZE];
-	bool requested;               /* and farewell.request has that mark's deletion: */
+	bool requested; /* and farewell.request has that mark's deletion: */
 	struct account_deletion deletion;
 };
 
 /* Who asked for what, for farewell.request. */
 struct account_request {
 	const char *deletion_id;
-	const char *requested_by;     /* or NULL */
+	const char *requested_by; /* or NULL */
 	const char *request_id;
 };
 
-/* Fills STATEMENTS for db_options; what is allocated for it is returned in *MARK_SQL, to be freed after the session. False: no memory. */
-bool account_statements(const struct conf *, struct db_statement statements[ACCOUNT_STATEMENTS], char **mark_sql);
+/* Fills STATEMENTS for db_options; what is allocated for it is returned in *MARK_SQL, to be freed
+ * after the session. False: no memory. */
+bool account_statements(const struct conf *, struct db_statement statements[ACCOUNT_STATEMENTS],
+                        char **mark_sql);
 
-/* Checks the statements of an open session: parameters, columns, lock. DB_REFUSED: db_why names the setting. */
+/* Checks the statements of an open session: parameters, columns, lock. DB_REFUSED: db_why names the
+ * setting. */
 enum db_result account_check(struct db *, int64_t deadline_ms);
 
-/* Begins the transaction, locks the row of USER_ID and reads its requests. One that is not ACCOUNT_OK has left no
- * transaction open. Connects, and once more if the connection turns out to be dead. */
-enum account_result account_lock(struct db *, const char *user_id, int64_t deadline_ms, struct account *);
+/* Begins the transaction, locks the row of USER_ID and reads its requests. One that is not
+ * ACCOUNT_OK has left no transaction open. Connects, and once more if the connection turns out to
+ * be dead. */
+enum account_result account_lock(struct db *, const char *user_id, int64_t deadline_ms,
+                                 struct account *);
 
 /* Ends the transaction without a change. */
 void account_unlock(struct db *, int64_t deadline_ms);
 
-/* Marks the user unless that is so already, inserts the request and commits; fills in account->deletion. When the
- * connection breaks under it, finds out on a new one what became of it. The transaction is over whatever the answer. */
-enum account_result account_mark(struct db *, struct account *, const struct account_request *, int64_t deadline_ms);
+/* Marks the user unless that is so already, inserts the request and commits; fills in
+ * account->deletion. When the connection breaks under it, finds out on a new one what became of it.
+ * The transaction is over whatever the answer. */
+enum account_result account_mark(struct db *, struct account *, const struct account_request *,
+                                 int64_t deadline_ms);
 
 /* The columns of account_newest. */
 enum account_column {
-	ACCOUNT_USER_ID, ACCOUNT_DELETION_ID, ACCOUNT_STATUS, ACCOUNT_MAIL, ACCOUNT_FILES_DELETED, ACCOUNT_ATTEMPTS, ACCOUNT_LAST_ERROR,
-	ACCOUNT_REQUESTED_AT, ACCOUNT_STARTED_AT, ACCOUNT_FINISHED_AT, ACCOUNT_NEXT_ATTEMPT_AT, ACCOUNT_COLUMNS
+	ACCOUNT_USER_ID,
+	ACCOUNT_DELETION_ID,
+	ACCOUNT_STATUS,
+	ACCOUNT_MAIL,
+	ACCOUNT_FILES_DELETED,
+	ACCOUNT_ATTEMPTS,
+	ACCOUNT_LAST_ERROR,
+	ACCOUNT_REQUESTED_AT,
+	ACCOUNT_STARTED_AT,
+	ACCOUNT_FINISHED_AT,
+	ACCOUNT_NEXT_ATTEMPT_AT,
+	ACCOUNT_COLUMNS
 };
 
-/* The newest request of USER_ID, locking nothing: one ROW (PQclear it) on ACCOUNT_OK; ACCOUNT_ABSENT when there is none. */
-enum account_result account_newest(struct db *, const char *user_id, int64_t deadline_ms, PGresult **row);
+/* The newest request of USER_ID, locking nothing: one ROW (PQclear it) on ACCOUNT_OK;
+ * ACCOUNT_ABSENT when there is none. */
+enum account_result account_newest(struct db *, const char *user_id, int64_t deadline_ms,
+                                   PGresult **row);
 
 #endif

@@ -9,11 +9,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "lib/config/conf.h"
 #include "lib/base/log.h"
+#include "lib/config/conf.h"
 
 #define ANSWER_SIZE 4096
-#define RECORD_SIZE 65536        /* a record's content has 65535 bytes at most */
+#define RECORD_SIZE 65536 /* a record's content has 65535 bytes at most */
 #define REQUEST_ID 1
 #define GOOD_STATUS "Status: 200 "
 
@@ -57,7 +57,8 @@ static size_t put_record(unsigned char *to, int type, const void *content, size_
 /* Name and value are shorter than 128 bytes each. */
 static size_t put_pair(unsigned char *to, const char *name, const char *value)
 {
-	return (size_t)sprintf((char *)to, "%c%c%s%s", (int)strlen(name), (int)strlen(value), name, value);
+	return (size_t)sprintf((char *)to, "%c%c%s%s", (int)strlen(name), (int)strlen(value), name,
+	                       value);
 }
 
 static bool send_request(int fd)
@@ -76,7 +77,8 @@ static bool send_request(int fd)
 
 /* ---- the answer ---- */
 
-/* Collects what is sent on the standard output stream until the request's end; what doesn't fit is left out. */
+/* Collects what is sent on the standard output stream until the request's end; what doesn't fit is
+ * left out. */
 static bool read_answer(int fd, char *answer, size_t size)
 {
 	FCGI_Header header;
@@ -87,7 +89,9 @@ static bool read_answer(int fd, char *answer, size_t size)
 		if (recv(fd, &header, sizeof(header), MSG_WAITALL) != (ssize_t)sizeof(header))
 			return false;
 		size_t bytes = (size_t)header.contentLengthB1 << 8 | header.contentLengthB0;
-		if (bytes + header.paddingLength > 0 && recv(fd, content, bytes + header.paddingLength, MSG_WAITALL) != (ssize_t)(bytes + header.paddingLength))
+		if (bytes + header.paddingLength > 0 &&
+		    recv(fd, content, bytes + header.paddingLength, MSG_WAITALL) !=
+		        (ssize_t)(bytes + header.paddingLength))
 			return false;
 		if (header.type == FCGI_END_REQUEST)
 			break;

@@ -1,4 +1,5 @@
-/* -H: asks the gateway that runs on this machine whether it is ready, over its own socket as nginx does. */
+/* -H: asks the gateway that runs on this machine whether it is ready, over its own socket as nginx
+ * does. */
 #ifndef FAREWELL_ASK_H
 #define FAREWELL_ASK_H
 

@@ -13,7 +13,7 @@
 
 static const struct {
 	jwt_alg_t algorithm;
-	size_t key_min;            /* bytes of the hash */
+	size_t key_min; /* bytes of the hash */
 	const char *name;
 } algorithms[] = {
 	[JWT_HS256] = {JWT_ALG_HS256, 32, "HS256"},
@@ -28,23 +28,27 @@ bool auth_ready(const struct conf *conf, char *why, size_t why_size)
 
 	if (conf->gateway.auth != AUTH_JWT || (key != NULL && strlen(key) >= need))
 		return true;
-	snprintf(why, why_size, "gateway.jwt_key_file: the key has %zu bytes; %s needs at least %zu (RFC 7518)", key != NULL ? strlen(key) : 0,
-	         algorithms[conf->gateway.jwt_algorithm].name, need);
+	snprintf(why, why_size,
+	         "gateway.jwt_key_file: the key has %zu bytes; %s needs at least %zu (RFC 7518)",
+	         key != NULL ? strlen(key) : 0, algorithms[conf->gateway.jwt_algorithm].name, need);
 	return false;
 }
 
 /* The token of `Bearer TOKEN`, or NULL. */
 static const char *bearer_token(const char *authorization)
 {
-	if (authorization == NULL || strncasecmp(authorization, "Bearer", 6) != 0 || authorization[6] != ' ')
+	if (authorization == NULL || strncasecmp(authorization, "Bearer", 6) != 0 ||
+	    authorization[6] != ' ')
 		return NULL;
 	return authorization + 6 + strspn(authorization + 6, " ");
 }
 
-/* Three segments of base64url, none of them empty (RFC 7515, 7.1). libjwt 1.10 writes behind its buffer when one is. */
+/* Three segments of base64url, none of them empty (RFC 7515, 7.1). libjwt 1.10 writes behind its
+ * buffer when one is. */
 static bool is_well_formed(const char *token)
 {
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	static const char letters[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 	for (int segment = 0; segment < 3; segment++) {
 		size_t length = strspn(token, letters);
@@ -103,14 +107,16 @@ static const char *check_times(struct json_object *claims, time_t now)
 		return "The token does not say when it expires.";
 	if (!((double)now < expires))
 		return "The token has expired.";
-	if (json_object_object_get_ex(claims, "nbf", NULL) && !(claim_time(claims, "nbf", &not_before) && not_before <= (double)now))
+	if (json_object_object_get_ex(claims, "nbf", NULL) &&
+	    !(claim_time(claims, "nbf", &not_before) && not_before <= (double)now))
 		return "The token is not valid yet.";
 	return NULL;
 }
 
 static bool is_text(struct json_object *value, const char *text)
 {
-	return json_object_is_type(value, json_type_string) && (size_t)json_object_get_string_len(value) == strlen(text) &&
+	return json_object_is_type(value, json_type_string) &&
+	       (size_t)json_object_get_string_len(value) == strlen(text) &&
 	       strcmp(json_object_get_string(value), text) == 0;
 }
 
@@ -130,7 +136,8 @@ static bool is_administrator(const struct conf *conf, struct json_object *claims
 	return false;
 }
 
-/* Leaves the subject empty when it is none that could be a user's id; such a caller owns nothing. */
+/* Leaves the subject empty when it is none that could be a user's id; such a caller owns nothing.
+ */
 static void read_subject(const struct conf *conf, struct json_object *claims, char subject[ID_SIZE])
 {
 	struct json_object *claim = NULL;
@@ -143,14 +150,17 @@ static void read_subject(const struct conf *conf, struct json_object *claims, ch
 		snprintf(subject, ID_SIZE, "%" PRId64, json_object_get_int64(claim));
 		return;
 	}
-	size_t length = json_object_is_type(claim, json_type_string) ? (size_t)json_object_get_string_len(claim) : 0;
+	size_t length = json_object_is_type(claim, json_type_string) ?
+	                    (size_t)json_object_get_string_len(claim) :
+	                    0;
 	if (length == 0 || length >= ID_SIZE || strlen(json_object_get_string(claim)) != length)
 		return;
 	memcpy(text, json_object_get_string(claim), length + 1);
 	id_canonical(conf->common.id_format, text, subject);
 }
 
-enum auth_result auth_check(const struct conf *conf, const char *authorization, time_t now, struct auth_caller *caller, const char **why)
+enum auth_result auth_check(const struct conf *conf, const char *authorization, time_t now,
+                            struct auth_caller *caller, const char **why)
 {
 	*caller = (struct auth_caller){.everybody = conf->gateway.auth == AUTH_NONE};
 	if (caller->everybody)
@@ -161,7 +171,9 @@ enum auth_result auth_check(const struct conf *conf, const char *authorization, 
 		*why = "This needs a bearer token.";
 		return AUTH_ABSENT;
 	}
-	struct json_object *claims = strlen(token) <= AUTH_TOKEN_MAX && is_well_formed(token) ? verified_claims(conf, token) : NULL;
+	struct json_object *claims = strlen(token) <= AUTH_TOKEN_MAX && is_well_formed(token) ?
+	                                 verified_claims(conf, token) :
+	                                 NULL;
 	if (claims == NULL) {
 		*why = "The token is malformed, or not signed with the right key and algorithm.";
 		return AUTH_INVALID;
@@ -177,5 +189,6 @@ enum auth_result auth_check(const struct conf *conf, const char *authorization, 
 
 bool auth_may(const struct auth_caller *caller, const char *user_id)
 {
-	return caller->everybody || caller->administrator || (caller->subject[0] != '\0' && strcmp(caller->subject, user_id) == 0);
+	return caller->everybody || caller->administrator ||
+	       (caller->subject[0] != '\0' && strcmp(caller->subject, user_id) == 0);
 }

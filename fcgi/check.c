@@ -4,14 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/clock.h"
-#include "lib/config/conf.h"
-#include "lib/base/log.h"
 #include "fcgi/gateway.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/config/conf.h"
 
-#define CHECK_MS 10000           /* for each server, beside connect_timeout */
+#define CHECK_MS 10000 /* for each server, beside connect_timeout */
 
-/* Logs what a step came to. A refusal without an SQLSTATE is db_check's own: a statement that does not fit. */
+/* Logs what a step came to. A refusal without an SQLSTATE is db_check's own: a statement that does
+ * not fit. */
 static enum check_result judge(struct db *db, enum db_result result)
 {
 	const char *state = db_sqlstate(db);
@@ -23,10 +24,13 @@ static enum check_result judge(struct db *db, enum db_result result)
 	return result == DB_REFUSED && !db_may_pass(db) ? CHECK_WRONG : CHECK_AWAY;
 }
 
-/* gateway.mark_user_sql as it was written: in its CTE it could take a parameter of ours for its own, or return columns that nobody reads. */
+/* gateway.mark_user_sql as it was written: in its CTE it could take a parameter of ours for its
+ * own, or return columns that nobody reads. */
 static enum check_result check_mark_alone(struct gateway *gateway, int64_t deadline_ms)
 {
-	const struct db_statement alone[] = {{"mark_user_alone", "gateway.mark_user_sql", gateway->conf->gateway.mark_user_sql}, {NULL, NULL, NULL}};
+	const struct db_statement alone[] = {
+		{"mark_user_alone", "gateway.mark_user_sql", gateway->conf->gateway.mark_user_sql},
+		{NULL, NULL, NULL}};
 	struct db_options options = gateway->db_options;
 
 	options.statements = alone;
@@ -43,7 +47,8 @@ static enum check_result check_mark_alone(struct gateway *gateway, int64_t deadl
 
 static enum check_result check_database(struct gateway *gateway)
 {
-	int64_t deadline_ms = clock_now_ms() + gateway->conf->gateway.sessions.connect_timeout_ms + CHECK_MS;
+	int64_t deadline_ms =
+		clock_now_ms() + gateway->conf->gateway.sessions.connect_timeout_ms + CHECK_MS;
 	enum check_result found = check_mark_alone(gateway, deadline_ms);
 
 	if (found != CHECK_GOOD)
@@ -56,7 +61,8 @@ static enum check_result check_database(struct gateway *gateway)
 
 static enum check_result check_broker(struct gateway *gateway)
 {
-	int64_t deadline_ms = clock_now_ms() + gateway->conf->gateway.sessions.connect_timeout_ms + CHECK_MS;
+	int64_t deadline_ms =
+		clock_now_ms() + gateway->conf->gateway.sessions.connect_timeout_ms + CHECK_MS;
 	enum mq_result result = mq_open(gateway->mq, deadline_ms);
 
 	if (result != MQ_OK) {
@@ -66,7 +72,8 @@ static enum check_result check_broker(struct gateway *gateway)
 	result = mq_inspect_exchange(gateway->mq, gateway->conf->common.exchange, deadline_ms);
 	if (result == MQ_OK)
 		return CHECK_GOOD;
-	log_error("%s%s", mq_why(gateway->mq), result == MQ_REFUSED ? "; farewell-workerd declares it when it starts" : "");
+	log_error("%s%s", mq_why(gateway->mq),
+	          result == MQ_REFUSED ? "; farewell-workerd declares it when it starts" : "");
 	return CHECK_AWAY;
 }
 

@@ -1,4 +1,5 @@
-/* What can only be checked by asking the servers: for -t, and by the first child before it serves. */
+/* What can only be checked by asking the servers: for -t, and by the first child before it serves.
+ */
 #ifndef FAREWELL_CHECK_H
 #define FAREWELL_CHECK_H
 
@@ -8,11 +9,12 @@ struct gateway;
 /* The worst that was found. */
 enum check_result {
 	CHECK_GOOD,
-	CHECK_AWAY,       /* a server can't be reached, or is not yet as it will be: may get well by itself */
-	CHECK_WRONG,      /* a setting is wrong, and no waiting will help */
+	CHECK_AWAY, /* a server can't be reached, or is not yet as it will be: may get well by itself */
+	CHECK_WRONG, /* a setting is wrong, and no waiting will help */
 };
 
-/* Connects to both servers and checks every statement and the exchange; each finding is logged. The sessions stay open. */
+/* Connects to both servers and checks every statement and the exchange; each finding is logged. The
+ * sessions stay open. */
 enum check_result check_servers(struct gateway *);
 
 #endif

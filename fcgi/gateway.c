@@ -5,18 +5,19 @@
 #include <string.h>
 #include <time.h>
 
-#include "lib/base/clock.h"
-#include "lib/config/conf.h"
-#include "lib/base/log.h"
-#include "lib/supervisor/pool.h"
 #include "fcgi/problem.h"
 #include "fcgi/routes.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/config/conf.h"
+#include "lib/supervisor/pool.h"
 
 #define REALM "farewell"
 
 /* ---- sessions ---- */
 
-/* While the broker is waited for. A request that was begun is finished, so a wait is never given up. */
+/* While the broker is waited for. A request that was begun is finished, so a wait is never given
+ * up. */
 static bool look_at_child(void *arg)
 {
 	struct gateway *gateway = arg;
@@ -103,10 +104,13 @@ static void refuse_token(struct call *call, const char *why, bool absent)
 	if (absent)
 		http_header(call->response, "WWW-Authenticate", "Bearer realm=\"" REALM "\"");
 	else
-		http_header(call->response, "WWW-Authenticate", "Bearer realm=\"" REALM "\", error=\"invalid_token\", error_description=\"%s\"", why);
+		http_header(call->response, "WWW-Authenticate",
+		            "Bearer realm=\"" REALM "\", error=\"invalid_token\", error_description=\"%s\"",
+		            why);
 }
 
-/* The checks in the contract's order: 404 for a path that is none, 405, 400, 401, 403. False: answered. */
+/* The checks in the contract's order: 404 for a path that is none, 405, 400, 401, 403. False:
+ * answered. */
 static bool admit(struct gateway *gateway, struct call *call)
 {
 	const struct conf *conf = gateway->conf;
@@ -115,11 +119,13 @@ static bool admit(struct gateway *gateway, struct call *call)
 
 	call->endpoint = route.endpoint;
 	if (route.endpoint == NULL) {
-		problem_set(call->response, call->request, PROBLEM_NOT_FOUND, "There is nothing at this path.");
+		problem_set(call->response, call->request, PROBLEM_NOT_FOUND,
+		            "There is nothing at this path.");
 		return false;
 	}
 	if (!route_allows(route.endpoint, call->request->method)) {
-		problem_set(call->response, call->request, PROBLEM_METHOD_NOT_ALLOWED, "This path takes %s.", route.endpoint->methods);
+		problem_set(call->response, call->request, PROBLEM_METHOD_NOT_ALLOWED,
+		            "This path takes %s.", route.endpoint->methods);
 		http_header(call->response, "Allow", "%s", route.endpoint->methods);
 		return false;
 	}
@@ -127,21 +133,25 @@ static bool admit(struct gateway *gateway, struct call *call)
 		return true;
 	/* A parameter would be a wish we don't know, and what is deleted stays deleted. */
 	if (route.has_query) {
-		problem_set(call->response, call->request, PROBLEM_BAD_REQUEST, "This path takes no query parameters.");
+		problem_set(call->response, call->request, PROBLEM_BAD_REQUEST,
+		            "This path takes no query parameters.");
 		return false;
 	}
-	why = route_user_id(&route, conf->common.id_format, (size_t)conf->common.id_max_length, call->user_id);
+	why = route_user_id(&route, conf->common.id_format, (size_t)conf->common.id_max_length,
+	                    call->user_id);
 	if (why != NULL) {
 		problem_set(call->response, call->request, PROBLEM_BAD_ID, "%s", why);
 		return false;
 	}
-	enum auth_result auth = auth_check(conf, call->request->authorization, time(NULL), &call->caller, &why);
+	enum auth_result auth =
+		auth_check(conf, call->request->authorization, time(NULL), &call->caller, &why);
 	if (auth != AUTH_GOOD) {
 		refuse_token(call, why, auth == AUTH_ABSENT);
 		return false;
 	}
 	if (!auth_may(&call->caller, call->user_id)) {
-		problem_set(call->response, call->request, PROBLEM_FORBIDDEN, "The token is for another user, and not for an administrator.");
+		problem_set(call->response, call->request, PROBLEM_FORBIDDEN,
+		            "The token is for another user, and not for an administrator.");
 		return false;
 	}
 	return true;
@@ -149,12 +159,15 @@ static bool admit(struct gateway *gateway, struct call *call)
 
 static void log_answer(const struct call *call, int64_t took_ms)
 {
-	log_info("answered method=%.16s route=%s status=%d ms=%lld%s%s", call->request->method[0] != '\0' ? call->request->method : "-",
-	         call->endpoint != NULL ? call->endpoint->name : "-", call->response->status, (long long)took_ms,
-	         call->deletion_id[0] != '\0' ? " deletion=" : "", call->deletion_id);
+	log_info("answered method=%.16s route=%s status=%d ms=%lld%s%s",
+	         call->request->method[0] != '\0' ? call->request->method : "-",
+	         call->endpoint != NULL ? call->endpoint->name : "-", call->response->status,
+	         (long long)took_ms, call->deletion_id[0] != '\0' ? " deletion=" : "",
+	         call->deletion_id);
 }
 
-void gateway_answer(struct gateway *gateway, const struct http_request *request, struct http_response *response)
+void gateway_answer(struct gateway *gateway, const struct http_request *request,
+                    struct http_response *response)
 {
 	struct call call = {.request = request, .response = response};
 	int64_t began_ms = clock_now_ms();
@@ -164,7 +177,8 @@ void gateway_answer(struct gateway *gateway, const struct http_request *request,
 	if (admit(gateway, &call))
 		call.endpoint->handle(gateway, &call);
 	if (response->status == 503)
-		http_header(response, "Retry-After", "%lld", (long long)((gateway->conf->gateway.retry_after_ms + 999) / 1000));
+		http_header(response, "Retry-After", "%lld",
+		            (long long)((gateway->conf->gateway.retry_after_ms + 999) / 1000));
 	http_header(response, "Cache-Control", "no-store");
 	http_header(response, "X-Request-Id", "%s", request->id);
 	log_answer(&call, clock_now_ms() - began_ms);

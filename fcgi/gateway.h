@@ -1,20 +1,21 @@
-/* One process of the gateway: its sessions with the user database and the broker, and how it answers a request. */
+/* One process of the gateway: its sessions with the user database and the broker, and how it
+ * answers a request. */
 #ifndef FAREWELL_GATEWAY_H
 #define FAREWELL_GATEWAY_H
 
 #include <stdbool.h>
 
-#include "lib/session/db.h"
-#include "lib/session/mq.h"
 #include "fcgi/account.h"
 #include "fcgi/http.h"
+#include "lib/session/db.h"
+#include "lib/session/mq.h"
 
 struct child;
 struct conf;
 
 struct gateway {
 	const struct conf *conf;
-	struct child *child;          /* NULL under -t */
+	struct child *child; /* NULL under -t */
 	struct db *db;
 	struct mq *mq;
 	/* for the sessions, which keep pointers: */
@@ -25,17 +26,21 @@ struct gateway {
 	char *mark_sql;
 };
 
-/* Makes the sessions; they connect when first needed. CONF and CHILD must outlive it. False: no memory. */
+/* Makes the sessions; they connect when first needed. CONF and CHILD must outlive it. False: no
+ * memory. */
 bool gateway_open(struct gateway *, const struct conf *, struct child *);
 void gateway_close(struct gateway *);
 
-/* Connects to both servers, so that the first request need not; logs what can't be reached, and that may come later. */
+/* Connects to both servers, so that the first request need not; logs what can't be reached, and
+ * that may come later. */
 void gateway_connect(struct gateway *);
 
-/* To be called at least every second while idle: heartbeats, and a look whether a server has closed its connection. */
+/* To be called at least every second while idle: heartbeats, and a look whether a server has closed
+ * its connection. */
 void gateway_look(struct gateway *);
 
-/* Answers REQUEST, whatever it is, and logs one line about it. Free RESPONSE with http_response_free. */
+/* Answers REQUEST, whatever it is, and logs one line about it. Free RESPONSE with
+ * http_response_free. */
 void gateway_answer(struct gateway *, const struct http_request *, struct http_response *);
 
 #endif

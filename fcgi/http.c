@@ -30,8 +30,14 @@ const char *http_reason(int status)
 		int status;
 		const char *reason;
 	} reasons[] = {
-		{200, "OK"}, {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
-		{405, "Method Not Allowed"}, {500, "Internal Server Error"}, {503, "Service Unavailable"},
+		{200, "OK"},
+		{400, "Bad Request"},
+		{401, "Unauthorized"},
+		{403, "Forbidden"},
+		{404, "Not Found"},
+		{405, "Method Not Allowed"},
+		{500, "Internal Server Error"},
+		{503, "Service Unavailable"},
 	};
 
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
@@ -59,9 +65,13 @@ void http_header(struct http_response *response, const char *name, const char *f
 		response->headers[used] = '\0';
 }
 
-void http_json(struct http_response *response, int status, const char *content_type, struct json_object *body)
+void http_json(struct http_response *response, int status, const char *content_type,
+               struct json_object *body)
 {
-	const char *text = body != NULL ? json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE) : NULL;
+	const char *text = body != NULL ?
+	                       json_object_to_json_string_ext(
+							   body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE) :
+	                       NULL;
 	size_t length = text != NULL ? strlen(text) : 0;
 
 	free(response->body);

@@ -12,10 +12,11 @@
 struct json_object;
 
 struct http_request {
-	const char *method;              /* never NULL */
-	const char *uri;                 /* the raw REQUEST_URI, never NULL */
-	const char *authorization;       /* or NULL */
-	char id[HTTP_REQUEST_ID_SIZE];   /* REQUEST_ID from nginx if it is 1 to 64 of [A-Za-z0-9._-], else fresh */
+	const char *method;            /* never NULL */
+	const char *uri;               /* the raw REQUEST_URI, never NULL */
+	const char *authorization;     /* or NULL */
+	char id[HTTP_REQUEST_ID_SIZE]; /* REQUEST_ID from nginx if it is 1 to 64 of [A-Za-z0-9._-], else
+	                                  fresh */
 	int64_t deadline_ms;
 };
 
@@ -27,17 +28,21 @@ struct http_response {
 	size_t length;
 };
 
-/* Takes over ID as the request's if it is fit to stand in headers and log lines (NULL: it is not), else makes a fresh one. */
+/* Takes over ID as the request's if it is fit to stand in headers and log lines (NULL: it is not),
+ * else makes a fresh one. */
 void http_request_id(struct http_request *, const char *id);
 
 /* `OK` for 200, and so on (RFC 9110); for a status we never send `Unknown`. */
 const char *http_reason(int status);
 
-/* Adds one header line. Control characters in the value become spaces; a line for which there is no room is left out. */
-void http_header(struct http_response *, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Adds one header line. Control characters in the value become spaces; a line for which there is no
+ * room is left out. */
+void http_header(struct http_response *, const char *name, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* Makes BODY (taken over; NULL counts as out of memory and gives 500) the answer. */
-void http_json(struct http_response *, int status, const char *content_type, struct json_object *body);
+void http_json(struct http_response *, int status, const char *content_type,
+               struct json_object *body);
 
 /* Percent-encodes TEXT as one path segment (RFC 3986: all but unreserved), cut to SIZE. */
 void http_encode_segment(const char *text, char *encoded, size_t size);

@@ -16,11 +16,12 @@
 
 #include "lib/config/conf.h"
 
-#define FIRST_PASSED 3           /* sd_listen_fds(3) */
+#define FIRST_PASSED 3 /* sd_listen_fds(3) */
 #define PATH_MAX_BYTES (size_t)(LISTEN_PATH_SIZE - 1)
-#define LOCK_TRIES 50            /* of 100 ms each: another master is just starting */
+#define LOCK_TRIES 50 /* of 100 ms each: another master is just starting */
 
-static bool fail(struct listener *listener, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static bool fail(struct listener *listener, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 static bool fail(struct listener *listener, const char *format, ...)
 {
@@ -44,7 +45,8 @@ static bool set_flags(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
 
-	return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
+	return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
+	       fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
 }
 
 /* ---- inherited ---- */
@@ -54,7 +56,8 @@ static int passed_socket(void)
 {
 	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
 
-	if (pid == NULL || count == NULL || strtol(pid, NULL, 10) != (long)getpid() || strtol(count, NULL, 10) < 1)
+	if (pid == NULL || count == NULL || strtol(pid, NULL, 10) != (long)getpid() ||
+	    strtol(count, NULL, 10) < 1)
 		return -1;
 	return FIRST_PASSED;
 }
@@ -89,15 +92,19 @@ bool listen_check(const struct conf *conf, char *why, size_t why_size)
 	if (length == 0 || path[0] != '/')
 		snprintf(why, why_size, "gateway.socket: \"%s\" is not an absolute path", path);
 	else if (length > PATH_MAX_BYTES)
-		snprintf(why, why_size, "gateway.socket: the path has %zu bytes, a UNIX socket's can have %zu: %s", length, PATH_MAX_BYTES, path);
+		snprintf(why, why_size,
+		         "gateway.socket: the path has %zu bytes, a UNIX socket's can have %zu: %s", length,
+		         PATH_MAX_BYTES, path);
 	else if (conf->gateway.socket_group[0] != '\0' && !find_group(conf->gateway.socket_group, &gid))
-		snprintf(why, why_size, "gateway.socket_group: there is no group \"%s\"", conf->gateway.socket_group);
+		snprintf(why, why_size, "gateway.socket_group: there is no group \"%s\"",
+		         conf->gateway.socket_group);
 	else
 		return true;
 	return false;
 }
 
-/* Holds the socket's directory, so that two masters that start at once don't take each other's socket for a stale one. */
+/* Holds the socket's directory, so that two masters that start at once don't take each other's
+ * socket for a stale one. */
 static int lock_directory(struct listener *listener, const char *path)
 {
 	const struct timespec pause = {.tv_sec = 0, .tv_nsec = 100 * 1000000L};
@@ -107,7 +114,8 @@ static int lock_directory(struct listener *listener, const char *path)
 	const char *directory = dirname(copy);
 	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
-		fail(listener, "gateway.socket: can't open the directory %s: %s", directory, strerror(errno));
+		fail(listener, "gateway.socket: can't open the directory %s: %s", directory,
+		     strerror(errno));
 		return -1;
 	}
 	for (int i = 0; i < LOCK_TRIES; i++) {
@@ -140,12 +148,15 @@ static bool clear_path(struct listener *listener, const struct sockaddr_un *addr
 	if (result == 0 || error == EAGAIN)
 		return fail(listener, "gateway.socket: another process listens on %s", path);
 	if (error != ECONNREFUSED)
-		return fail(listener, "gateway.socket: can't tell whether somebody listens on %s: %s", path, strerror(error));
-	return unlink(path) == 0 || fail(listener, "gateway.socket: can't remove the stale %s: %s", path, strerror(errno));
+		return fail(listener, "gateway.socket: can't tell whether somebody listens on %s: %s", path,
+		            strerror(error));
+	return unlink(path) == 0 ||
+	       fail(listener, "gateway.socket: can't remove the stale %s: %s", path, strerror(errno));
 }
 
 /* Mode and group are right before listen: nobody can connect earlier. */
-static bool bind_and_listen(struct listener *listener, const struct sockaddr_un *address, const struct conf *conf)
+static bool bind_and_listen(struct listener *listener, const struct sockaddr_un *address,
+                            const struct conf *conf)
 {
 	const char *path = address->sun_path, *group = conf->gateway.socket_group;
 	struct stat made;
@@ -165,8 +176,10 @@ static bool bind_and_listen(struct listener *listener, const struct sockaddr_un 
 	if (group[0] != '\0' && !find_group(group, &gid))
 		return fail(listener, "gateway.socket_group: there is no group \"%s\"", group);
 	if (gid != (gid_t)-1 && lchown(path, (uid_t)-1, gid) != 0)
-		return fail(listener, "gateway.socket_group: can't give %s to group %s: %s; be its member, or leave the setting empty", path, group,
-		            strerror(errno));
+		return fail(listener,
+		            "gateway.socket_group: can't give %s to group %s: %s; be its member, or leave "
+		            "the setting empty",
+		            path, group, strerror(errno));
 	if (listen(listener->fd, (int)conf->gateway.backlog) != 0)
 		return fail(listener, "gateway.socket: can't listen on %s: %s", path, strerror(errno));
 	return true;
@@ -178,7 +191,8 @@ static bool make(struct listener *listener, const struct conf *conf)
 
 	if (!listen_check(conf, listener->why, sizeof(listener->why)))
 		return false;
-	_Static_assert(sizeof(address.sun_path) == LISTEN_PATH_SIZE, "a path that fits the setting fits the address");
+	_Static_assert(sizeof(address.sun_path) == LISTEN_PATH_SIZE,
+	               "a path that fits the setting fits the address");
 	snprintf(listener->path, sizeof(listener->path), "%s", conf->gateway.socket);
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", listener->path);
 	int directory = lock_directory(listener, listener->path);
@@ -187,7 +201,8 @@ static bool make(struct listener *listener, const struct conf *conf)
 	bool done = clear_path(listener, &address);
 	if (done) {
 		listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		done = listener->fd >= 0 ? bind_and_listen(listener, &address, conf) : fail(listener, "gateway.socket: %s", strerror(errno));
+		done = listener->fd >= 0 ? bind_and_listen(listener, &address, conf) :
+		                           fail(listener, "gateway.socket: %s", strerror(errno));
 	}
 	if (!done)
 		listen_close(listener);
@@ -210,7 +225,8 @@ void listen_hide(struct listener *listener)
 {
 	struct stat found;
 
-	if (listener->own && lstat(listener->path, &found) == 0 && found.st_dev == listener->device && found.st_ino == listener->inode)
+	if (listener->own && lstat(listener->path, &found) == 0 && found.st_dev == listener->device &&
+	    found.st_ino == listener->inode)
 		unlink(listener->path);
 	listener->own = false;
 }

@@ -10,15 +10,15 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "lib/config/conf.h"
-#include "lib/base/log.h"
-#include "lib/supervisor/pool.h"
 #include "fcgi/accept.h"
 #include "fcgi/ask.h"
 #include "fcgi/auth.h"
 #include "fcgi/check.h"
 #include "fcgi/gateway.h"
 #include "fcgi/listen.h"
+#include "lib/base/log.h"
+#include "lib/config/conf.h"
+#include "lib/supervisor/pool.h"
 
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "unknown"
@@ -54,30 +54,14 @@ static int read_options(int argc, char **argv, struct options *options)
 	*options = (struct options){.conf_file = DEFAULT_CONF};
 	while ((option = getopt(argc, argv, "c:fHtvhV")) != -1) {
 		switch (option) {
-		case 'c':
-			options->conf_file = optarg;
-			break;
-		case 'f':
-			options->foreground = true;
-			break;
-		case 'H':
-			options->health = true;
-			break;
-		case 't':
-			options->test = true;
-			break;
-		case 'v':
-			options->verbose = true;
-			break;
-		case 'h':
-			print_help(stdout);
-			return EX_OK;
-		case 'V':
-			puts(PROGRAM " " PACKAGE_VERSION);
-			return EX_OK;
-		default:
-			print_help(stderr);
-			return EX_USAGE;
+		case 'c': options->conf_file = optarg; break;
+		case 'f': options->foreground = true; break;
+		case 'H': options->health = true; break;
+		case 't': options->test = true; break;
+		case 'v': options->verbose = true; break;
+		case 'h': print_help(stdout); return EX_OK;
+		case 'V': puts(PROGRAM " " PACKAGE_VERSION); return EX_OK;
+		default: print_help(stderr); return EX_USAGE;
 		}
 	}
 	if (optind == argc)
@@ -106,16 +90,20 @@ static int test(const struct conf *conf, const char *file)
 
 	good = gateway_open(&gateway, conf, NULL) && check_servers(&gateway) == CHECK_GOOD && good;
 	gateway_close(&gateway);
-	fprintf(stderr, PROGRAM ": %s: %s\n", file, good ? "configuration, statements and connections are good" : "not good; see above");
+	fprintf(stderr, PROGRAM ": %s: %s\n", file,
+	        good ? "configuration, statements and connections are good" : "not good; see above");
 	return good ? EX_OK : EX_CONFIG;
 }
 
 /* HUP: what the socket was opened with stays until a restart. */
 static bool accept_conf(const struct conf *old, const struct conf *new)
 {
-	if (strcmp(old->gateway.socket, new->gateway.socket) != 0 || old->gateway.socket_mode != new->gateway.socket_mode ||
-	    strcmp(old->gateway.socket_group, new->gateway.socket_group) != 0 || old->gateway.backlog != new->gateway.backlog) {
-		log_error("gateway.socket, socket_mode, socket_group and backlog can't be changed without a restart");
+	if (strcmp(old->gateway.socket, new->gateway.socket) != 0 ||
+	    old->gateway.socket_mode != new->gateway.socket_mode ||
+	    strcmp(old->gateway.socket_group, new->gateway.socket_group) != 0 ||
+	    old->gateway.backlog != new->gateway.backlog) {
+		log_error("gateway.socket, socket_mode, socket_group and backlog can't be changed without "
+		          "a restart");
 		return false;
 	}
 	return check_settings(new);
@@ -172,7 +160,8 @@ int main(int argc, char **argv)
 		return EX_CONFIG;
 	if (!options.test && !options.health)
 		return serve(&options, conf);
-	code = options.health ? (ask_ready(conf) ? EX_OK : EXIT_FAILURE) : test(conf, options.conf_file);
+	code =
+		options.health ? (ask_ready(conf) ? EX_OK : EXIT_FAILURE) : test(conf, options.conf_file);
 	conf_free(conf);
 	return code;
 }

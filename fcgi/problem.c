@@ -33,7 +33,8 @@ const char *problem_slug(enum problem problem)
 	return problems[problem].slug;
 }
 
-void problem_set(struct http_response *response, const struct http_request *request, enum problem problem, const char *detail, ...)
+void problem_set(struct http_response *response, const struct http_request *request,
+                 enum problem problem, const char *detail, ...)
 {
 	char text[DETAIL_SIZE], type[64];
 	struct json_object *body = json_object_new_object();

@@ -25,7 +25,8 @@ enum problem {
 };
 
 /* Makes the problem, with a sentence for this occurrence, the answer to REQUEST. */
-void problem_set(struct http_response *, const struct http_request *, enum problem, const char *detail, ...) __attribute__((format(printf, 4, 5)));
+void problem_set(struct http_response *, const struct http_request *, enum problem,
+                 const char *detail, ...) __attribute__((format(printf, 4, 5)));
 
 /* The part of the type after "urn:farewell:problem:". */
 const char *problem_slug(enum problem);

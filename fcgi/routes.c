@@ -5,7 +5,8 @@
 
 #include "lib/config/conf.h"
 
-static const struct endpoint *const users_endpoints[] = {&delete_endpoint, &deletion_endpoint, NULL};
+static const struct endpoint *const users_endpoints[] = {&delete_endpoint, &deletion_endpoint,
+                                                         NULL};
 static const struct endpoint *const plain_endpoints[] = {&healthz_endpoint, &readyz_endpoint, NULL};
 
 #define USERS "/users/"
@@ -14,7 +15,9 @@ static const struct endpoint *const plain_endpoints[] = {&healthz_endpoint, &rea
 /* The path of an absolute URI, or URI itself. */
 static const char *skip_authority(const char *uri)
 {
-	const char *authority = strncasecmp(uri, "http://", 7) == 0 ? uri + 7 : strncasecmp(uri, "https://", 8) == 0 ? uri + 8 : NULL;
+	const char *authority = strncasecmp(uri, "http://", 7) == 0  ? uri + 7 :
+	                        strncasecmp(uri, "https://", 8) == 0 ? uri + 8 :
+	                                                               NULL;
 
 	return authority != NULL ? authority + strcspn(authority, "/?#") : uri;
 }
@@ -80,7 +83,8 @@ static int hex_value(char c)
 }
 
 /* Percent-decodes TEXT into DECODED with a NUL behind it. */
-static const char *decode(const char *text, size_t length, char decoded[ID_SIZE], size_t *decoded_length)
+static const char *decode(const char *text, size_t length, char decoded[ID_SIZE],
+                          size_t *decoded_length)
 {
 	size_t used = 0;
 
@@ -93,7 +97,8 @@ static const char *decode(const char *text, size_t length, char decoded[ID_SIZE]
 			decoded[used++] = text[i];
 			continue;
 		}
-		int high = i + 2 < length ? hex_value(text[i + 1]) : -1, low = i + 2 < length ? hex_value(text[i + 2]) : -1;
+		int high = i + 2 < length ? hex_value(text[i + 1]) : -1,
+			low = i + 2 < length ? hex_value(text[i + 2]) : -1;
 		if (high < 0 || low < 0)
 			return "The user id has a percent sign that is not followed by two hexadecimal digits.";
 		decoded[used++] = (char)(high << 4 | low);
@@ -104,7 +109,8 @@ static const char *decode(const char *text, size_t length, char decoded[ID_SIZE]
 	return NULL;
 }
 
-const char *route_user_id(const struct route *route, int format, size_t max_length, char id[ID_SIZE])
+const char *route_user_id(const struct route *route, int format, size_t max_length,
+                          char id[ID_SIZE])
 {
 	char decoded[ID_SIZE];
 	size_t length;
@@ -119,9 +125,11 @@ const char *route_user_id(const struct route *route, int format, size_t max_leng
 	if (length > max_length)
 		return "The user id is too long.";
 	if (!id_valid(format, decoded, length, max_length))
-		return format == ID_INTEGER ? "The user id is not an integer." :
-		       format == ID_UUID ? "The user id is not a UUID." :
-		                           "The user id is not valid UTF-8 text, or has a character that is not allowed.";
+		return format == ID_INTEGER ?
+		           "The user id is not an integer." :
+		       format == ID_UUID ?
+		           "The user id is not a UUID." :
+		           "The user id is not valid UTF-8 text, or has a character that is not allowed.";
 	id_canonical(format, decoded, id);
 	return NULL;
 }

@@ -5,15 +5,16 @@
 #include "lib/base/clock.h"
 #include "lib/base/crash.h"
 #include "lib/base/log.h"
-#include "workerd/job.h"
 #include "lib/deletion/topology.h"
+#include "workerd/job.h"
 #include "workerd/worker.h"
 
 #define BACK_OFF_FIRST_MS 500
-#define CANCEL_MS 1000          /* a broker that takes longer to end consuming has other worries */
+#define CANCEL_MS 1000 /* a broker that takes longer to end consuming has other worries */
 
-/* Acknowledges, rejects or hands back; an error shows at the next wait. Who leaves ends consuming first: while the message is not acknowledged,
- * the broker sends no other, and so has none to deliver again to somebody else. */
+/* Acknowledges, rejects or hands back; an error shows at the next wait. Who leaves ends consuming
+ * first: while the message is not acknowledged, the broker sends no other, and so has none to
+ * deliver again to somebody else. */
 static void settle(struct worker *worker, const struct mq_delivery *delivery, enum job_end end)
 {
 	child_look(worker->child);
@@ -25,21 +26,18 @@ static void settle(struct worker *worker, const struct mq_delivery *delivery, en
 		mq_ack(worker->consumer, delivery->tag);
 		CRASH_POINT("worker-after-ack");
 		break;
-	case JOB_TOO_LARGE:
-		mq_reject(worker->consumer, delivery->tag);
-		break;
-	case JOB_ABANDONED:
-		mq_requeue(worker->consumer, delivery->tag);
-		break;
+	case JOB_TOO_LARGE: mq_reject(worker->consumer, delivery->tag); break;
+	case JOB_ABANDONED: mq_requeue(worker->consumer, delivery->tag); break;
 	}
 }
 
-/* Waits until both databases are back and the abandoned job's memory is written down. False: told to stop before. */
+/* Waits until both databases are back and the abandoned job's memory is written down. False: told
+ * to stop before. */
 static bool recover(struct worker *worker, struct job_memory *memory)
 {
 	int pause_ms = BACK_OFF_FIRST_MS;
 
-	child_idle(worker->child, CONSUME_AWAY);    /* the job's time-outs are not for this */
+	child_idle(worker->child, CONSUME_AWAY); /* the job's time-outs are not for this */
 	for (;;) {
 		if (worker_connect_databases(worker) == WORKER_READY && job_remember(worker, memory))
 			return true;
@@ -49,7 +47,8 @@ static bool recover(struct worker *worker, struct job_memory *memory)
 	}
 }
 
-/* One message to its end. While a server is away the message is kept and nothing is counted; when the broker was what went away, it comes again. */
+/* One message to its end. While a server is away the message is kept and nothing is counted; when
+ * the broker was what went away, it comes again. */
 static void serve(struct worker *worker, struct mq_delivery *delivery)
 {
 	struct job_memory memory;
@@ -70,7 +69,8 @@ static void serve(struct worker *worker, struct mq_delivery *delivery)
 		settle(worker, delivery, end);
 	if (outcome != JOB_NONE)
 		child_count(worker->child, (int)outcome, 1);
-	child_done(worker->child, outcome != JOB_NONE && outcome != JOB_PARKED && outcome != JOB_RETRIED);
+	child_done(worker->child,
+	           outcome != JOB_NONE && outcome != JOB_PARKED && outcome != JOB_RETRIED);
 	log_context_clear();
 }
 
@@ -97,7 +97,8 @@ static bool serve_next(struct worker *worker)
 	return mq_is_open(worker->consumer);
 }
 
-/* A message that came meanwhile is served when this child leaves in peace: the broker delivers nothing twice because of a reload. */
+/* A message that came meanwhile is served when this child leaves in peace: the broker delivers
+ * nothing twice because of a reload. */
 static bool end_consuming(struct worker *worker, int64_t deadline_ms)
 {
 	struct mq_delivery last;
@@ -125,7 +126,7 @@ static bool sit_out_pause(struct worker *worker)
 		child_wait(worker->child, -1, 0, 1000);
 		pump_turn(&worker->pump);
 	}
-	return false;        /* consume anew */
+	return false; /* consume anew */
 }
 
 static void consume(struct worker *worker)
@@ -152,7 +153,8 @@ static enum worker_state start_consuming(struct worker *worker, bool first_time)
 	if (result == MQ_OK && (child_is_first(worker->child) || worker->queue_missing))
 		result = topology_ensure(worker->consumer, worker->conf, worker_mq_deadline(worker));
 	if (result == MQ_OK) {
-		result = mq_consume(worker->consumer, worker->conf->common.queue, worker_mq_deadline(worker));
+		result =
+			mq_consume(worker->consumer, worker->conf->common.queue, worker_mq_deadline(worker));
 		worker->queue_missing = result == MQ_REFUSED;
 	}
 	if (result == MQ_OK)

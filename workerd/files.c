@@ -10,12 +10,12 @@
 #include "lib/base/log.h"
 #include "lib/deletion/guard.h"
 
-#define FILE_KEY_SIZE 1024      /* of a row's id as text */
-#define SHOWN_ID 60             /* bytes of it in a sentence */
+#define FILE_KEY_SIZE 1024 /* of a row's id as text */
+#define SHOWN_ID 60        /* bytes of it in a sentence */
 
 /* One row of the page in hand. */
 struct file {
-	const char *id;             /* points into the page's result */
+	const char *id; /* points into the page's result */
 	struct s3_path path;
 	bool gone;
 };
@@ -26,11 +26,11 @@ struct pass {
 	struct ledger_entry *entry;
 	struct files_failure *failure;
 	int64_t found, deleted, failed;
-	bool server_away;           /* stop the pass: the next page would fare no better */
+	bool server_away; /* stop the pass: the next page would fare no better */
 	bool stopped;
-	const char *before;         /* id of the first row of the pass before, which is done; empty: none */
-	char first[FILE_KEY_SIZE];  /* of this one */
-	char after[FILE_KEY_SIZE];  /* id of the last row read; empty: none yet */
+	const char *before; /* id of the first row of the pass before, which is done; empty: none */
+	char first[FILE_KEY_SIZE]; /* of this one */
+	char after[FILE_KEY_SIZE]; /* id of the last row read; empty: none yet */
 };
 
 /* Notes a failure; the one that heals by itself wins, since then it's worth while to come back. */
@@ -41,11 +41,13 @@ static void note_failure(struct pass *pass, enum retry_cause cause, const char *
 	pass->failed++;
 	if (failure->why[0] == '\0' || cause < failure->cause) {
 		failure->cause = cause;
-		snprintf(failure->why, sizeof(failure->why), "%.*s", (int)id_utf8_fit(why, sizeof(failure->why) - 1), why);
+		snprintf(failure->why, sizeof(failure->why), "%.*s",
+		         (int)id_utf8_fit(why, sizeof(failure->why) - 1), why);
 	}
 }
 
-/* How many bytes of a row's ID a sentence shows: never half a character, which no database would take. */
+/* How many bytes of a row's ID a sentence shows: never half a character, which no database would
+ * take. */
 static int shown(const char *id)
 {
 	return (int)id_utf8_fit(id, SHOWN_ID);
@@ -53,13 +55,16 @@ static int shown(const char *id)
 
 static int by_bucket(const void *left, const void *right)
 {
-	const struct file *a = *(const struct file *const *)left, *b = *(const struct file *const *)right;
+	const struct file *a = *(const struct file *const *)left,
+					  *b = *(const struct file *const *)right;
 
 	return strcmp(a->path.bucket, b->path.bucket);
 }
 
-/* Reads the rows into FILES; those whose path is none are reported and left out of ORDER. Returns how many are in ORDER. */
-static size_t read_rows(struct pass *pass, const PGresult *page, struct file *files, struct file **order)
+/* Reads the rows into FILES; those whose path is none are reported and left out of ORDER. Returns
+ * how many are in ORDER. */
+static size_t read_rows(struct pass *pass, const PGresult *page, struct file *files,
+                        struct file **order)
 {
 	size_t count = 0;
 
@@ -67,12 +72,13 @@ static size_t read_rows(struct pass *pass, const PGresult *page, struct file *fi
 		struct file *file = &files[row];
 		char why[160], sentence[WHY_SIZE];
 		file->id = PQgetvalue(page, row, 0);
-		if (!PQgetisnull(page, row, 1) && s3_path_read(PQgetvalue(page, row, 1), &file->path, why, sizeof(why))) {
+		if (!PQgetisnull(page, row, 1) &&
+		    s3_path_read(PQgetvalue(page, row, 1), &file->path, why, sizeof(why))) {
 			order[count++] = file;
 			continue;
 		}
-		snprintf(sentence, sizeof(sentence), "file row %.*s: %s; correct or remove the row", shown(file->id), file->id,
-		         PQgetisnull(page, row, 1) ? "the path is null" : why);
+		snprintf(sentence, sizeof(sentence), "file row %.*s: %s; correct or remove the row",
+		         shown(file->id), file->id, PQgetisnull(page, row, 1) ? "the path is null" : why);
 		log_warning("a file can't be deleted: %s", sentence);
 		note_failure(pass, RETRY_HOPELESS, sentence);
 	}
@@ -88,12 +94,14 @@ static void note_object(struct pass *pass, struct file *file, const struct s3_ob
 		file->gone = true;
 		return;
 	}
-	snprintf(sentence, sizeof(sentence), "file row %.*s in bucket %s: %s", shown(file->id), file->id, file->path.bucket, object->why);
+	snprintf(sentence, sizeof(sentence), "file row %.*s in bucket %s: %s", shown(file->id),
+	         file->id, file->path.bucket, object->why);
 	note_failure(pass, object->result == S3_OPERATOR ? RETRY_OPERATOR : RETRY_TIME_HEALS, sentence);
 }
 
 /* Deletes the COUNT files in ORDER, which all lie in one bucket. */
-static void delete_from_bucket(struct pass *pass, struct file **order, size_t count, struct s3_object *objects)
+static void delete_from_bucket(struct pass *pass, struct file **order, size_t count,
+                               struct s3_object *objects)
 {
 	for (size_t i = 0; i < count; i++)
 		objects[i] = (struct s3_object){.key = order[i]->path.key};
@@ -104,7 +112,8 @@ static void delete_from_bucket(struct pass *pass, struct file **order, size_t co
 		some_gone = some_gone || order[i]->gone;
 	}
 	pass->stopped = result == S3_STOPPED;
-	/* A store that deleted some is there: an object it can't delete must not keep us from the pages behind it. */
+	/* A store that deleted some is there: an object it can't delete must not keep us from the pages
+	 * behind it. */
 	pass->server_away = result == S3_RETRY && !some_gone;
 }
 
@@ -152,7 +161,8 @@ static enum files_result commit_page(struct pass *pass, const struct file *files
 		return FILES_GONE;
 	}
 	CRASH_POINT("worker-after-batch");
-	enum ledger_answer answer = ledger_progress(pass->worker, pass->entry, ids, gone, &changed, &copy);
+	enum ledger_answer answer =
+		ledger_progress(pass->worker, pass->entry, ids, gone, &changed, &copy);
 	free(ids);
 	if (answer == LEDGER_REFUSED) {
 		note_failure(pass, RETRY_OPERATOR, db_why(pass->worker->ledger));
@@ -169,7 +179,9 @@ static enum files_result commit_page(struct pass *pass, const struct file *files
 		return FILES_LOST;
 	if (changed == 0) {
 		/* Their rows would be found again for ever. */
-		note_failure(pass, RETRY_HOPELESS, "worker.files_done_sql changed no row, though their objects are deleted; mend the setting");
+		note_failure(pass, RETRY_HOPELESS,
+		             "worker.files_done_sql changed no row, though their objects are deleted; mend "
+		             "the setting");
 		pass->server_away = true;
 	}
 	return FILES_GONE;
@@ -195,7 +207,8 @@ static enum files_result delete_page(struct pass *pass, const PGresult *page)
 		goto out;
 	}
 	count = read_rows(pass, page, files, order);
-	for (size_t first = 0, next; first < count && !pass->stopped && !pass->server_away; first = next) {
+	for (size_t first = 0, next; first < count && !pass->stopped && !pass->server_away;
+	     first = next) {
 		for (next = first + 1; next < count && by_bucket(&order[first], &order[next]) == 0; next++)
 			;
 		delete_from_bucket(pass, order + first, next - first, objects);
@@ -214,18 +227,23 @@ static void see_first_row(struct pass *pass, const char *id)
 	snprintf(pass->first, sizeof(pass->first), "%s", id);
 	if (pass->first[0] == '\0' || strcmp(pass->first, pass->before) != 0)
 		return;
-	note_failure(pass, RETRY_HOPELESS, "worker.files_sql returns rows again that worker.files_done_sql was told are done; mend one of the settings");
+	note_failure(pass, RETRY_HOPELESS,
+	             "worker.files_sql returns rows again that worker.files_done_sql was told are "
+	             "done; mend one of the settings");
 	pass->server_away = true;
 }
 
-/* Reads the page behind pass->after; it stays NULL, which ends the pass, when this user's rows are what the statement fails on. */
+/* Reads the page behind pass->after; it stays NULL, which ends the pass, when this user's rows are
+ * what the statement fails on. */
 static enum files_result read_page(struct pass *pass, PGresult **page)
 {
 	char limit[24];
 
 	snprintf(limit, sizeof(limit), "%lld", (long long)pass->worker->conf->worker.files_page);
-	const char *params[] = {pass->entry->user_id, pass->after[0] != '\0' ? pass->after : NULL, limit};
-	enum db_result result = db_run(pass->worker->ledger, "files", 3, params, page, worker_db_deadline(pass->worker));
+	const char *params[] = {pass->entry->user_id, pass->after[0] != '\0' ? pass->after : NULL,
+	                        limit};
+	enum db_result result =
+		db_run(pass->worker->ledger, "files", 3, params, page, worker_db_deadline(pass->worker));
 	if (result != DB_OK)
 		log_warning("the files can't be read: %s", db_why(pass->worker->ledger));
 	if (result == DB_REFUSED && db_refused_data(pass->worker->ledger)) {
@@ -266,7 +284,8 @@ static enum files_result run_pass(struct pass *pass, int64_t handover_at_ms)
 	}
 }
 
-enum files_result files_delete(struct worker *worker, struct ledger_entry *entry, int64_t handover_at_ms, bool *progress,
+enum files_result files_delete(struct worker *worker, struct ledger_entry *entry,
+                               int64_t handover_at_ms, bool *progress,
                                struct files_failure *failure)
 {
 	char first[FILE_KEY_SIZE] = "";
@@ -281,7 +300,8 @@ enum files_result files_delete(struct worker *worker, struct ledger_entry *entry
 			return result;
 		if (pass.failed > 0)
 			return FILES_FAILED;
-		/* Rows may have come in behind the cursor: only a pass that finds nothing proves that nothing is left. */
+		/* Rows may have come in behind the cursor: only a pass that finds nothing proves that
+		 * nothing is left. */
 		if (pass.found == 0)
 			return FILES_GONE;
 		snprintf(first, sizeof(first), "%s", pass.first);

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/config/conf.h"
 #include "lib/base/log.h"
+#include "lib/config/conf.h"
 #include "lib/supervisor/scoreboard.h"
 #include "workerd/consume.h"
 

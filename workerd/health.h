@@ -6,7 +6,8 @@
 
 struct conf;
 
-/* True if the master lives and at least one child is consuming or at work; logs what is there, or why not. */
+/* True if the master lives and at least one child is consuming or at work; logs what is there, or
+ * why not. */
 bool health_good(const struct conf *, const char *program);
 
 #endif

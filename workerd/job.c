@@ -7,14 +7,15 @@
 #include "lib/base/clock.h"
 #include "lib/base/crash.h"
 #include "lib/base/log.h"
-#include "lib/deletion/status.h"
 #include "lib/deletion/dispatch.h"
-#include "workerd/files.h"
 #include "lib/deletion/guard.h"
 #include "lib/deletion/retry.h"
+#include "lib/deletion/status.h"
+#include "workerd/files.h"
 
 const char *const job_outcome_names[] = {
-	"completed", "aborted", "cancelled", "superseded", "parked", "retried", "handed over", "deferred", NULL,
+	"completed", "aborted",     "cancelled", "superseded", "parked",
+	"retried",   "handed over", "deferred",  NULL,
 };
 
 struct job {
@@ -23,7 +24,7 @@ struct job {
 	struct job_memory *memory;
 	struct message message;
 	struct guard_contact contact;
-	struct ledger_entry *entry;      /* in memory */
+	struct ledger_entry *entry; /* in memory */
 	int64_t started_ms;
 	enum job_outcome outcome;
 };
@@ -42,18 +43,17 @@ static enum job_end report(struct job *job, PGresult *copy)
 static enum job_end from_ledger(struct job *job, enum ledger_answer answer)
 {
 	switch (answer) {
-	case LEDGER_LOST:
-		return JOB_ABANDONED;
+	case LEDGER_LOST: return JOB_ABANDONED;
 	case LEDGER_SUPERSEDED:
 		log_info("superseded: a later turn of this deletion has taken over");
 		job->outcome = JOB_SUPERSEDED;
 		return JOB_DONE;
-	default:
-		return JOB_DONE;
+	default: return JOB_DONE;
 	}
 }
 
-/* Once the start is counted the ledger's count is the right one: it starts afresh when a parked message is moved back, the header doesn't. */
+/* Once the start is counted the ledger's count is the right one: it starts afresh when a parked
+ * message is moved back, the header doesn't. */
 static struct dispatch_note note_for(const struct job *job)
 {
 	return (struct dispatch_note){
@@ -70,10 +70,13 @@ static enum job_end later(struct job *job, int delay, const char *why)
 
 	log_info("later: %s", why);
 	job->outcome = JOB_DEFERRED;
-	return dispatch_retry(job->worker, &job->message, delay < last ? delay : last, &note) ? JOB_DONE : JOB_ABANDONED;
+	return dispatch_retry(job->worker, &job->message, delay < last ? delay : last, &note) ?
+	           JOB_DONE :
+	           JOB_ABANDONED;
 }
 
-/* Parked in the broker first and then in the ledger: a crash in between parks it twice, and never not at all. */
+/* Parked in the broker first and then in the ledger: a crash in between parks it twice, and never
+ * not at all. */
 static enum job_end park(struct job *job, int failures, const char *why)
 {
 	PGresult *copy = NULL;
@@ -83,15 +86,16 @@ static enum job_end park(struct job *job, int failures, const char *why)
 	note.attempts += failures;
 	log_error("parked: %s", why);
 	job->outcome = JOB_PARKED;
-	if (!dispatch_parked(job->worker, job->message.deletion_id, job->delivery->body, job->delivery->length, &note))
+	if (!dispatch_parked(job->worker, job->message.deletion_id, job->delivery->body,
+	                     job->delivery->length, &note))
 		return JOB_ABANDONED;
 	CRASH_POINT("worker-after-park");
 	enum ledger_answer answer = ledger_park(job->worker, job->entry, failures, why, &copy);
 	if (answer != LEDGER_OK)
 		return from_ledger(job, answer);
 	job->memory->started = false;
-	/* Done even when the request could not be told: begun once more, this very message would look like one that a person has moved back. The
-	 * reconciler brings the request up to date. */
+	/* Done even when the request could not be told: begun once more, this very message would look
+	 * like one that a person has moved back. The reconciler brings the request up to date. */
 	report(job, copy);
 	return JOB_DONE;
 }
@@ -103,7 +107,8 @@ static enum job_end pass_on(struct job *job, int failures, int delay, const char
 	int64_t delay_ms = delay < 0 ? -1 : job->worker->conf->common.retry_delay_ms[delay];
 
 	CRASH_POINT("worker-before-retry");
-	enum ledger_answer answer = ledger_pass_on(job->worker, job->entry, failures, why, delay_ms, &copy);
+	enum ledger_answer answer =
+		ledger_pass_on(job->worker, job->entry, failures, why, delay_ms, &copy);
 	if (answer != LEDGER_OK)
 		return from_ledger(job, answer);
 	job->memory->started = false;
@@ -111,7 +116,8 @@ static enum job_end pass_on(struct job *job, int failures, int delay, const char
 	struct message next = job->message;
 	struct dispatch_note note = note_for(job);
 	next.turn = job->entry->turn;
-	bool sent = delay < 0 ? dispatch_continuation(job->worker, &next, &note) : dispatch_retry(job->worker, &next, delay, &note);
+	bool sent = delay < 0 ? dispatch_continuation(job->worker, &next, &note) :
+	                        dispatch_retry(job->worker, &next, delay, &note);
 	if (!sent)
 		log_warning("the message of turn %d is not out; the reconciler will see to it", next.turn);
 	else
@@ -122,22 +128,26 @@ static enum job_end pass_on(struct job *job, int failures, int delay, const char
 /* A failure: again later, or parked. */
 static enum job_end fail(struct job *job, enum retry_cause cause, const char *why)
 {
-	int delay = retry_decide(job->worker->conf, cause, job->entry->attempts + 1, job->entry->failing_ms);
+	int delay =
+		retry_decide(job->worker->conf, cause, job->entry->attempts + 1, job->entry->failing_ms);
 
 	if (delay == RETRY_PARK)
 		return park(job, 1, why);
-	log_warning("failed, attempt %d, again in %s: %s", job->entry->attempts + 1, job->worker->conf->common.retry_delay_text[delay], why);
+	log_warning("failed, attempt %d, again in %s: %s", job->entry->attempts + 1,
+	            job->worker->conf->common.retry_delay_text[delay], why);
 	return pass_on(job, 1, delay, why);
 }
 
-/* What is left is for the next turn. Without progress it counts as an attempt, and waits, unless we were told to leave. */
+/* What is left is for the next turn. Without progress it counts as an attempt, and waits, unless we
+ * were told to leave. */
 static enum job_end hand_over(struct job *job, bool progress)
 {
 	if (progress || child_stopping(job->worker->child)) {
 		log_info("handed over after %lld files", (long long)job->entry->files_deleted);
 		return pass_on(job, progress ? 0 : 1, -1, NULL);
 	}
-	return fail(job, RETRY_TIME_HEALS, "no file was deleted before worker.handover_after or soft_timeout");
+	return fail(job, RETRY_TIME_HEALS,
+	            "no file was deleted before worker.handover_after or soft_timeout");
 }
 
 static enum job_end complete(struct job *job, const char *mail, const char *why)
@@ -149,7 +159,8 @@ static enum job_end complete(struct job *job, const char *mail, const char *why)
 		return from_ledger(job, answer);
 	job->memory->started = false;
 	job->outcome = JOB_COMPLETED;
-	log_info("completed files=%lld mail=%s attempts=%d ms=%lld", (long long)job->entry->files_deleted, mail, job->entry->attempts,
+	log_info("completed files=%lld mail=%s attempts=%d ms=%lld",
+	         (long long)job->entry->files_deleted, mail, job->entry->attempts,
 	         (long long)(clock_now_ms() - job->started_ms));
 	return report(job, copy);
 }
@@ -170,7 +181,7 @@ static enum job_end after_mail(struct job *job, enum mail_result result, const c
 		log_warning("whether the mail was sent is unknown: %s", why);
 		if (job->worker->conf->worker.when_unknown == WHEN_UNKNOWN_HOLD)
 			return complete(job, MAIL_UNKNOWN, why);
-		return fail(job, RETRY_TIME_HEALS, why);     /* the mark stays `sending` */
+		return fail(job, RETRY_TIME_HEALS, why); /* the mark stays `sending` */
 	case MAIL_STOPPED:
 		job->memory->mail = MAIL_PENDING;
 		snprintf(job->entry->mail, sizeof(job->entry->mail), "%s", MAIL_PENDING);
@@ -210,12 +221,15 @@ static enum job_end finish(struct job *job)
 {
 	const char *mail = job->entry->mail;
 
-	if (strcmp(mail, MAIL_SENT) == 0 || strcmp(mail, MAIL_REFUSED) == 0 || strcmp(mail, MAIL_UNKNOWN) == 0)
+	if (strcmp(mail, MAIL_SENT) == 0 || strcmp(mail, MAIL_REFUSED) == 0 ||
+	    strcmp(mail, MAIL_UNKNOWN) == 0)
 		return complete(job, mail, NULL);
 	if (strcmp(mail, MAIL_SENDING) == 0) {
 		if (job->worker->conf->worker.when_unknown == WHEN_UNKNOWN_HOLD)
-			return complete(job, MAIL_UNKNOWN, "a worker died while it was sending the mail; look whether it arrived");
-		log_warning("an earlier attempt ended while it was sending the mail: sending it again, as worker.when_unknown says");
+			return complete(job, MAIL_UNKNOWN,
+			                "a worker died while it was sending the mail; look whether it arrived");
+		log_warning("an earlier attempt ended while it was sending the mail: sending it again, as "
+		            "worker.when_unknown says");
 	}
 	if (job->contact.address[0] == '\0')
 		return complete(job, MAIL_NONE, NULL);
@@ -230,18 +244,15 @@ static enum job_end delete_files(struct job *job)
 	struct files_failure failure;
 
 	child_step(job->worker->child, "files");
-	enum files_result result = files_delete(job->worker, job->entry, job->started_ms + job->worker->conf->worker.handover_after_ms, &progress, &failure);
+	enum files_result result = files_delete(
+		job->worker, job->entry, job->started_ms + job->worker->conf->worker.handover_after_ms,
+		&progress, &failure);
 	switch (result) {
-	case FILES_GONE:
-		return finish(job);
-	case FILES_FAILED:
-		return fail(job, failure.cause, failure.why);
-	case FILES_UNFINISHED:
-		return hand_over(job, progress);
-	case FILES_SUPERSEDED:
-		return from_ledger(job, LEDGER_SUPERSEDED);
-	default:
-		return JOB_ABANDONED;
+	case FILES_GONE: return finish(job);
+	case FILES_FAILED: return fail(job, failure.cause, failure.why);
+	case FILES_UNFINISHED: return hand_over(job, progress);
+	case FILES_SUPERSEDED: return from_ledger(job, LEDGER_SUPERSEDED);
+	default: return JOB_ABANDONED;
 	}
 }
 
@@ -251,8 +262,8 @@ static enum job_end start(struct job *job)
 	PGresult *copy = NULL;
 	char why[WHY_SIZE];
 
-	enum ledger_answer answer =
-		ledger_begin(job->worker, &job->message, job->delivery->attempts, job->delivery->redelivered, job->entry, &copy);
+	enum ledger_answer answer = ledger_begin(job->worker, &job->message, job->delivery->attempts,
+	                                         job->delivery->redelivered, job->entry, &copy);
 	job->memory->started = answer == LEDGER_OK || answer == LEDGER_LOST;
 	if (answer == LEDGER_FINISHED) {
 		log_info("finished before");
@@ -263,7 +274,8 @@ static enum job_end start(struct job *job)
 		job->outcome = JOB_PARKED;
 		struct dispatch_note note = note_for(job);
 		note.reason = PQgetisnull(copy, 0, 5) ? "parked before" : PQgetvalue(copy, 0, 5);
-		bool parked = dispatch_parked(job->worker, job->message.deletion_id, job->delivery->body, job->delivery->length, &note);
+		bool parked = dispatch_parked(job->worker, job->message.deletion_id, job->delivery->body,
+		                              job->delivery->length, &note);
 		enum job_end end = report(job, copy);
 		return parked ? end : JOB_ABANDONED;
 	}
@@ -271,7 +283,9 @@ static enum job_end start(struct job *job)
 		return from_ledger(job, answer);
 	CRASH_POINT("worker-after-start");
 	if (job->entry->starts > job->worker->conf->worker.max_starts) {
-		snprintf(why, sizeof(why), "%d workers in a row ended without an outcome while they worked on it; look into their log for what kills them",
+		snprintf(why, sizeof(why),
+		         "%d workers in a row ended without an outcome while they worked on it; look into "
+		         "their log for what kills them",
 		         job->entry->starts - 1);
 		return park(job, 0, why);
 	}
@@ -292,7 +306,7 @@ static enum job_end with_lease(struct job *job)
 	/* Before anybody else can take it; if the database is what is away, then later. */
 	if (end == JOB_ABANDONED && db_is_open(job->worker->ledger))
 		job_remember(job->worker, job->memory);
-	ledger_release(job->worker, id);     /* unless an outcome gave it back */
+	ledger_release(job->worker, id); /* unless an outcome gave it back */
 	return end;
 }
 
@@ -302,7 +316,8 @@ static enum job_end cancelled(struct job *job)
 
 	log_info("cancelled: the user was restored");
 	job->outcome = JOB_CANCELLED;
-	enum ledger_answer answer = ledger_cancel(job->worker, job->message.deletion_id, job->message.user_id, &copy);
+	enum ledger_answer answer =
+		ledger_cancel(job->worker, job->message.deletion_id, job->message.user_id, &copy);
 	return answer == LEDGER_OK ? report(job, copy) : from_ledger(job, answer);
 }
 
@@ -310,7 +325,8 @@ static enum job_end cancelled(struct job *job)
 static enum job_end wait_for_mark(struct job *job)
 {
 	/* The header may be anybody's: what was first seen in the future counts from now. */
-	uint64_t now = (uint64_t)time(NULL), seen = job->delivery->first_seen, first = seen > 0 && seen <= now ? seen : now;
+	uint64_t now = (uint64_t)time(NULL), seen = job->delivery->first_seen,
+			 first = seen > 0 && seen <= now ? seen : now;
 	struct dispatch_note note = {.request_id = job->delivery->correlation_id, .first_seen = first};
 	int last = job->worker->conf->common.retry_delay_count - 1;
 
@@ -320,7 +336,8 @@ static enum job_end wait_for_mark(struct job *job)
 		return JOB_DONE;
 	}
 	job->outcome = JOB_DEFERRED;
-	return dispatch_retry(job->worker, &job->message, last < 1 ? last : 1, &note) ? JOB_DONE : JOB_ABANDONED;
+	return dispatch_retry(job->worker, &job->message, last < 1 ? last : 1, &note) ? JOB_DONE :
+	                                                                                JOB_ABANDONED;
 }
 
 static enum job_end park_unreadable(struct job *job, const char *why)
@@ -331,26 +348,27 @@ static enum job_end park_unreadable(struct job *job, const char *why)
 	job->outcome = JOB_PARKED;
 	if (job->delivery->body == NULL)
 		return JOB_TOO_LARGE;
-	return dispatch_parked(job->worker, NULL, job->delivery->body, job->delivery->length, &note) ? JOB_DONE : JOB_ABANDONED;
+	return dispatch_parked(job->worker, NULL, job->delivery->body, job->delivery->length, &note) ?
+	           JOB_DONE :
+	           JOB_ABANDONED;
 }
 
-/* Which job it is, for the log and the scoreboard; again when another producer's message has got its deletion id. */
+/* Which job it is, for the log and the scoreboard; again when another producer's message has got
+ * its deletion id. */
 static void introduce(const struct job *job)
 {
 	const struct message *message = &job->message;
 	const char *request_id = job->delivery->correlation_id;
 
-	log_context("deletion=%s user=%s turn=%d request=%s", message->deletion_id, message->user_id, message->turn,
-	            request_id != NULL ? request_id : "");
+	log_context("deletion=%s user=%s turn=%d request=%s", message->deletion_id, message->user_id,
+	            message->turn, request_id != NULL ? request_id : "");
 	child_busy(job->worker->child, message->deletion_id, "guard");
 }
 
 static enum job_end judge(struct job *job)
 {
 	switch (guard_judge(job->worker, &job->message, job->delivery->correlation_id, &job->contact)) {
-	case GUARD_GO:
-		introduce(job);
-		return with_lease(job);
+	case GUARD_GO: introduce(job); return with_lease(job);
 	case GUARD_FINISHED:
 		log_info("finished before");
 		job->outcome = JOB_SUPERSEDED;
@@ -359,20 +377,16 @@ static enum job_end judge(struct job *job)
 		log_info("aborted: no such request was committed");
 		job->outcome = JOB_ABORTED;
 		return JOB_DONE;
-	case GUARD_CANCELLED:
-		return cancelled(job);
-	case GUARD_ACTIVE:
-		return wait_for_mark(job);
-	case GUARD_LATER:
-		return later(job, 0, "the user's row is locked by somebody");
-	case GUARD_REFUSED:
-		return later(job, 2, "a statement refused this user's data");
-	default:
-		return JOB_ABANDONED;
+	case GUARD_CANCELLED: return cancelled(job);
+	case GUARD_ACTIVE: return wait_for_mark(job);
+	case GUARD_LATER: return later(job, 0, "the user's row is locked by somebody");
+	case GUARD_REFUSED: return later(job, 2, "a statement refused this user's data");
+	default: return JOB_ABANDONED;
 	}
 }
 
-enum job_end job_run(struct worker *worker, const struct mq_delivery *delivery, struct job_memory *memory, enum job_outcome *outcome)
+enum job_end job_run(struct worker *worker, const struct mq_delivery *delivery,
+                     struct job_memory *memory, enum job_outcome *outcome)
 {
 	char why[WHY_SIZE];
 	struct job job = {
@@ -387,8 +401,8 @@ enum job_end job_run(struct worker *worker, const struct mq_delivery *delivery, 
 	memset(memory, 0, sizeof(*memory));
 	child_busy(worker->child, "", "start");
 	enum job_end end;
-	if (!message_read(delivery->body, delivery->length, worker->conf->common.id_format, (size_t)worker->conf->common.id_max_length,
-	                  &job.message, why, sizeof(why))) {
+	if (!message_read(delivery->body, delivery->length, worker->conf->common.id_format,
+	                  (size_t)worker->conf->common.id_max_length, &job.message, why, sizeof(why))) {
 		end = park_unreadable(&job, why);
 	} else {
 		introduce(&job);

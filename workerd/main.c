@@ -9,14 +9,14 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "lib/config/conf.h"
 #include "lib/base/log.h"
+#include "lib/config/conf.h"
+#include "lib/deletion/topology.h"
 #include "lib/supervisor/pool.h"
 #include "workerd/consume.h"
 #include "workerd/health.h"
 #include "workerd/job.h"
 #include "workerd/reconcile.h"
-#include "lib/deletion/topology.h"
 #include "workerd/worker.h"
 
 #define PROGRAM "farewell-workerd"
@@ -81,7 +81,8 @@ static int check(const struct conf *conf)
 
 	bool good = worker_init(&worker, NULL, conf, true);
 	if (good) {
-		good = worker_connect_databases(&worker) == WORKER_READY && worker_check_statements(&worker) == WORKER_READY;
+		good = worker_connect_databases(&worker) == WORKER_READY &&
+		       worker_check_statements(&worker) == WORKER_READY;
 		good = check_broker(&worker) && good;
 		if (!s3_check(worker.s3, why, sizeof(why))) {
 			log_error("%s", why);
@@ -103,7 +104,8 @@ static int check(const struct conf *conf)
 int main(int argc, char **argv)
 {
 	struct arguments arguments;
-	static const struct child_kind with_reconciler[] = {{"worker", consume_run}, {"reconciler", reconcile_run}, {NULL, NULL}};
+	static const struct child_kind with_reconciler[] = {
+		{"worker", consume_run}, {"reconciler", reconcile_run}, {NULL, NULL}};
 	static const struct child_kind without_reconciler[] = {{"worker", consume_run}, {NULL, NULL}};
 
 	read_arguments(argc, argv, &arguments);

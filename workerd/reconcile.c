@@ -7,10 +7,10 @@
 #include "lib/base/clock.h"
 #include "lib/base/crash.h"
 #include "lib/base/log.h"
-#include "lib/deletion/status.h"
 #include "lib/deletion/dispatch.h"
 #include "lib/deletion/guard.h"
 #include "lib/deletion/ledger.h"
+#include "lib/deletion/status.h"
 #include "lib/deletion/topology.h"
 #include "workerd/worker.h"
 
@@ -24,7 +24,8 @@ static bool is_true(const PGresult *result, int row, int column)
 	return strcmp(PQgetvalue(result, row, column), "t") == 0;
 }
 
-/* The session lock on the user database; it goes with the connection, and asking again is harmless. */
+/* The session lock on the user database; it goes with the connection, and asking again is harmless.
+ */
 static bool take_the_lead(struct worker *worker, bool *leading)
 {
 	PGresult *row = NULL;
@@ -47,7 +48,8 @@ static bool queue_is_short(struct worker *worker)
 
 	enum mq_result result = mq_open(worker->publisher, worker_mq_deadline(worker));
 	if (result == MQ_OK)
-		result = mq_inspect_queue(worker->publisher, worker->conf->common.queue, &waiting, worker_mq_deadline(worker));
+		result = mq_inspect_queue(worker->publisher, worker->conf->common.queue, &waiting,
+		                          worker_mq_deadline(worker));
 	if (result == MQ_REFUSED && mq_open(worker->publisher, worker_mq_deadline(worker)) == MQ_OK)
 		result = topology_ensure(worker->publisher, worker->conf, worker_mq_deadline(worker));
 	if (result != MQ_OK) {
@@ -62,7 +64,8 @@ static bool queue_is_short(struct worker *worker)
 }
 
 /* Publishes the next turn of a deletion whose lease is ours. */
-static enum fate publish_next_turn(struct worker *worker, struct message *message, const char *request_id)
+static enum fate publish_next_turn(struct worker *worker, struct message *message,
+                                   const char *request_id)
 {
 	const char *params[] = {message->deletion_id, message->user_id};
 	PGresult *row = NULL;
@@ -86,22 +89,26 @@ static enum fate publish_next_turn(struct worker *worker, struct message *messag
 	const char *id[] = {message->deletion_id};
 	if (db_run(worker->users, "note_published", 1, id, NULL, worker_db_deadline(worker)) != DB_OK)
 		log_warning("%s", db_why(worker->users));
-	log_info("published again: deletion=%s user=%s turn=%d", message->deletion_id, message->user_id, message->turn);
+	log_info("published again: deletion=%s user=%s turn=%d", message->deletion_id, message->user_id,
+	         message->turn);
 	return FATE_PUBLISHED;
 }
 
-/* What the ledger knows decides: finished or parked, the request only hears of it; due later, it is left alone. */
+/* What the ledger knows decides: finished or parked, the request only hears of it; due later, it is
+ * left alone. */
 static enum fate judge_by_ledger(struct worker *worker, const char *deletion_id)
 {
 	PGresult *row = NULL;
 	enum fate fate = FATE_PUBLISHED;
 
-	if (db_run(worker->ledger, "look", 1, &deletion_id, &row, worker_db_deadline(worker)) != DB_OK) {
+	if (db_run(worker->ledger, "look", 1, &deletion_id, &row, worker_db_deadline(worker)) !=
+	    DB_OK) {
 		log_warning("%s", db_why(worker->ledger));
 		return FATE_FAILED;
 	}
 	if (PQntuples(row) == 1) {
-		bool finished = !PQgetisnull(row, 0, 7), parked = strcmp(PQgetvalue(row, 0, 1), STATUS_PARKED) == 0;
+		bool finished = !PQgetisnull(row, 0, 7),
+			 parked = strcmp(PQgetvalue(row, 0, 1), STATUS_PARKED) == 0;
 		if (finished || parked)
 			fate = guard_report(worker, row) == DB_OK ? FATE_BROUGHT_UP_TO_DATE : FATE_FAILED;
 		else if (is_true(row, 0, 9))
@@ -111,7 +118,8 @@ static enum fate judge_by_ledger(struct worker *worker, const char *deletion_id)
 	return fate;
 }
 
-static enum fate reconcile_one(struct worker *worker, struct message *message, const char *request_id)
+static enum fate reconcile_one(struct worker *worker, struct message *message,
+                               const char *request_id)
 {
 	enum fate fate = judge_by_ledger(worker, message->deletion_id);
 
@@ -131,7 +139,8 @@ static PGresult *claim(struct worker *worker)
 	PGresult *rows = NULL;
 	int64_t after_ms = worker->conf->worker.reconcile_after_ms;
 
-	snprintf(after, sizeof(after), "%lld.%03d", (long long)(after_ms / 1000), (int)(after_ms % 1000));
+	snprintf(after, sizeof(after), "%lld.%03d", (long long)(after_ms / 1000),
+	         (int)(after_ms % 1000));
 	snprintf(limit, sizeof(limit), "%lld", (long long)worker->conf->worker.reconcile_batch);
 	const char *params[] = {after, limit};
 	if (db_run(worker->users, "claim", 2, params, &rows, worker_db_deadline(worker)) != DB_OK) {
@@ -154,20 +163,24 @@ static bool reconcile_pass(struct worker *worker)
 	int count = PQntuples(rows);
 	if (count > 0)
 		CRASH_POINT("reconciler-after-claim");
-	for (int row = 0; row < count && fates[FATE_FAILED] == 0 && !child_hurry(worker->child); row++) {
+	for (int row = 0; row < count && fates[FATE_FAILED] == 0 && !child_hurry(worker->child);
+	     row++) {
 		struct message message = {.turn = 1};
 		snprintf(message.deletion_id, sizeof(message.deletion_id), "%s", PQgetvalue(rows, row, 0));
 		snprintf(message.user_id, sizeof(message.user_id), "%s", PQgetvalue(rows, row, 1));
-		snprintf(message.requested_at, sizeof(message.requested_at), "%s", PQgetvalue(rows, row, 2));
+		snprintf(message.requested_at, sizeof(message.requested_at), "%s",
+		         PQgetvalue(rows, row, 2));
 		child_busy(worker->child, message.deletion_id, "reconciling");
-		enum fate fate = reconcile_one(worker, &message, PQgetisnull(rows, row, 3) ? NULL : PQgetvalue(rows, row, 3));
+		enum fate fate = reconcile_one(worker, &message,
+		                               PQgetisnull(rows, row, 3) ? NULL : PQgetvalue(rows, row, 3));
 		fates[fate]++;
 		child_done(worker->child, fate != FATE_FAILED);
 	}
 	PQclear(rows);
 	if (count > 0)
-		log_info("reconciled %d requests: published=%d updated=%d left=%d failed=%d", count, fates[FATE_PUBLISHED],
-		         fates[FATE_BROUGHT_UP_TO_DATE], fates[FATE_LEFT_ALONE], fates[FATE_FAILED]);
+		log_info("reconciled %d requests: published=%d updated=%d left=%d failed=%d", count,
+		         fates[FATE_PUBLISHED], fates[FATE_BROUGHT_UP_TO_DATE], fates[FATE_LEFT_ALONE],
+		         fates[FATE_FAILED]);
 	return fates[FATE_FAILED] == 0;
 }
 
@@ -198,7 +211,8 @@ int reconcile_run(struct child *child, const struct conf *conf)
 	while (!child_stopping(child)) {
 		if (!db_is_alive(worker.users))
 			leading = false;
-		bool well = worker_connect_databases(&worker) == WORKER_READY && take_the_lead(&worker, &leading);
+		bool well =
+			worker_connect_databases(&worker) == WORKER_READY && take_the_lead(&worker, &leading);
 		if (well && leading && !child_paused(child))
 			well = reconcile_pass(&worker);
 		if (well) {

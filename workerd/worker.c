@@ -17,7 +17,8 @@ static bool pump_sessions(void *arg)
 
 	if (worker->child != NULL)
 		child_look(worker->child);
-	if (worker->consumer != NULL && mq_is_open(worker->consumer) && mq_pump(worker->consumer) != MQ_OK) {
+	if (worker->consumer != NULL && mq_is_open(worker->consumer) &&
+	    mq_pump(worker->consumer) != MQ_OK) {
 		log_warning("the message in hand will come again: %s", mq_why(worker->consumer));
 		worker->broker_lost = true;
 	}
@@ -112,12 +113,13 @@ static bool open_stores(struct worker *worker)
 	return worker->s3 != NULL && worker->mailer != NULL;
 }
 
-bool worker_init(struct worker *worker, struct child *child, const struct conf *conf, bool with_stores)
+bool worker_init(struct worker *worker, struct child *child, const struct conf *conf,
+                 bool with_stores)
 {
 	memset(worker, 0, sizeof(*worker));
 	worker->child = child;
 	worker->conf = conf;
-	srandom((unsigned)getpid());    /* or the jitter of all children would be the same */
+	srandom((unsigned)getpid()); /* or the jitter of all children would be the same */
 	worker->pump = (struct pump){.turn = pump_sessions, .arg = worker};
 	worker->work_pump = (struct pump){.turn = pump_work, .arg = worker};
 	set_broker_options(worker);
@@ -126,7 +128,8 @@ bool worker_init(struct worker *worker, struct child *child, const struct conf *
 	worker->publisher = mq_new(&worker->publisher_options, &worker->pump);
 	worker->users = db_new(&worker->users_options, &worker->pump);
 	worker->ledger = db_new(&worker->ledger_options, &worker->pump);
-	if (worker->consumer == NULL || worker->publisher == NULL || worker->users == NULL || worker->ledger == NULL) {
+	if (worker->consumer == NULL || worker->publisher == NULL || worker->users == NULL ||
+	    worker->ledger == NULL) {
 		log_error("out of memory");
 		return false;
 	}
@@ -159,7 +162,8 @@ int64_t worker_mq_deadline(const struct worker *worker)
 
 /* ---- connecting ---- */
 
-/* What doesn't pass, no waiting mends: a wrong password, no such database, a statement that doesn't prepare or doesn't fit. */
+/* What doesn't pass, no waiting mends: a wrong password, no such database, a statement that doesn't
+ * prepare or doesn't fit. */
 static enum worker_state judge_refusal(const struct db *db, enum db_result result)
 {
 	log_error("%s", db_why(db));
@@ -197,7 +201,7 @@ void worker_back_off(struct worker *worker, int *pause_ms)
 
 	while (clock_left_ms(until_ms) > 0 && !child_stopping(worker->child)) {
 		int left = clock_left_ms(until_ms);
-		child_step(worker->child, "waiting for a server");    /* not hanging */
+		child_step(worker->child, "waiting for a server"); /* not hanging */
 		child_wait(worker->child, -1, 0, left < 1000 ? left : 1000);
 		pump_turn(&worker->pump);
 	}

@@ -1,22 +1,24 @@
-/* DELETE /users/{id}: the account is marked deleted, and the worker is told to delete what it left behind. */
+/* DELETE /users/{id}: the account is marked deleted, and the worker is told to delete what it left
+ * behind. */
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "lib/base/clock.h"
-#include "lib/config/conf.h"
-#include "lib/base/crash.h"
-#include "lib/base/log.h"
-#include "lib/deletion/message.h"
 #include "fcgi/endpoint.h"
 #include "fcgi/gateway.h"
 #include "fcgi/problem.h"
+#include "lib/base/clock.h"
+#include "lib/base/crash.h"
+#include "lib/base/log.h"
+#include "lib/config/conf.h"
+#include "lib/deletion/message.h"
 
 #define APP_ID "farewell-fcgi"
 
-static void answer_deletion(struct call *call, const char *user_id, const struct account_deletion *deletion)
+static void answer_deletion(struct call *call, const char *user_id,
+                            const struct account_deletion *deletion)
 {
 	char encoded[3 * ID_SIZE];
 	struct json_object *body = json_object_new_object();
@@ -40,31 +42,36 @@ static void answer_failure(struct call *call, enum account_result result)
 	const struct http_request *request = call->request;
 
 	switch (result) {
-	case ACCOUNT_OK:
-		return;
+	case ACCOUNT_OK: return;
 	case ACCOUNT_ABSENT:
 		problem_set(response, request, PROBLEM_UNKNOWN_USER, "There is no user with this id.");
 		return;
 	case ACCOUNT_BUSY:
-		problem_set(response, request, PROBLEM_USER_BUSY, "Somebody else is changing this account. Nothing was changed; try again.");
+		problem_set(response, request, PROBLEM_USER_BUSY,
+		            "Somebody else is changing this account. Nothing was changed; try again.");
 		return;
 	case ACCOUNT_DOWN:
-		problem_set(response, request, PROBLEM_DATABASE_UNAVAILABLE, "The database can't be reached or refused. Nothing was changed; try again.");
+		problem_set(response, request, PROBLEM_DATABASE_UNAVAILABLE,
+		            "The database can't be reached or refused. Nothing was changed; try again.");
 		return;
 	case ACCOUNT_WRONG:
 		problem_set(response, request, PROBLEM_MISCONFIGURED,
-		            "A statement of the configuration, gateway.lock_user_sql or gateway.mark_user_sql, did not do what it has to. "
+		            "A statement of the configuration, gateway.lock_user_sql or "
+		            "gateway.mark_user_sql, did not do what it has to. "
 		            "The account was not deleted; the service's log says more.");
 		return;
 	case ACCOUNT_UNKNOWN:
 		problem_set(response, request, PROBLEM_OUTCOME_UNKNOWN,
-		            "The connection to the database broke while the deletion was being committed, so it may have happened. The same request again is safe.");
+		            "The connection to the database broke while the deletion was being committed, "
+		            "so it may have happened. The same request again is safe.");
 		return;
 	}
 }
 
-/* Publishes the message and waits for its confirm; connecting and all of it take confirm_timeout at most, because the row is locked. */
-static enum mq_result announce(struct gateway *gateway, const struct call *call, const struct account *account, const char *deletion_id)
+/* Publishes the message and waits for its confirm; connecting and all of it take confirm_timeout at
+ * most, because the row is locked. */
+static enum mq_result announce(struct gateway *gateway, const struct call *call,
+                               const struct account *account, const char *deletion_id)
 {
 	const struct conf *conf = gateway->conf;
 	int64_t deadline_ms = clock_now_ms() + conf->gateway.confirm_timeout_ms;
@@ -85,30 +92,37 @@ static enum mq_result announce(struct gateway *gateway, const struct call *call,
 	char *body = message_write(&message);
 	if (body == NULL)
 		return MQ_LOST;
-	/* A connection that died since it was last used is replaced before anything is published; afterwards never, within one deletion id. */
+	/* A connection that died since it was last used is replaced before anything is published;
+	 * afterwards never, within one deletion id. */
 	if (mq_is_open(gateway->mq))
 		(void)mq_pump(gateway->mq);
 	enum mq_result result = mq_open(gateway->mq, deadline_ms);
 	if (result == MQ_OK)
-		result = mq_publish(gateway->mq, conf->common.exchange, conf->common.routing_key, &properties, body, strlen(body), deadline_ms);
+		result = mq_publish(gateway->mq, conf->common.exchange, conf->common.routing_key,
+		                    &properties, body, strlen(body), deadline_ms);
 	free(body);
 	return result;
 }
 
-/* The message is not in a queue, or not known to be: the transaction is rolled back, which makes it void. */
+/* The message is not in a queue, or not known to be: the transaction is rolled back, which makes it
+ * void. */
 static void give_up(struct gateway *gateway, struct call *call, enum mq_result result)
 {
-	log_error("not published, rolling back: %s deletion=%s", mq_why(gateway->mq), call->deletion_id);
+	log_error("not published, rolling back: %s deletion=%s", mq_why(gateway->mq),
+	          call->deletion_id);
 	account_unlock(gateway->db, call->request->deadline_ms);
-	/* After a basic.return and its ack both sides agree; otherwise an answer may still be under way. */
+	/* After a basic.return and its ack both sides agree; otherwise an answer may still be under
+	 * way. */
 	if (result != MQ_UNROUTABLE)
 		mq_drop(gateway->mq);
 	if (result == MQ_UNROUTABLE)
-		problem_set(call->response, call->request, PROBLEM_MESSAGE_UNROUTABLE,
-		            "The message broker has no queue for the deletion. Nothing was changed; try again.");
+		problem_set(
+			call->response, call->request, PROBLEM_MESSAGE_UNROUTABLE,
+			"The message broker has no queue for the deletion. Nothing was changed; try again.");
 	else
 		problem_set(call->response, call->request, PROBLEM_BROKER_UNAVAILABLE,
-		            "The message broker can't be reached, refused or did not confirm in time. Nothing was changed; try again.");
+		            "The message broker can't be reached, refused or did not confirm in time. "
+		            "Nothing was changed; try again.");
 }
 
 /* Publishes and commits a new deletion of the locked account. */
@@ -127,9 +141,11 @@ static void delete_account(struct gateway *gateway, struct call *call, struct ac
 		return;
 	}
 	CRASH_POINT("gateway-after-confirm");
-	enum account_result result = account_mark(gateway->db, account, &request, call->request->deadline_ms);
+	enum account_result result =
+		account_mark(gateway->db, account, &request, call->request->deadline_ms);
 	if (result != ACCOUNT_OK) {
-		log_error("the message is out, but the deletion was %s", result == ACCOUNT_UNKNOWN ? "perhaps not committed" : "not committed");
+		log_error("the message is out, but the deletion was %s",
+		          result == ACCOUNT_UNKNOWN ? "perhaps not committed" : "not committed");
 		answer_failure(call, result);
 		return;
 	}
@@ -142,16 +158,19 @@ static void handle_delete(struct gateway *gateway, struct call *call)
 	struct account account;
 
 	CRASH_POINT("gateway-before-lock");
-	enum account_result locked = account_lock(gateway->db, call->user_id, call->request->deadline_ms, &account);
+	enum account_result locked =
+		account_lock(gateway->db, call->user_id, call->request->deadline_ms, &account);
 	if (locked != ACCOUNT_OK) {
 		answer_failure(call, locked);
 		return;
 	}
 	CRASH_POINT("gateway-after-lock");
-	/* The database may write the id in another way than the path did (citext); a token is for one way only. */
+	/* The database may write the id in another way than the path did (citext); a token is for one
+	 * way only. */
 	if (!auth_may(&call->caller, account.user_id)) {
 		account_unlock(gateway->db, call->request->deadline_ms);
-		problem_set(call->response, call->request, PROBLEM_FORBIDDEN, "The token is for another user, and not for an administrator.");
+		problem_set(call->response, call->request, PROBLEM_FORBIDDEN,
+		            "The token is for another user, and not for an administrator.");
 	} else if (account.requested) {
 		account_unlock(gateway->db, call->request->deadline_ms);
 		answer_deletion(call, account.user_id, &account.deletion);

@@ -8,7 +8,8 @@
 #include "fcgi/gateway.h"
 #include "fcgi/problem.h"
 
-/* The members of the answer in their order; a number is one in JSON too, and what is null in the database is null. */
+/* The members of the answer in their order; a number is one in JSON too, and what is null in the
+ * database is null. */
 static const struct {
 	const char *name;
 	enum account_column column;
@@ -27,7 +28,8 @@ static const struct {
 	{"nextAttemptAt", ACCOUNT_NEXT_ATTEMPT_AT, false},
 };
 
-static struct json_object *column_value(const PGresult *row, enum account_column column, bool number)
+static struct json_object *column_value(const PGresult *row, enum account_column column,
+                                        bool number)
 {
 	const char *text = PQgetvalue(row, 0, (int)column);
 
@@ -40,9 +42,11 @@ static void answer_row(struct call *call, const PGresult *row)
 {
 	struct json_object *body = json_object_new_object();
 
-	snprintf(call->deletion_id, sizeof(call->deletion_id), "%s", PQgetvalue(row, 0, ACCOUNT_DELETION_ID));
+	snprintf(call->deletion_id, sizeof(call->deletion_id), "%s",
+	         PQgetvalue(row, 0, ACCOUNT_DELETION_ID));
 	for (size_t i = 0; body != NULL && i < sizeof(members) / sizeof(members[0]); i++)
-		json_object_object_add(body, members[i].name, column_value(row, members[i].column, members[i].number));
+		json_object_object_add(body, members[i].name,
+		                       column_value(row, members[i].column, members[i].number));
 	http_json(call->response, 200, "application/json", body);
 }
 
@@ -51,14 +55,14 @@ static void handle_get(struct gateway *gateway, struct call *call)
 	PGresult *row = NULL;
 
 	switch (account_newest(gateway->db, call->user_id, call->request->deadline_ms, &row)) {
-	case ACCOUNT_OK:
-		answer_row(call, row);
-		break;
+	case ACCOUNT_OK: answer_row(call, row); break;
 	case ACCOUNT_ABSENT:
-		problem_set(call->response, call->request, PROBLEM_NO_DELETION, "There is no deletion of a user with this id.");
+		problem_set(call->response, call->request, PROBLEM_NO_DELETION,
+		            "There is no deletion of a user with this id.");
 		break;
 	default:
-		problem_set(call->response, call->request, PROBLEM_DATABASE_UNAVAILABLE, "The database can't be reached or refused; try again.");
+		problem_set(call->response, call->request, PROBLEM_DATABASE_UNAVAILABLE,
+		            "The database can't be reached or refused; try again.");
 		break;
 	}
 	PQclear(row);

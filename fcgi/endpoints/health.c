@@ -1,14 +1,14 @@
 /* GET /healthz: does a process answer? GET /readyz: can it reach what a deletion needs? */
 #include <json-c/json.h>
 
-#include "lib/base/clock.h"
-#include "lib/config/conf.h"
-#include "lib/base/log.h"
 #include "fcgi/endpoint.h"
 #include "fcgi/gateway.h"
 #include "fcgi/problem.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/config/conf.h"
 
-#define READY_MS 900             /* for each of the two servers; together they must answer within 2 s */
+#define READY_MS 900 /* for each of the two servers; together they must answer within 2 s */
 
 static void answer_well(struct call *call, const char *status)
 {
@@ -64,9 +64,12 @@ static void handle_readyz(struct gateway *gateway, struct call *call)
 	if (database && broker)
 		answer_well(call, "ready");
 	else
-		problem_set(call->response, call->request, PROBLEM_NOT_READY, "Not reachable: %s%s%s.", database ? "" : "the database",
-		            !database && !broker ? " and " : "", broker ? "" : "the message broker");
+		problem_set(call->response, call->request, PROBLEM_NOT_READY, "Not reachable: %s%s%s.",
+		            database ? "" : "the database", !database && !broker ? " and " : "",
+		            broker ? "" : "the message broker");
 }
 
-const struct endpoint healthz_endpoint = {.name = "/healthz", .methods = "GET, HEAD", .handle = handle_healthz};
-const struct endpoint readyz_endpoint = {.name = "/readyz", .methods = "GET, HEAD", .handle = handle_readyz};
+const struct endpoint healthz_endpoint = {
+	.name = "/healthz", .methods = "GET, HEAD", .handle = handle_healthz};
+const struct endpoint readyz_endpoint = {
+	.name = "/readyz", .methods = "GET, HEAD", .handle = handle_readyz};

@@ -26,14 +26,14 @@ struct line {
 
 static void put(struct line *line, const char *text)
 {
-	while (*text != '\0' && line->length < sizeof line->text)
+	while (*text != '\0' && line->length < sizeof(line->text))
 		line->text[line->length++] = *text++;
 }
 
 static void put_number(struct line *line, unsigned number)
 {
 	char digits[12];
-	char *digit = digits + sizeof digits - 1;
+	char *digit = digits + sizeof(digits) - 1;
 
 	*digit = '\0';
 	do
@@ -88,20 +88,21 @@ static void handle(int signal_number, void (*handler)(int), int flags)
 void backtrace_install(const char *program)
 {
 	static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
-	stack_t stack = {.ss_sp = here.stack, .ss_size = sizeof here.stack};
+	stack_t stack = {.ss_sp = here.stack, .ss_size = sizeof(here.stack)};
 	struct sigaction present;
 	void *frames[FRAMES];
 
 	here.program = program;
-	backtrace(frames, FRAMES);  /* loads libgcc now, so that no handler has to */
+	backtrace(frames, FRAMES); /* loads libgcc now, so that no handler has to */
 	if (sigaltstack(NULL, &stack) != 0 || (stack.ss_flags & SS_DISABLE)) {
-		stack = (stack_t){.ss_sp = here.stack, .ss_size = sizeof here.stack};
+		stack = (stack_t){.ss_sp = here.stack, .ss_size = sizeof(here.stack)};
 		sigaltstack(&stack, NULL);
 	}
 	handle(SIGABRT, on_fatal, SA_RESETHAND | SA_NODEFER);
 	handle(SIGURG, on_slow, SA_RESTART);
-	for (size_t i = 0; i < sizeof crashes / sizeof crashes[0]; i++)
-		if (sigaction(crashes[i], NULL, &present) == 0 && present.sa_handler == SIG_DFL && !(present.sa_flags & SA_SIGINFO))
+	for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
+		if (sigaction(crashes[i], NULL, &present) == 0 && present.sa_handler == SIG_DFL &&
+		    !(present.sa_flags & SA_SIGINFO))
 			handle(crashes[i], on_fatal, SA_RESETHAND | SA_NODEFER);
 }
 

@@ -27,6 +27,7 @@ void clock_rfc3339(time_t when, char text[CLOCK_RFC3339_SIZE])
 	struct tm utc;
 
 	text[0] = '\0';
-	if (gmtime_r(&when, &utc) == NULL || strftime(text, CLOCK_RFC3339_SIZE, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
+	if (gmtime_r(&when, &utc) == NULL ||
+	    strftime(text, CLOCK_RFC3339_SIZE, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
 		text[0] = '\0';
 }

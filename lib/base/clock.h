@@ -8,7 +8,8 @@
 
 #define CLOCK_RFC3339_SIZE 32
 
-/* Milliseconds of CLOCK_MONOTONIC, which does not count a machine's suspension: a deadline is such a value. */
+/* Milliseconds of CLOCK_MONOTONIC, which does not count a machine's suspension: a deadline is such
+ * a value. */
 int64_t clock_now_ms(void);
 /* Milliseconds from now until DEADLINE_MS, at least 0, at most INT_MAX. */
 int clock_left_ms(int64_t deadline_ms);

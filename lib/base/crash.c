@@ -13,32 +13,32 @@
 
 const char *const crash_points[] = {
 	/* gateway, in the order of the sequence */
-	"gateway-before-lock",       /* request read, nothing begun                     */
-	"gateway-after-lock",        /* transaction open, row locked                    */
-	"gateway-after-publish",     /* message written, no confirm read                */
-	"gateway-after-confirm",     /* message is in the queue                         */
-	"gateway-before-commit",     /* UPDATE, INSERT and COMMIT about to be sent      */
-	"gateway-after-commit",      /* committed, the client not told                  */
+	"gateway-before-lock",   /* request read, nothing begun                     */
+	"gateway-after-lock",    /* transaction open, row locked                    */
+	"gateway-after-publish", /* message written, no confirm read                */
+	"gateway-after-confirm", /* message is in the queue                         */
+	"gateway-before-commit", /* UPDATE, INSERT and COMMIT about to be sent      */
+	"gateway-after-commit",  /* committed, the client not told                  */
 	/* worker, in the order of the job */
-	"worker-after-delivery",     /* message in hand                                 */
-	"worker-after-guard",        /* started_at stamped                              */
-	"worker-after-start",        /* the ledger counts the start                     */
-	"worker-before-batch",       /* a page of files read                            */
-	"worker-after-batch",        /* S3 answered, progress not committed             */
-	"worker-after-progress",     /* progress committed                              */
-	"worker-before-sending",     /* all files gone, mark `sending` not committed    */
-	"worker-after-sending",      /* `sending` committed, nothing sent               */
-	"worker-inside-smtp",        /* the message is being handed to the mail server  */
-	"worker-after-smtp",         /* the mail server took it, `sent` not committed   */
-	"worker-before-ack",         /* completed and committed                         */
-	"worker-after-ack",          /* acknowledged                                    */
-	"worker-before-retry",       /* failed, nothing recorded                        */
-	"worker-after-turn",         /* turn + 1 committed, retry not published         */
-	"worker-after-republish",    /* retry confirmed, old message not acknowledged   */
-	"worker-after-park",         /* parked in the broker, not yet in the ledger     */
-	"reconciler-after-claim",    /* request claimed, nothing published              */
-	"reconciler-after-turn",     /* turn + 1 committed, nothing published           */
-	"reconciler-after-publish",  /* published, claim not closed                     */
+	"worker-after-delivery",    /* message in hand                                 */
+	"worker-after-guard",       /* started_at stamped                              */
+	"worker-after-start",       /* the ledger counts the start                     */
+	"worker-before-batch",      /* a page of files read                            */
+	"worker-after-batch",       /* S3 answered, progress not committed             */
+	"worker-after-progress",    /* progress committed                              */
+	"worker-before-sending",    /* all files gone, mark `sending` not committed    */
+	"worker-after-sending",     /* `sending` committed, nothing sent               */
+	"worker-inside-smtp",       /* the message is being handed to the mail server  */
+	"worker-after-smtp",        /* the mail server took it, `sent` not committed   */
+	"worker-before-ack",        /* completed and committed                         */
+	"worker-after-ack",         /* acknowledged                                    */
+	"worker-before-retry",      /* failed, nothing recorded                        */
+	"worker-after-turn",        /* turn + 1 committed, retry not published         */
+	"worker-after-republish",   /* retry confirmed, old message not acknowledged   */
+	"worker-after-park",        /* parked in the broker, not yet in the ledger     */
+	"reconciler-after-claim",   /* request claimed, nothing published              */
+	"reconciler-after-turn",    /* turn + 1 committed, nothing published           */
+	"reconciler-after-publish", /* published, claim not closed                     */
 	NULL,
 };
 

@@ -1,8 +1,10 @@
-/* Named crash points: where a test can make a process die, to prove that nothing is lost. Not in a release build.
+/* Named crash points: where a test can make a process die, to prove that nothing is lost. Not in a
+ * release build.
  *
- * Built with --enable-crash-points, a process that passes a point named by the environment variable FAREWELL_CRASH
- * kills itself with SIGKILL. `NAME` alone: every time; `NAME@FILE`: once, by creating FILE, which must not exist. `NAME=stop@FILE`: stops itself
- * (SIGSTOP) instead, so that the test can do something else at that moment and then send CONT or KILL. */
+ * Built with --enable-crash-points, a process that passes a point named by the environment variable
+ * FAREWELL_CRASH kills itself with SIGKILL. `NAME` alone: every time; `NAME@FILE`: once, by
+ * creating FILE, which must not exist. `NAME=stop@FILE`: stops itself (SIGSTOP) instead, so that
+ * the test can do something else at that moment and then send CONT or KILL. */
 #ifndef FAREWELL_CRASH_H
 #define FAREWELL_CRASH_H
 

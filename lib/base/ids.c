@@ -46,17 +46,20 @@ static bool is_uuid(const char *text, size_t length)
 	return true;
 }
 
-/* How many bytes the UTF-8 sequence at TEXT has, of at most LENGTH; 0: it is not valid. Table 3-7 of the Unicode standard. */
+/* How many bytes the UTF-8 sequence at TEXT has, of at most LENGTH; 0: it is not valid. Table 3-7
+ * of the Unicode standard. */
 static size_t utf8_step(const unsigned char *text, size_t length, uint32_t *code)
 {
-	static const struct { unsigned char first, last, low, high; size_t bytes; } forms[] = {
-		{0x00, 0x7F, 0, 0, 1},
-		{0xC2, 0xDF, 0x80, 0xBF, 2},
-		{0xE0, 0xE0, 0xA0, 0xBF, 3}, {0xE1, 0xEC, 0x80, 0xBF, 3}, {0xED, 0xED, 0x80, 0x9F, 3}, {0xEE, 0xEF, 0x80, 0xBF, 3},
+	static const struct {
+		unsigned char first, last, low, high;
+		size_t bytes;
+	} forms[] = {
+		{0x00, 0x7F, 0, 0, 1},       {0xC2, 0xDF, 0x80, 0xBF, 2}, {0xE0, 0xE0, 0xA0, 0xBF, 3},
+		{0xE1, 0xEC, 0x80, 0xBF, 3}, {0xED, 0xED, 0x80, 0x9F, 3}, {0xEE, 0xEF, 0x80, 0xBF, 3},
 		{0xF0, 0xF0, 0x90, 0xBF, 4}, {0xF1, 0xF3, 0x80, 0xBF, 4}, {0xF4, 0xF4, 0x80, 0x8F, 4},
 	};
 
-	for (size_t f = 0; f < sizeof forms / sizeof forms[0]; f++) {
+	for (size_t f = 0; f < sizeof(forms) / sizeof(forms[0]); f++) {
 		if (text[0] < forms[f].first || text[0] > forms[f].last)
 			continue;
 		if (forms[f].bytes > length)
@@ -120,14 +123,11 @@ static bool is_text(const char *text, size_t length, size_t max_length)
 bool id_valid(int format, const char *text, size_t length, size_t max_length)
 {
 	switch ((enum conf_id_format)format) {
-	case ID_INTEGER:
-		return is_integer(text, length);
-	case ID_UUID:
-		return is_uuid(text, length);
-	case ID_TEXT:
-		return is_text(text, length, max_length);
+	case ID_INTEGER: return is_integer(text, length);
+	case ID_UUID: return is_uuid(text, length);
+	case ID_TEXT: return is_text(text, length, max_length);
 	}
-	abort();  /* not a format: a bug of ours */
+	abort(); /* not a format: a bug of ours */
 }
 
 void id_canonical(int format, const char *text, char canonical[ID_SIZE])

@@ -9,24 +9,26 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_SIZE 4096    /* PIPE_BUF: a line of this size goes into a pipe whole */
+#define LINE_SIZE 4096 /* PIPE_BUF: a line of this size goes into a pipe whole */
 #define CONTEXT_SIZE 256
 
 /* A process has one log, as it has one standard error. */
 static struct {
 	const char *program;
-	char *file;            /* NULL: standard error */
+	char *file; /* NULL: standard error */
 	int fd;
 	enum log_level level;
 	char context[CONTEXT_SIZE];
 } sink = {"farewell", NULL, STDERR_FILENO, LOG_INFO, ""};
 
-/* Keeps a line one line, and a terminal from being talked to: C0 and DEL, and the C1 controls as UTF-8 writes them. */
+/* Keeps a line one line, and a terminal from being talked to: C0 and DEL, and the C1 controls as
+ * UTF-8 writes them. */
 static void clean(char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++) {
 		unsigned char c = (unsigned char)text[i];
-		bool c1 = c == 0xC2 && i + 1 < length && (unsigned char)text[i + 1] >= 0x80 && (unsigned char)text[i + 1] < 0xA0;
+		bool c1 = c == 0xC2 && i + 1 < length && (unsigned char)text[i + 1] >= 0x80 &&
+		          (unsigned char)text[i + 1] < 0xA0;
 		if (c < 0x20 || c == 0x7F)
 			text[i] = '?';
 		else if (c1)
@@ -95,7 +97,7 @@ void log_context(const char *format, ...)
 	if (format == NULL)
 		return;
 	va_start(args, format);
-	if (vsnprintf(sink.context, sizeof sink.context, format, args) < 0)
+	if (vsnprintf(sink.context, sizeof(sink.context), format, args) < 0)
 		log_context_clear();
 	va_end(args);
 	clean(sink.context, strlen(sink.context));
@@ -116,8 +118,10 @@ static size_t put_head(char *line, size_t size, enum log_level level)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (gmtime_r(&now.tv_sec, &utc) != NULL)
-		strftime(seconds, sizeof seconds, "%Y-%m-%dT%H:%M:%S", &utc);
-	int written = snprintf(line, size, "%s.%03dZ %s %s[%ld]: ", seconds, (int)(now.tv_nsec / 1000000), names[level], sink.program, (long)getpid());
+		strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &utc);
+	int written =
+		snprintf(line, size, "%s.%03dZ %s %s[%ld]: ", seconds, (int)(now.tv_nsec / 1000000),
+	             names[level], sink.program, (long)getpid());
 	return written < 0 ? 0 : (size_t)written < size ? (size_t)written : size - 1;
 }
 
@@ -125,20 +129,21 @@ static size_t put_head(char *line, size_t size, enum log_level level)
 static size_t cut(char *line, size_t limit)
 {
 	static const char mark[] = "...";
-	size_t length = limit - (sizeof mark - 1);
+	size_t length = limit - (sizeof(mark) - 1);
 
 	while (length > 0 && ((unsigned char)line[length] & 0xC0) == 0x80)
 		length--;
-	memcpy(line + length, mark, sizeof mark - 1);
-	return length + sizeof mark - 1;
+	memcpy(line + length, mark, sizeof(mark) - 1);
+	return length + sizeof(mark) - 1;
 }
 
-__attribute__((format(printf, 2, 0)))
-static void put_line(enum log_level level, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void put_line(enum log_level level, const char *format,
+                                                           va_list args)
 {
 	char line[LINE_SIZE];
 	int kept = errno;
-	size_t context = strlen(sink.context), limit = sizeof line - 1 - (context > 0 ? context + 1 : 0);
+	size_t context = strlen(sink.context),
+		   limit = sizeof(line) - 1 - (context > 0 ? context + 1 : 0);
 	size_t head = put_head(line, limit, level), length = head;
 
 	int body = vsnprintf(line + head, limit + 1 - head, format, args);
@@ -156,15 +161,15 @@ static void put_line(enum log_level level, const char *format, va_list args)
 	errno = kept;
 }
 
-#define LOG_FUNCTION(name, its_level) \
-	void name(const char *format, ...) \
-	{ \
-		va_list args; \
-		if (its_level > sink.level) \
-			return; \
-		va_start(args, format); \
-		put_line(its_level, format, args); \
-		va_end(args); \
+#define LOG_FUNCTION(name, its_level)                                                              \
+	void name(const char *format, ...)                                                             \
+	{                                                                                              \
+		va_list args;                                                                              \
+		if (its_level > sink.level)                                                                \
+			return;                                                                                \
+		va_start(args, format);                                                                    \
+		put_line(its_level, format, args);                                                         \
+		va_end(args);                                                                              \
 	}
 
 LOG_FUNCTION(log_error, LOG_ERROR)

@@ -1,4 +1,5 @@
-/* The log: one event, one line, `time level program[pid]: sentence field=value …`, to standard error or a file.
+/* The log: one event, one line, `time level program[pid]: sentence field=value …`, to standard
+ * error or a file.
  *
  * Lines never hold a token, a mail address or a file's name above debug level. */
 #ifndef FAREWELL_LOG_H
@@ -8,14 +9,15 @@
 
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
-/* PROGRAM is the name at the start of a line. FILE NULL or empty: standard error. False: FILE can't be opened (errno). */
+/* PROGRAM is the name at the start of a line. FILE NULL or empty: standard error. False: FILE can't
+ * be opened (errno). */
 bool log_open(const char *program, const char *file, enum log_level level);
 /* Opens the file anew (after USR1); the old one is kept when that fails. */
 bool log_reopen(void);
 void log_set_level(enum log_level level);
 
-/* Fields that stand at the end of every line from now on, such as `request=…` or `deletion=… user=…`; NULL: none. Copied, cut at 255
- * bytes; control characters are replaced. */
+/* Fields that stand at the end of every line from now on, such as `request=…` or `deletion=…
+ * user=…`; NULL: none. Copied, cut at 255 bytes; control characters are replaced. */
 void log_context(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_context_clear(void);
 

@@ -9,14 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/config/conf_load.h"
 #include "lib/base/log.h"
+#include "lib/config/conf_load.h"
 
 #define VARIABLE_PREFIX "FAREWELL_"
-#define NAME_SIZE 64      /* longer than any key, section and variable of ours */
+#define NAME_SIZE 64 /* longer than any key, section and variable of ours */
 
 static const char *const sections[] = {"common", "gateway", "worker"};
-#define SECTIONS (sizeof sections / sizeof sections[0])
+#define SECTIONS (sizeof(sections) / sizeof(sections[0]))
 
 /* libconfuse's callbacks have no argument of ours. Set while cfg_parse_fp runs. */
 static struct conf_loader *loading;
@@ -42,7 +42,8 @@ int conf_find(const char *section, const char *key)
 
 bool conf_owns(enum conf_program program, const char *section)
 {
-	return strcmp(section, "common") == 0 || strcmp(section, program == CONF_GATEWAY ? "gateway" : "worker") == 0;
+	return strcmp(section, "common") == 0 ||
+	       strcmp(section, program == CONF_GATEWAY ? "gateway" : "worker") == 0;
 }
 
 static size_t min3(size_t a, size_t b, size_t c)
@@ -107,14 +108,14 @@ static const char *other_section(const char *section, const char *key)
 /* ---- errors ---- */
 
 /* One error at LINE of the file (0: in no line). */
-__attribute__((format(printf, 3, 4)))
-static void complain_line(struct conf_loader *loader, int line, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void complain_line(struct conf_loader *loader,
+                                                                int line, const char *format, ...)
 {
 	char what[CONF_WHY_SIZE * 2];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(what, sizeof what, format, args);
+	vsnprintf(what, sizeof(what), format, args);
 	va_end(args);
 	loader->errors++;
 	if (line > 0)
@@ -131,11 +132,12 @@ void conf_complain(struct conf_loader *loader, int index, const char *format, ..
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(what, sizeof what, format, args);
+	vsnprintf(what, sizeof(what), format, args);
 	va_end(args);
 	given->wrong = true;
 	loader->errors++;
-	log_error("%s: %s.%s: %s", given->line > 0 || given->from_environment ? origin : loader->file, conf_table[index].section, conf_table[index].key, what);
+	log_error("%s: %s.%s: %s", given->line > 0 || given->from_environment ? origin : loader->file,
+	          conf_table[index].section, conf_table[index].key, what);
 }
 
 /* ---- one value ---- */
@@ -184,20 +186,24 @@ static int first_line(int last, const char *text)
 	return last < 1 ? 1 : last;
 }
 
-/* libconfuse calls this after each setting it read. Always 0, so that it goes on and every error is found. */
+/* libconfuse calls this after each setting it read. Always 0, so that it goes on and every error is
+ * found. */
 static int on_setting(cfg_t *cfg, cfg_opt_t *opt)
 {
 	int index = conf_find(cfg_name(cfg), cfg_opt_name(opt));
 	struct conf_given *given;
 
-	cfg->flags &= ~CFGF_IGNORE_UNKNOWN;  /* see on_error */
-	if (index < 0) {                     /* `gateway|auth = jwt` outside of a section */
-		complain_line(loading, cfg->line, "a setting belongs into a section: %s { … } %s { … } %s { … }", sections[0], sections[1], sections[2]);
+	cfg->flags &= ~CFGF_IGNORE_UNKNOWN; /* see on_error */
+	if (index < 0) {                    /* `gateway|auth = jwt` outside of a section */
+		complain_line(loading, cfg->line,
+		              "a setting belongs into a section: %s { … } %s { … } %s { … }", sections[0],
+		              sections[1], sections[2]);
 		return 0;
 	}
 	given = &loading->given[index];
 	if (given->line > 0) {
-		complain_line(loading, cfg->line, "%s.%s: set twice, first in line %d", cfg_name(cfg), cfg_opt_name(opt), given->line);
+		complain_line(loading, cfg->line, "%s.%s: set twice, first in line %d", cfg_name(cfg),
+		              cfg_opt_name(opt), given->line);
 		given->wrong = true;
 		return 0;
 	}
@@ -211,11 +217,16 @@ static void unknown_key(const char *section, int line, const char *key)
 	const char *nearest = nearest_key(section, key), *other = other_section(section, key);
 
 	if (other != NULL)
-		complain_line(loading, line, "there is no setting %s in the section %s; it belongs into %s", key, section, other);
+		complain_line(loading, line, "there is no setting %s in the section %s; it belongs into %s",
+		              key, section, other);
 	else if (nearest != NULL)
-		complain_line(loading, line, "there is no setting %s in the section %s; did you mean %s?", key, section, nearest);
+		complain_line(loading, line, "there is no setting %s in the section %s; did you mean %s?",
+		              key, section, nearest);
 	else
-		complain_line(loading, line, "there is no setting %.60s in the section %s; a value with spaces in it needs quotes", key, section);
+		complain_line(
+			loading, line,
+			"there is no setting %.60s in the section %s; a value with spaces in it needs quotes",
+			key, section);
 }
 
 static void unknown_section(int line, const char *name)
@@ -230,13 +241,15 @@ static void unknown_section(int line, const char *name)
 	else if (nearest != NULL)
 		complain_line(loading, line, "there is no section %s; did you mean %s?", name, nearest);
 	else
-		complain_line(loading, line, "there is no section %.60s; there are common, gateway and worker", name);
+		complain_line(loading, line,
+		              "there is no section %.60s; there are common, gateway and worker", name);
 }
 
-/* What libconfuse has to complain about. After a setting it doesn't know it would give up: it is told to skip that one, and on_setting
- * takes this back, so that not all that is unknown is skipped silently. */
-__attribute__((format(printf, 2, 0)))
-static void on_error(cfg_t *cfg, const char *format, va_list args)
+/* What libconfuse has to complain about. After a setting it doesn't know it would give up: it is
+ * told to skip that one, and on_setting takes this back, so that not all that is unknown is skipped
+ * silently. */
+__attribute__((format(printf, 2, 0))) static void on_error(cfg_t *cfg, const char *format,
+                                                           va_list args)
 {
 	bool inside = strcmp(cfg_name(cfg), "root") != 0;
 	char what[CONF_WHY_SIZE];
@@ -252,8 +265,8 @@ static void on_error(cfg_t *cfg, const char *format, va_list args)
 		return;
 	}
 	if ((cfg->flags & CFGF_IGNORE_UNKNOWN) != 0)
-		return;  /* it stumbled over the rest of what was complained about already */
-	vsnprintf(what, sizeof what, format, args);
+		return; /* it stumbled over the rest of what was complained about already */
+	vsnprintf(what, sizeof(what), format, args);
 	complain_line(loading, cfg->line, "%s", what);
 }
 
@@ -276,7 +289,7 @@ static void fill_options(const char *section, cfg_opt_t *opts)
 static cfg_t *describe(void)
 {
 	size_t room = table_length() + 1;
-	cfg_opt_t *opts = calloc(SECTIONS * room, sizeof *opts);
+	cfg_opt_t *opts = calloc(SECTIONS * room, sizeof(*opts));
 	cfg_t *cfg = NULL;
 
 	if (opts == NULL)
@@ -300,7 +313,7 @@ static cfg_t *describe(void)
 static bool parse_text(struct conf_loader *loader, char *text)
 {
 	cfg_t *cfg = describe();
-	size_t length = strlen(text);  /* not 0: conf_text_read sees to it */
+	size_t length = strlen(text); /* not 0: conf_text_read sees to it */
 	FILE *in = fmemopen(text, length, "r");
 	int result = CFG_FILE_ERROR, errors = loader->errors;
 
@@ -311,7 +324,7 @@ static bool parse_text(struct conf_loader *loader, char *text)
 		result = cfg_parse_fp(cfg, in);
 		loading = NULL;
 		if (result != CFG_SUCCESS && loader->errors == errors)
-			complain_line(loader, 0, "can't be understood");  /* libconfuse gave up without a word */
+			complain_line(loader, 0, "can't be understood"); /* libconfuse gave up without a word */
 	}
 	if (in != NULL)
 		fclose(in);
@@ -347,10 +360,12 @@ static bool variable_name(const struct conf_setting *setting, char name[NAME_SIZ
 	return length < NAME_SIZE;
 }
 
-/* Kubernetes tells every pod of its services: FAREWELL_GATEWAY_SERVICE_HOST, …_PORT, …_PORT_80_TCP. No setting may begin like that. */
+/* Kubernetes tells every pod of its services: FAREWELL_GATEWAY_SERVICE_HOST, …_PORT, …_PORT_80_TCP.
+ * No setting may begin like that. */
 static bool is_service_link(const char *rest)
 {
-	return strncmp(rest, "SERVICE_", 8) == 0 || strcmp(rest, "PORT") == 0 || strncmp(rest, "PORT_", 5) == 0;
+	return strncmp(rest, "SERVICE_", 8) == 0 || strcmp(rest, "PORT") == 0 ||
+	       strncmp(rest, "PORT_", 5) == 0;
 }
 
 /* Whether NAME claims to be one of ours: FAREWELL_<SECTION>_… */
@@ -377,11 +392,12 @@ static void unknown_variable(struct conf_loader *loader, const char *name)
 		variable_name(s, candidate);
 		consider(name, candidate, &found, &distance);
 		if (found != NULL)
-			memcpy(nearest, candidate, sizeof nearest);
+			memcpy(nearest, candidate, sizeof(nearest));
 	}
 	loader->errors++;
 	if (nearest[0] != '\0')
-		log_error("environment variable %s: there is no such setting; did you mean %s?", name, nearest);
+		log_error("environment variable %s: there is no such setting; did you mean %s?", name,
+		          nearest);
 	else
 		log_error("environment variable %s: there is no such setting", name);
 }
@@ -431,7 +447,8 @@ static void require_settings(struct conf_loader *loader)
 {
 	for (int i = 0; conf_table[i].key != NULL; i++) {
 		const struct conf_setting *s = &conf_table[i];
-		if (loader->given[i].text == NULL && s->fallback == NULL && conf_owns(loader->program, s->section))
+		if (loader->given[i].text == NULL && s->fallback == NULL &&
+		    conf_owns(loader->program, s->section))
 			conf_complain(loader, i, "must be set, in the section %s of the file", s->section);
 	}
 }
@@ -450,14 +467,16 @@ static void read_secrets(struct conf_loader *loader)
 
 	for (int i = 0; conf_table[i].key != NULL; i++) {
 		struct conf_secret *secret = secret_at(loader->conf, &conf_table[i]);
-		if (secret == NULL || secret->file == NULL || secret->file[0] == '\0' || loader->given[i].wrong || !conf_owns(loader->program, conf_table[i].section))
+		if (secret == NULL || secret->file == NULL || secret->file[0] == '\0' ||
+		    loader->given[i].wrong || !conf_owns(loader->program, conf_table[i].section))
 			continue;
 		if (!conf_secret_read(secret, why))
 			conf_complain(loader, i, "%s", why);
 	}
 }
 
-/* Strings without a default that nobody set (those of the other program's section) are empty rather than NULL. */
+/* Strings without a default that nobody set (those of the other program's section) are empty rather
+ * than NULL. */
 static bool fill_strings(struct conf *conf)
 {
 	char *base = (char *)conf;
@@ -465,7 +484,8 @@ static bool fill_strings(struct conf *conf)
 	for (const struct conf_setting *s = conf_table; s->key != NULL; s++) {
 		void *place = base + s->place;
 		char **string = s->type == CONF_SECRET ? &((struct conf_secret *)place)->file : place;
-		if ((s->type == CONF_STRING || s->type == CONF_SQL || s->type == CONF_SECRET) && *string == NULL)
+		if ((s->type == CONF_STRING || s->type == CONF_SQL || s->type == CONF_SECRET) &&
+		    *string == NULL)
 			if ((*string = strdup("")) == NULL)
 				return false;
 	}
@@ -481,7 +501,7 @@ static void load(struct conf_loader *loader)
 	take_environment(loader);
 	check_environment(loader);
 	if (!parsed)
-		return;  /* what is missing may stand in the rest of the file */
+		return; /* what is missing may stand in the rest of the file */
 	take_defaults(loader);
 	require_settings(loader);
 	read_secrets(loader);
@@ -496,10 +516,10 @@ struct conf *conf_load(const char *file, enum conf_program program)
 	struct conf_loader loader = {.file = file, .program = program};
 	size_t length = table_length();
 
-	loader.conf = calloc(1, sizeof *loader.conf);
-	loader.given = calloc(length, sizeof *loader.given);
+	loader.conf = calloc(1, sizeof(*loader.conf));
+	loader.given = calloc(length, sizeof(*loader.given));
 	if (loader.conf != NULL)
-		loader.conf->origins = calloc(length, sizeof *loader.conf->origins);
+		loader.conf->origins = calloc(length, sizeof(*loader.conf->origins));
 	if (loader.conf == NULL || loader.given == NULL || loader.conf->origins == NULL)
 		complain_line(&loader, 0, "out of memory");
 	else

@@ -28,7 +28,7 @@ enum conf_type {
 /* A secret is named by a *_file setting; only the program whose section it is in opens the file. */
 struct conf_secret {
 	char *file;
-	char *value;  /* NULL when no file is set, or it belongs to the other program */
+	char *value; /* NULL when no file is set, or it belongs to the other program */
 };
 
 enum conf_id_format { ID_INTEGER, ID_UUID, ID_TEXT };
@@ -42,40 +42,41 @@ enum conf_jwt_algorithm { JWT_HS256, JWT_HS384, JWT_HS512 };
 
 /* What both programs have, each in its own section: sessions and the pool of children. */
 struct conf_sessions {
-	char *user_db;                        /* libpq connection string */
+	char *user_db; /* libpq connection string */
 	struct conf_secret user_db_password;
-	char *broker;                         /* amqp://user@host:port/vhost */
+	char *broker; /* amqp://user@host:port/vhost */
 	struct conf_secret broker_password;
-	int64_t connect_timeout_ms;           /* for one attempt, any server */
+	int64_t connect_timeout_ms; /* for one attempt, any server */
 	int64_t broker_heartbeat_ms;
 	int64_t lock_timeout_ms;
 	int64_t statement_timeout_ms;
 };
 
 struct conf_pool {
-	int64_t children;                     /* 0: use the four below */
+	int64_t children; /* 0: use the four below */
 	int64_t start_children, min_spare, max_spare, max_children;
-	int64_t max_jobs_per_child;           /* 0: no limit; jittered by up to a tenth */
-	int64_t max_child_rss;                /* bytes; 0: no limit */
-	int64_t max_child_lifetime_ms;        /* 0: no limit */
-	int64_t slow_job_ms;                  /* 0: off */
+	int64_t max_jobs_per_child;    /* 0: no limit; jittered by up to a tenth */
+	int64_t max_child_rss;         /* bytes; 0: no limit */
+	int64_t max_child_lifetime_ms; /* 0: no limit */
+	int64_t slow_job_ms;           /* 0: off */
 	int64_t soft_timeout_ms, hard_timeout_ms;
 	int64_t stop_timeout_ms;
 };
 
 struct conf {
 	struct {
-		int id_format;                    /* enum conf_id_format */
+		int id_format; /* enum conf_id_format */
 		int64_t id_max_length;
 		char *run_dir;
-		char *log_file;                   /* empty: standard error */
-		int log_level;                    /* enum conf_log_level */
+		char *log_file; /* empty: standard error */
+		int log_level;  /* enum conf_log_level */
 		bool allow_root;
 		char *exchange, *routing_key;
 		char *queue, *parked_queue, *retry_queue_prefix;
-		char *retry_delays;               /* "10s 1m 10m 1h"; parsed into: */
+		char *retry_delays; /* "10s 1m 10m 1h"; parsed into: */
 		int64_t retry_delay_ms[CONF_MAX_RETRY_DELAYS];
-		char *retry_delay_text[CONF_MAX_RETRY_DELAYS]; /* as written, the end of the queue's name: farewell.retry.10s */
+		char *retry_delay_text[CONF_MAX_RETRY_DELAYS]; /* as written, the end of the queue's name:
+		                                                  farewell.retry.10s */
 		int retry_delay_count;
 	} common;
 
@@ -88,8 +89,8 @@ struct conf {
 		int64_t backlog;
 		int64_t confirm_timeout_ms, request_timeout_ms, nginx_read_timeout_ms;
 		int64_t retry_after_ms;
-		int auth;                         /* enum conf_auth */
-		int jwt_algorithm;                /* enum conf_jwt_algorithm */
+		int auth;          /* enum conf_auth */
+		int jwt_algorithm; /* enum conf_jwt_algorithm */
 		struct conf_secret jwt_key;
 		char *jwt_admin_claim, *jwt_admin_value;
 		char *lock_user_sql, *mark_user_sql;
@@ -100,25 +101,25 @@ struct conf {
 		struct conf_pool pool;
 		char *worker_db;
 		struct conf_secret worker_db_password;
-		int topology;                     /* enum conf_topology */
+		int topology; /* enum conf_topology */
 		char *lock_user_sql, *user_contact_sql;
 		char *files_sql, *files_done_sql;
 		int64_t files_page;
 		char *s3_endpoint, *s3_region;
-		int s3_addressing;                /* enum conf_addressing */
+		int s3_addressing; /* enum conf_addressing */
 		char *s3_access_key;
 		struct conf_secret s3_secret_key;
 		char *s3_ca_file;
 		int64_t s3_timeout_ms;
 		int64_t s3_batch_keys, s3_batch_bytes;
 		char *smtp_url;
-		int smtp_starttls;                /* enum conf_starttls */
+		int smtp_starttls; /* enum conf_starttls */
 		char *smtp_ca_file;
 		char *smtp_user;
 		struct conf_secret smtp_password;
 		int64_t smtp_timeout_ms;
 		char *mail_from, *mail_templates, *mail_locale;
-		int when_unknown;                 /* enum conf_when_unknown */
+		int when_unknown; /* enum conf_when_unknown */
 		int64_t max_starts;
 		int64_t park_after_ms;
 		int64_t handover_after_ms;
@@ -129,30 +130,31 @@ struct conf {
 		int64_t reconcile_batch, reconcile_queue_limit;
 	} worker;
 
-	char **origins;                           /* for conf_origin, in the table's order */
+	char **origins; /* for conf_origin, in the table's order */
 };
 
 struct conf_setting {
 	const char *section, *key;
 	enum conf_type type;
-	size_t place;                         /* offset in struct conf */
-	const char *fallback;                 /* the default, as written in a file; NULL: must be set */
-	int64_t min, max;                     /* for the numeric types, in their unit */
-	const char *const *choices;           /* for CONF_ENUM, NULL-terminated */
+	size_t place;               /* offset in struct conf */
+	const char *fallback;       /* the default, as written in a file; NULL: must be set */
+	int64_t min, max;           /* for the numeric types, in their unit */
+	const char *const *choices; /* for CONF_ENUM, NULL-terminated */
 };
 
 /* The table; ends with an entry whose key is NULL. */
 extern const struct conf_setting conf_table[];
 
-/* Reads FILE for PROGRAM: parses every section, opens only the secrets of the program's own section (and of
- * common), applies environment variables FAREWELL_<SECTION>_<KEY> (upper case), checks what
+/* Reads FILE for PROGRAM: parses every section, opens only the secrets of the program's own section
+ * (and of common), applies environment variables FAREWELL_<SECTION>_<KEY> (upper case), checks what
  * contradicts itself. On failure returns NULL; every error found has been written to the log's
- * sink as `FILE:LINE: setting: what is wrong; what to do`. Free with conf_free (which wipes the secrets). */
+ * sink as `FILE:LINE: setting: what is wrong; what to do`. Free with conf_free (which wipes the
+ * secrets). */
 struct conf *conf_load(const char *file, enum conf_program program);
 void conf_free(struct conf *);
 
-/* For messages after loading: where a setting came from, such as `/etc/farewell.conf:12`, "environment variable X" or
- * "default". The pointer lives as long as the conf. */
+/* For messages after loading: where a setting came from, such as `/etc/farewell.conf:12`,
+ * "environment variable X" or "default". The pointer lives as long as the conf. */
 const char *conf_origin(const struct conf *, const char *section, const char *key);
 
 #endif

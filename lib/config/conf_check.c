@@ -3,11 +3,11 @@
 #include <string.h>
 #include <strings.h>
 
-#include "lib/config/conf_load.h"
 #include "lib/base/log.h"
+#include "lib/config/conf_load.h"
 
-#define AMQP_NAME_BYTES 255     /* a short string, AMQP 0-9-1 4.2.5.3 */
-#define SOCKET_PATH_BYTES 107   /* sun_path without its NUL */
+#define AMQP_NAME_BYTES 255   /* a short string, AMQP 0-9-1 4.2.5.3 */
+#define SOCKET_PATH_BYTES 107 /* sun_path without its NUL */
 #define DAY_MS (24LL * 60 * 60 * 1000)
 
 /* ---- one number and another ---- */
@@ -19,31 +19,28 @@ static const struct order {
 	const char *because;
 } orders[] = {
 	{"gateway", "confirm_timeout", "lock_timeout", false,
-		"a second DELETE waits for the first one's confirm"},
+     "a second DELETE waits for the first one's confirm"},
 	{"gateway", "lock_timeout", "request_timeout", false,
-		"the request goes on after the wait for the lock"},
+     "the request goes on after the wait for the lock"},
 	{"gateway", "lock_timeout", "statement_timeout", false,
-		"else the wait for a lock looks like a slow statement"},
-	{"gateway", "statement_timeout", "request_timeout", true,
-		"a statement is part of a request"},
+     "else the wait for a lock looks like a slow statement"},
+	{"gateway", "statement_timeout", "request_timeout", true, "a statement is part of a request"},
 	{"gateway", "request_timeout", "nginx_read_timeout", false,
-		"else nginx answers 504 before Farewell says what happened"},
+     "else nginx answers 504 before Farewell says what happened"},
 	{"gateway", "request_timeout", "soft_timeout", false,
-		"a child that is within its request is not hanging"},
+     "a child that is within its request is not hanging"},
 	{"gateway", "soft_timeout", "hard_timeout", false,
-		"a child must have time to stop before it is killed"},
+     "a child must have time to stop before it is killed"},
 	{"worker", "lock_timeout", "statement_timeout", false,
-		"else the wait for a lock looks like a slow statement"},
+     "else the wait for a lock looks like a slow statement"},
 	{"worker", "handover_after", "soft_timeout", false,
-		"a job hands itself over before it counts as hanging"},
+     "a job hands itself over before it counts as hanging"},
 	{"worker", "soft_timeout", "hard_timeout", false,
-		"a child must have time to stop before it is killed"},
+     "a child must have time to stop before it is killed"},
 	{"worker", "hard_timeout", "broker_consumer_timeout", false,
-		"else the broker gives the message to a second child while the first is at work"},
-	{"worker", "s3_timeout", "hard_timeout", false,
-		"a slow store is not a hanging child"},
-	{"worker", "smtp_timeout", "hard_timeout", false,
-		"a slow mail server is not a hanging child"},
+     "else the broker gives the message to a second child while the first is at work"},
+	{"worker", "s3_timeout", "hard_timeout", false, "a slow store is not a hanging child"},
+	{"worker", "smtp_timeout", "hard_timeout", false, "a slow mail server is not a hanging child"},
 };
 
 /* Only while the number of children is left to the pool. */
@@ -87,27 +84,31 @@ static void check_order(struct conf_loader *loader, const char *section, const s
 		other = lesser;
 		how = order->may_equal ? "must not be less" : "must be more";
 	}
-	conf_complain(loader, at, "%s %s than %s.%s, which is %s (%s): %s", given[at].text, how, section,
-	              conf_table[other].key, given[other].text, loader->conf->origins[other], order->because);
+	conf_complain(loader, at, "%s %s than %s.%s, which is %s (%s): %s", given[at].text, how,
+	              section, conf_table[other].key, given[other].text, loader->conf->origins[other],
+	              order->because);
 }
 
 static void check_pool(struct conf_loader *loader, const char *section)
 {
-	static const char *const spare_keys[] = {"start_children", "min_spare", "max_spare", "max_children"};
+	static const char *const spare_keys[] = {"start_children", "min_spare", "max_spare",
+	                                         "max_children"};
 	int children = conf_find(section, "children");
 
 	if (loader->given[children].wrong)
 		return;
 	if (number_at(loader->conf, children) == 0) {
-		for (size_t i = 0; i < sizeof spare_orders / sizeof spare_orders[0]; i++)
+		for (size_t i = 0; i < sizeof(spare_orders) / sizeof(spare_orders[0]); i++)
 			check_order(loader, section, &spare_orders[i]);
 		return;
 	}
-	for (size_t i = 0; i < sizeof spare_keys / sizeof spare_keys[0]; i++) {
+	for (size_t i = 0; i < sizeof(spare_keys) / sizeof(spare_keys[0]); i++) {
 		int spare = conf_find(section, spare_keys[i]);
 		if (is_written(&loader->given[spare]))
-			log_warning("%s: %s.%s: has no effect while %s.children is %s (%s); children = 0 leaves their number to the pool", loader->conf->origins[spare],
-			            section, spare_keys[i], section, loader->given[children].text, loader->conf->origins[children]);
+			log_warning("%s: %s.%s: has no effect while %s.children is %s (%s); children = 0 "
+			            "leaves their number to the pool",
+			            loader->conf->origins[spare], section, spare_keys[i], section,
+			            loader->given[children].text, loader->conf->origins[children]);
 	}
 }
 
@@ -123,7 +124,10 @@ static void check_name(struct conf_loader *loader, const char *key, const char *
 	if (name[0] == '\0')
 		conf_complain(loader, index, "must not be empty");
 	else if (strlen(name) + suffix > AMQP_NAME_BYTES)
-		conf_complain(loader, index, "is too long; with everything added to it, a name at the broker has at most %d bytes", AMQP_NAME_BYTES);
+		conf_complain(
+			loader, index,
+			"is too long; with everything added to it, a name at the broker has at most %d bytes",
+			AMQP_NAME_BYTES);
 	else if (strncmp(name, "amq.", 4) == 0 && strcmp(key, "routing_key") != 0)
 		conf_complain(loader, index, "names that begin with amq. belong to the broker");
 }
@@ -158,12 +162,17 @@ static void check_names(struct conf_loader *loader)
 	if (loader->given[queue].wrong || loader->given[parked].wrong)
 		return;
 	if (strcmp(conf->common.queue, conf->common.parked_queue) == 0)
-		conf_complain(loader, is_written(&loader->given[parked]) ? parked : queue, "common.queue (%s) and common.parked_queue (%s) must be two queues",
+		conf_complain(loader, is_written(&loader->given[parked]) ? parked : queue,
+		              "common.queue (%s) and common.parked_queue (%s) must be two queues",
 		              conf->origins[queue], conf->origins[parked]);
 	else if (is_retry_queue(conf, conf->common.queue))
-		conf_complain(loader, queue, "is the name of a retry queue too; see common.retry_queue_prefix (%s)", conf_origin(conf, "common", "retry_queue_prefix"));
+		conf_complain(loader, queue,
+		              "is the name of a retry queue too; see common.retry_queue_prefix (%s)",
+		              conf_origin(conf, "common", "retry_queue_prefix"));
 	else if (is_retry_queue(conf, conf->common.parked_queue))
-		conf_complain(loader, parked, "is the name of a retry queue too; see common.retry_queue_prefix (%s)", conf_origin(conf, "common", "retry_queue_prefix"));
+		conf_complain(loader, parked,
+		              "is the name of a retry queue too; see common.retry_queue_prefix (%s)",
+		              conf_origin(conf, "common", "retry_queue_prefix"));
 }
 
 /* ---- the delays between tries ---- */
@@ -199,7 +208,8 @@ static void check_delays(struct conf_loader *loader)
 	for (text += strspn(text, " "); *text != '\0' && wrong == NULL; text += strspn(text, " ")) {
 		size_t length = strcspn(text, " ");
 		if ((wrong = add_delay(loader->conf, text, length)) != NULL)
-			conf_complain(loader, index, "\"%.*s\" %s", (int)(length < 60 ? length : 60), text, wrong);
+			conf_complain(loader, index, "\"%.*s\" %s", (int)(length < 60 ? length : 60), text,
+			              wrong);
 		text += length;
 	}
 	if (wrong == NULL && loader->conf->common.retry_delay_count == 0)
@@ -218,7 +228,12 @@ struct url_rule {
 static const struct url_rule url_rules[] = {
 	{"gateway", "broker", {"amqp://"}, true, true, "amqp://user@host:5672/vhost"},
 	{"worker", "broker", {"amqp://"}, true, true, "amqp://user@host:5672/vhost"},
-	{"worker", "s3_endpoint", {"https://", "http://"}, false, false, "https://s3.example.com or http://127.0.0.1:7480"},
+	{"worker",
+     "s3_endpoint",
+     {"https://", "http://"},
+     false,
+     false,
+     "https://s3.example.com or http://127.0.0.1:7480"},
 	{"worker", "smtp_url", {"smtps://", "smtp://"}, false, false, "smtp://mail.example.com:587"},
 };
 
@@ -230,7 +245,8 @@ static bool is_authority(const char *text, size_t length)
 	long port;
 	char *end;
 
-	if (bytes == 0 || bytes > length || (text[0] == '[' && strspn(text + 1, "0123456789abcdefABCDEF:.") != bytes - 2))
+	if (bytes == 0 || bytes > length ||
+	    (text[0] == '[' && strspn(text + 1, "0123456789abcdefABCDEF:.") != bytes - 2))
 		return false;
 	if (bytes == length)
 		return true;
@@ -246,8 +262,9 @@ static const char *what_is_wrong(const struct url_rule *rule, const char *url)
 	const char *rest = NULL, *at;
 	size_t length;
 
-	for (size_t i = 0; i < sizeof rule->schemes / sizeof rule->schemes[0]; i++)
-		if (rule->schemes[i] != NULL && strncasecmp(url, rule->schemes[i], strlen(rule->schemes[i])) == 0)
+	for (size_t i = 0; i < sizeof(rule->schemes) / sizeof(rule->schemes[0]); i++)
+		if (rule->schemes[i] != NULL &&
+		    strncasecmp(url, rule->schemes[i], strlen(rule->schemes[i])) == 0)
 			rest = url + strlen(rule->schemes[i]);
 	if (rest == NULL)
 		return "has a scheme that is not possible here";
@@ -267,7 +284,7 @@ static const char *what_is_wrong(const struct url_rule *rule, const char *url)
 /* Never quotes the URL: there may be a password in it. */
 static void check_urls(struct conf_loader *loader)
 {
-	for (size_t i = 0; i < sizeof url_rules / sizeof url_rules[0]; i++) {
+	for (size_t i = 0; i < sizeof(url_rules) / sizeof(url_rules[0]); i++) {
 		int index = conf_find(url_rules[i].section, url_rules[i].key);
 		const char *url = loader->given[index].text, *wrong;
 		if (url == NULL || loader->given[index].wrong)
@@ -284,17 +301,23 @@ static void check_auth(struct conf_loader *loader)
 {
 	static const size_t least[] = {[JWT_HS256] = 32, [JWT_HS384] = 48, [JWT_HS512] = 64};
 	const struct conf *conf = loader->conf;
-	int key = conf_find("gateway", "jwt_key_file"), algorithm = conf_find("gateway", "jwt_algorithm");
+	int key = conf_find("gateway", "jwt_key_file"),
+		algorithm = conf_find("gateway", "jwt_algorithm");
 
-	if (conf->gateway.auth != AUTH_JWT || loader->given[key].wrong || loader->given[algorithm].wrong)
+	if (conf->gateway.auth != AUTH_JWT || loader->given[key].wrong ||
+	    loader->given[algorithm].wrong)
 		return;
 	if (conf->gateway.jwt_key.value == NULL) {
-		conf_complain(loader, key, "must be set when gateway.auth is jwt (%s)", conf_origin(conf, "gateway", "auth"));
+		conf_complain(loader, key, "must be set when gateway.auth is jwt (%s)",
+		              conf_origin(conf, "gateway", "auth"));
 		return;
 	}
 	if (strlen(conf->gateway.jwt_key.value) < least[conf->gateway.jwt_algorithm])
-		conf_complain(loader, key, "%.200s: the key has %zu bytes, but %s (%s) needs at least %zu (RFC 7518, 3.2); make one with: openssl rand -hex %zu",
-		              conf->gateway.jwt_key.file, strlen(conf->gateway.jwt_key.value), loader->given[algorithm].text, conf->origins[algorithm],
+		conf_complain(loader, key,
+		              "%.200s: the key has %zu bytes, but %s (%s) needs at least %zu (RFC 7518, "
+		              "3.2); make one with: openssl rand -hex %zu",
+		              conf->gateway.jwt_key.file, strlen(conf->gateway.jwt_key.value),
+		              loader->given[algorithm].text, conf->origins[algorithm],
 		              least[conf->gateway.jwt_algorithm], least[conf->gateway.jwt_algorithm]);
 }
 
@@ -303,13 +326,15 @@ static void check_socket(struct conf_loader *loader)
 	int index = conf_find("gateway", "socket");
 
 	if (!loader->given[index].wrong && strlen(loader->conf->gateway.socket) > SOCKET_PATH_BYTES)
-		conf_complain(loader, index, "is too long; the path of a socket has at most %d bytes", SOCKET_PATH_BYTES);
+		conf_complain(loader, index, "is too long; the path of a socket has at most %d bytes",
+		              SOCKET_PATH_BYTES);
 }
 
 static void check_smtp_login(struct conf_loader *loader)
 {
 	const struct conf *conf = loader->conf;
-	int user = conf_find("worker", "smtp_user"), password = conf_find("worker", "smtp_password_file");
+	int user = conf_find("worker", "smtp_user"),
+		password = conf_find("worker", "smtp_password_file");
 
 	if (loader->given[user].wrong || loader->given[password].wrong)
 		return;
@@ -321,7 +346,7 @@ static void check_smtp_login(struct conf_loader *loader)
 
 void conf_check(struct conf_loader *loader)
 {
-	for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++)
+	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++)
 		check_order(loader, orders[i].section, &orders[i]);
 	check_pool(loader, "gateway");
 	check_pool(loader, "worker");

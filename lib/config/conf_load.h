@@ -14,10 +14,10 @@
 
 /* What was said about one setting. */
 struct conf_given {
-	char *text;               /* as written in the file, the environment or the table; NULL: nowhere */
-	int line;                 /* in the file; 0: not there */
+	char *text; /* as written in the file, the environment or the table; NULL: nowhere */
+	int line;   /* in the file; 0: not there */
 	bool from_environment;
-	bool wrong;               /* complained about already: checks leave it alone */
+	bool wrong; /* complained about already: checks leave it alone */
 };
 
 struct conf_loader {
@@ -34,13 +34,15 @@ int conf_find(const char *section, const char *key);
 bool conf_owns(enum conf_program program, const char *section);
 
 /* One error about setting INDEX, at the place it was set: `FILE:LINE: section.key: …`. */
-void conf_complain(struct conf_loader *, int index, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void conf_complain(struct conf_loader *, int index, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
-/* Reads FILE as text that ends in a newline, comments blanked out and checked for what libconfuse would take silently. NULL: WHY
- * says what is wrong, at LINE unless that is 0. */
+/* Reads FILE as text that ends in a newline, comments blanked out and checked for what libconfuse
+ * would take silently. NULL: WHY says what is wrong, at LINE unless that is 0. */
 char *conf_text_read(const char *file, int *line, char *why);
 
-/* Parses TEXT into the setting's place in CONF, where what was there is freed. False: WHY says what is wrong. */
+/* Parses TEXT into the setting's place in CONF, where what was there is freed. False: WHY says what
+ * is wrong. */
 bool conf_value_set(const struct conf_setting *, const char *text, struct conf *, char *why);
 /* What values may be, in words: `100ms to 5m`, `0 or more`, `resend or hold`; empty for text. */
 void conf_value_range(const struct conf_setting *, char *text, size_t size);

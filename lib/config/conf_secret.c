@@ -20,7 +20,10 @@ static bool is_private(int fd, char *why)
 	else if (!S_ISREG(status.st_mode))
 		snprintf(why, CONF_WHY_SIZE, "not a regular file");
 	else if ((status.st_mode & 07) != 0)
-		snprintf(why, CONF_WHY_SIZE, "open to everybody (mode %04o); chmod 640 it and give it the group Farewell runs as", (unsigned)status.st_mode & 07777);
+		snprintf(
+			why, CONF_WHY_SIZE,
+			"open to everybody (mode %04o); chmod 640 it and give it the group Farewell runs as",
+			(unsigned)status.st_mode & 07777);
 	else
 		return true;
 	return false;
@@ -76,15 +79,15 @@ bool conf_secret_read(struct conf_secret *secret, char *why)
 	ssize_t length;
 
 	if (fd < 0) {
-		snprintf(reason, sizeof reason, "%s", strerror(errno));
+		snprintf(reason, sizeof(reason), "%s", strerror(errno));
 		goto out;
 	}
 	if (!is_private(fd, reason) || (buffer = malloc(MAX_BYTES + 1)) == NULL)
 		goto out;
 	if ((length = read_all(fd, buffer, MAX_BYTES + 1)) < 0)
-		snprintf(reason, sizeof reason, "%s", strerror(errno));
+		snprintf(reason, sizeof(reason), "%s", strerror(errno));
 	else if (take_line(buffer, (size_t)length, reason))
-		secret->value = strdup(buffer);  /* short of memory: REASON is still the first one */
+		secret->value = strdup(buffer); /* short of memory: REASON is still the first one */
 out:
 	if (fd >= 0)
 		close(fd);

@@ -1,22 +1,23 @@
-/* libconfuse 3.3 can't be given a file as it is: it counts the lines of comments twice and thrice, takes an unterminated string for the
- * file's end (and starts the next file inside it), takes a file that ends in mid-section for whole, drops characters it doesn't know, and
- * replaces ${X} by nothing when X is not set.
- * So comments are blanked out here, and the rest is refused with the line it is in. */
+/* libconfuse 3.3 can't be given a file as it is: it counts the lines of comments twice and thrice,
+ * takes an unterminated string for the file's end (and starts the next file inside it), takes a
+ * file that ends in mid-section for whole, drops characters it doesn't know, and replaces ${X} by
+ * nothing when X is not set. So comments are blanked out here, and the rest is refused with the
+ * line it is in. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "lib/config/conf_load.h"
 #include "lib/base/ids.h"
+#include "lib/config/conf_load.h"
 
 #define MAX_BYTES (1024 * 1024)
 
 struct scan {
 	char *at;
 	int line;
-	int depth, opened;   /* braces that are open, and the line of the last */
+	int depth, opened; /* braces that are open, and the line of the last */
 	char *why;
 };
 
@@ -70,14 +71,16 @@ static bool check_variable(struct scan *scan)
 	length = (size_t)(end - name);
 	if (memmem(name, length, ":-", 2) != NULL)
 		return true;
-	if (length >= sizeof copy)
+	if (length >= sizeof(copy))
 		return refuse(scan, "the name of the environment variable is too long");
 	memcpy(copy, name, length);
 	copy[length] = '\0';
 	if (getenv(copy) != NULL)
 		return true;
-	snprintf(scan->why, CONF_WHY_SIZE, "there is no environment variable %s; set it, give a default as in ${%s:-default}, or "
-	         "use single quotes if you mean these very characters", copy, copy);
+	snprintf(scan->why, CONF_WHY_SIZE,
+	         "there is no environment variable %s; set it, give a default as in ${%s:-default}, or "
+	         "use single quotes if you mean these very characters",
+	         copy, copy);
 	return false;
 }
 
@@ -94,7 +97,8 @@ static bool skip_string(struct scan *scan)
 			continue;
 		step(scan);
 		if (quote == '"' && ((*scan->at >= '0' && *scan->at <= '9') || *scan->at == 'x'))
-			return refuse(scan, "characters can't be given by number; write the character itself, or \\\\ for a backslash");
+			return refuse(scan, "characters can't be given by number; write the character itself, "
+			                    "or \\\\ for a backslash");
 	}
 	if (*scan->at == quote) {
 		step(scan);
@@ -127,7 +131,7 @@ static bool skip_plain(struct scan *scan)
 
 static bool scan_text(struct scan *scan)
 {
-	bool fresh = true;  /* nothing of a word came before: "http://x" has no comment in it */
+	bool fresh = true; /* nothing of a word came before: "http://x" has no comment in it */
 
 	while (*scan->at != '\0') {
 		char c = *scan->at;
@@ -188,7 +192,8 @@ static char *read_file(const char *file, size_t *length, char *why)
 	}
 	*length = fread(text, 1, MAX_BYTES + 1, in);
 	if (ferror(in) || *length > MAX_BYTES) {
-		snprintf(why, CONF_WHY_SIZE, "can't be read: %s", ferror(in) ? strerror(errno) : "longer than 1 MiB");
+		snprintf(why, CONF_WHY_SIZE, "can't be read: %s",
+		         ferror(in) ? strerror(errno) : "longer than 1 MiB");
 		free(text);
 		text = NULL;
 		goto out;

@@ -5,18 +5,20 @@
 #include <string.h>
 #include <strings.h>
 
-#include "lib/config/conf_load.h"
 #include "lib/base/ids.h"
+#include "lib/config/conf_load.h"
 
 struct unit {
 	const char *name;
 	int64_t factor;
 };
 
-/* Largest first: a value is written in the first that divides it. In durations case matters, since nobody knows what 10M would be. */
-static const struct unit durations[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
+/* Largest first: a value is written in the first that divides it. In durations case matters, since
+ * nobody knows what 10M would be. */
+static const struct unit durations[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000},
+                                        {"s", 1000},     {"ms", 1},      {NULL, 0}};
 static const struct unit sizes[] = {{"G", 1 << 30}, {"M", 1 << 20}, {"k", 1 << 10}, {"", 1},
-	{"g", 1 << 30}, {"m", 1 << 20}, {"K", 1 << 10}, {NULL, 0}};
+                                    {"g", 1 << 30}, {"m", 1 << 20}, {"K", 1 << 10}, {NULL, 0}};
 
 /* The digits at the start of TEXT; false: none, or too large. REST is what follows them. */
 static bool read_digits(const char *text, size_t length, int64_t *number, const char **rest)
@@ -25,13 +27,15 @@ static bool read_digits(const char *text, size_t length, int64_t *number, const 
 
 	*number = 0;
 	for (; i < length && text[i] >= '0' && text[i] <= '9'; i++)
-		if (__builtin_mul_overflow(*number, 10, number) || __builtin_add_overflow(*number, text[i] - '0', number))
+		if (__builtin_mul_overflow(*number, 10, number) ||
+		    __builtin_add_overflow(*number, text[i] - '0', number))
 			return false;
 	*rest = text + i;
 	return i > 0;
 }
 
-static bool read_with_unit(const char *text, size_t length, const struct unit *units, int64_t *value)
+static bool read_with_unit(const char *text, size_t length, const struct unit *units,
+                           int64_t *value)
 {
 	const char *rest;
 
@@ -76,7 +80,7 @@ static int read_bool(const char *text)
 {
 	static const char *const words[] = {"no", "yes", "off", "on", "false", "true"};
 
-	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (strcasecmp(text, words[i]) == 0)
 			return (int)(i % 2);
 	return -1;
@@ -106,7 +110,11 @@ static void put_choices(const char *const *choices, char *text, size_t size)
 	for (; *choices != NULL; choices++) {
 		size_t length = strlen(text);
 		if (**choices != '\0')
-			snprintf(text + length, size - length, "%s%s", length == 0 ? "" : choices[1] != NULL ? ", " : " or ", *choices);
+			snprintf(text + length, size - length, "%s%s",
+			         length == 0        ? "" :
+			         choices[1] != NULL ? ", " :
+			                              " or ",
+			         *choices);
 	}
 }
 
@@ -118,20 +126,15 @@ void conf_value_range(const struct conf_setting *setting, char *text, size_t siz
 	switch (setting->type) {
 	case CONF_STRING:
 	case CONF_SECRET:
-	case CONF_SQL:
-		return;
-	case CONF_BOOL:
-		snprintf(text, size, "yes or no");
-		return;
-	case CONF_ENUM:
-		put_choices(setting->choices, text, size);
-		return;
+	case CONF_SQL: return;
+	case CONF_BOOL: snprintf(text, size, "yes or no"); return;
+	case CONF_ENUM: put_choices(setting->choices, text, size); return;
 	case CONF_INT:
 	case CONF_DURATION:
 	case CONF_SIZE:
 	case CONF_MODE:
-		put_number(setting->type, setting->min, least, sizeof least);
-		put_number(setting->type, setting->max, most, sizeof most);
+		put_number(setting->type, setting->min, least, sizeof(least));
+		put_number(setting->type, setting->max, most, sizeof(most));
 		if (setting->max == INT64_MAX)
 			snprintf(text, size, "%s or more", least);
 		else
@@ -139,7 +142,8 @@ void conf_value_range(const struct conf_setting *setting, char *text, size_t siz
 	}
 }
 
-static bool set_number(const struct conf_setting *setting, const char *text, int64_t *place, char *why)
+static bool set_number(const struct conf_setting *setting, const char *text, int64_t *place,
+                       char *why)
 {
 	const char *kind;
 	char range[80];
@@ -159,16 +163,14 @@ static bool set_number(const struct conf_setting *setting, const char *text, int
 		good = read_mode(text, &value);
 		kind = "file mode; write it in octal, such as 0660";
 		break;
-	default:
-		good = read_integer(text, &value);
-		kind = "whole number";
+	default: good = read_integer(text, &value); kind = "whole number";
 	}
 	if (!good) {
 		snprintf(why, CONF_WHY_SIZE, "\"%.60s\" is no %s", text, kind);
 		return false;
 	}
 	if (value < setting->min || value > setting->max) {
-		conf_value_range(setting, range, sizeof range);
+		conf_value_range(setting, range, sizeof(range));
 		snprintf(why, CONF_WHY_SIZE, "%s is out of range; it may be %s", text, range);
 		return false;
 	}
@@ -181,7 +183,8 @@ static bool set_bool(const char *text, bool *place, char *why)
 	int value = read_bool(text);
 
 	if (value < 0) {
-		snprintf(why, CONF_WHY_SIZE, "\"%.60s\" is neither yes nor no; write yes, no, on, off, true or false", text);
+		snprintf(why, CONF_WHY_SIZE,
+		         "\"%.60s\" is neither yes nor no; write yes, no, on, off, true or false", text);
 		return false;
 	}
 	*place = value == 1;
@@ -197,7 +200,7 @@ static bool set_enum(const struct conf_setting *setting, const char *text, int *
 			*place = i;
 			return true;
 		}
-	conf_value_range(setting, choices, sizeof choices);
+	conf_value_range(setting, choices, sizeof(choices));
 	snprintf(why, CONF_WHY_SIZE, "\"%.60s\" is not possible; write %s", text, choices);
 	return false;
 }
@@ -233,26 +236,22 @@ static bool set_text(const struct conf_setting *setting, const char *text, char 
 	return false;
 }
 
-bool conf_value_set(const struct conf_setting *setting, const char *text, struct conf *conf, char *why)
+bool conf_value_set(const struct conf_setting *setting, const char *text, struct conf *conf,
+                    char *why)
 {
 	char *base = (char *)conf;
 	void *place = base + setting->place;
 
 	switch (setting->type) {
 	case CONF_STRING:
-	case CONF_SQL:
-		return set_text(setting, text, place, why);
-	case CONF_SECRET:
-		return set_text(setting, text, &((struct conf_secret *)place)->file, why);
-	case CONF_BOOL:
-		return set_bool(text, place, why);
-	case CONF_ENUM:
-		return set_enum(setting, text, place, why);
+	case CONF_SQL: return set_text(setting, text, place, why);
+	case CONF_SECRET: return set_text(setting, text, &((struct conf_secret *)place)->file, why);
+	case CONF_BOOL: return set_bool(text, place, why);
+	case CONF_ENUM: return set_enum(setting, text, place, why);
 	case CONF_INT:
 	case CONF_DURATION:
 	case CONF_SIZE:
-	case CONF_MODE:
-		return set_number(setting, text, place, why);
+	case CONF_MODE: return set_number(setting, text, place, why);
 	}
-	abort();  /* not a type: a bug of ours */
+	abort(); /* not a type: a bug of ours */
 }

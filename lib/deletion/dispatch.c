@@ -10,7 +10,8 @@
 
 #define PAUSE_FIRST_MS 250
 #define PAUSE_LONGEST_MS 10000
-#define SLOWEST_BYTES_PER_MS 50          /* of a line to the broker: a large message that is parked has the time it takes */
+#define SLOWEST_BYTES_PER_MS                                                                       \
+	50 /* of a line to the broker: a large message that is parked has the time it takes */
 
 struct parcel {
 	const char *exchange, *routing_key;
@@ -32,13 +33,15 @@ static void pause_for(struct worker *worker, int64_t pause_ms)
 
 static enum mq_result try_once(struct worker *worker, const struct parcel *parcel)
 {
-	int64_t deadline_ms = worker_mq_deadline(worker) + (int64_t)(parcel->length / SLOWEST_BYTES_PER_MS);
+	int64_t deadline_ms =
+		worker_mq_deadline(worker) + (int64_t)(parcel->length / SLOWEST_BYTES_PER_MS);
 
 	/* It may have been idle for long: finds out whether the broker has closed it meanwhile. */
 	mq_pump(worker->publisher);
 	enum mq_result result = mq_open(worker->publisher, deadline_ms);
 	if (result == MQ_OK)
-		result = mq_publish(worker->publisher, parcel->exchange, parcel->routing_key, &parcel->properties, parcel->body, parcel->length, deadline_ms);
+		result = mq_publish(worker->publisher, parcel->exchange, parcel->routing_key,
+		                    &parcel->properties, parcel->body, parcel->length, deadline_ms);
 	if (result == MQ_UNROUTABLE) {
 		/* Somebody deleted the queue: put it back. */
 		log_warning("%s; declaring it again", mq_why(worker->publisher));
@@ -78,8 +81,8 @@ static struct mq_properties properties_of(const char *message_id, const struct d
 	};
 }
 
-static bool deliver_message(struct worker *worker, const char *exchange, const char *routing_key, const struct message *message,
-                            const struct dispatch_note *note)
+static bool deliver_message(struct worker *worker, const char *exchange, const char *routing_key,
+                            const struct message *message, const struct dispatch_note *note)
 {
 	char *body = message_write(message);
 
@@ -99,7 +102,8 @@ static bool deliver_message(struct worker *worker, const char *exchange, const c
 	return delivered;
 }
 
-bool dispatch_retry(struct worker *worker, const struct message *message, int delay, const struct dispatch_note *note)
+bool dispatch_retry(struct worker *worker, const struct message *message, int delay,
+                    const struct dispatch_note *note)
 {
 	char queue[QUEUE_NAME_SIZE];
 
@@ -107,12 +111,15 @@ bool dispatch_retry(struct worker *worker, const struct message *message, int de
 	return deliver_message(worker, "", queue, message, note);
 }
 
-bool dispatch_continuation(struct worker *worker, const struct message *message, const struct dispatch_note *note)
+bool dispatch_continuation(struct worker *worker, const struct message *message,
+                           const struct dispatch_note *note)
 {
-	return deliver_message(worker, worker->conf->common.exchange, worker->conf->common.routing_key, message, note);
+	return deliver_message(worker, worker->conf->common.exchange, worker->conf->common.routing_key,
+	                       message, note);
 }
 
-bool dispatch_parked(struct worker *worker, const char *message_id, const void *body, size_t length, const struct dispatch_note *note)
+bool dispatch_parked(struct worker *worker, const char *message_id, const void *body, size_t length,
+                     const struct dispatch_note *note)
 {
 	struct parcel parcel = {
 		.exchange = "",

@@ -13,8 +13,8 @@
 /* The users row and the request as they were under the lock. */
 struct finding {
 	bool user_exists, user_marked;
-	char user_id[ID_SIZE];          /* canonical, when the row exists */
-	char mark[128];                 /* when marked */
+	char user_id[ID_SIZE]; /* canonical, when the row exists */
+	char mark[128];        /* when marked */
 	bool request_exists, request_finished;
 	char request_user_id[ID_SIZE];
 	char request_mark[128];
@@ -22,14 +22,17 @@ struct finding {
 
 static void roll_back(struct worker *worker)
 {
-	if (db_is_open(worker->users) && db_command(worker->users, "ROLLBACK", NULL, worker_db_deadline(worker)) == DB_REFUSED)
+	if (db_is_open(worker->users) &&
+	    db_command(worker->users, "ROLLBACK", NULL, worker_db_deadline(worker)) == DB_REFUSED)
 		db_close(worker->users);
 }
 
-/* Whether the server says that the column of the users' ids can hold no such value: no user has that id. */
+/* Whether the server says that the column of the users' ids can hold no such value: no user has
+ * that id. */
 static bool no_such_id(struct worker *worker)
 {
-	/* invalid_text_representation, numeric_value_out_of_range, character_not_in_repertoire, untranslatable_character */
+	/* invalid_text_representation, numeric_value_out_of_range, character_not_in_repertoire,
+	 * untranslatable_character */
 	static const char *const states[] = {"22P02", "22003", "22021", "22P05"};
 
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
@@ -58,7 +61,8 @@ static enum guard_verdict lost(struct worker *worker)
 
 static void copy_field(char *place, size_t size, const PGresult *result, int row, int column)
 {
-	snprintf(place, size, "%s", PQgetisnull(result, row, column) ? "" : PQgetvalue(result, row, column));
+	snprintf(place, size, "%s",
+	         PQgetisnull(result, row, column) ? "" : PQgetvalue(result, row, column));
 }
 
 static void read_user_row(const PGresult *row, struct finding *finding)
@@ -82,9 +86,11 @@ static void read_request_row(const PGresult *row, struct message *message, struc
 	copy_field(message->requested_at, sizeof(message->requested_at), row, 0, 4);
 }
 
-/* Locks the users row, which waits for a gateway that holds it, and then, in a statement of its own, reads the request: one joined
- * statement would see the table as it was before the wait. Leaves the transaction open, but on GUARD_LOST. */
-static enum guard_verdict look(struct worker *worker, struct message *message, struct finding *finding)
+/* Locks the users row, which waits for a gateway that holds it, and then, in a statement of its
+ * own, reads the request: one joined statement would see the table as it was before the wait.
+ * Leaves the transaction open, but on GUARD_LOST. */
+static enum guard_verdict look(struct worker *worker, struct message *message,
+                               struct finding *finding)
 {
 	const char *user[] = {message->user_id}, *deletion[] = {message->deletion_id};
 	bool ours = message->deletion_id[0] != '\0';
@@ -95,7 +101,8 @@ static enum guard_verdict look(struct worker *worker, struct message *message, s
 	db_queue(worker->users, "lock_user", 1, user);
 	if (ours)
 		db_queue(worker->users, "read_request", 1, deletion);
-	enum db_result answer = db_flush(worker->users, results, count, &failed, worker_db_deadline(worker));
+	enum db_result answer =
+		db_flush(worker->users, results, count, &failed, worker_db_deadline(worker));
 	if (answer == DB_OK) {
 		read_user_row(results[1], finding);
 		if (ours)
@@ -103,7 +110,8 @@ static enum guard_verdict look(struct worker *worker, struct message *message, s
 	}
 	for (int i = 0; i < count; i++)
 		PQclear(results[i]);
-	/* Only the lock can say that: of another statement the same error is about its own text, and the request may well be there. */
+	/* Only the lock can say that: of another statement the same error is about its own text, and
+	 * the request may well be there. */
 	if (answer == DB_REFUSED && failed == 1 && no_such_id(worker))
 		return GUARD_ABORTED;
 	if (answer == DB_REFUSED)
@@ -112,7 +120,8 @@ static enum guard_verdict look(struct worker *worker, struct message *message, s
 }
 
 /* Another producer's message: the users row decides, and its mark finds or makes the request. */
-static enum guard_verdict adopt(struct worker *worker, struct message *message, const char *request_id, const struct finding *finding)
+static enum guard_verdict adopt(struct worker *worker, struct message *message,
+                                const char *request_id, const struct finding *finding)
 {
 	char fresh[ID_UUID_SIZE];
 	PGresult *results[2] = {NULL};
@@ -141,18 +150,23 @@ static enum guard_verdict adopt(struct worker *worker, struct message *message, 
 
 static enum guard_verdict judge_ours(const struct message *message, const struct finding *finding)
 {
-	if (!finding->request_exists || strcmp(finding->request_user_id, finding->user_exists ? finding->user_id : message->user_id) != 0)
+	if (!finding->request_exists ||
+	    strcmp(finding->request_user_id,
+	           finding->user_exists ? finding->user_id : message->user_id) != 0)
 		return GUARD_ABORTED;
 	if (finding->request_finished)
 		return GUARD_FINISHED;
-	/* No row but a committed request: the account was removed altogether, its files are still ours to delete. */
-	if (finding->user_exists && (!finding->user_marked || strcmp(finding->mark, finding->request_mark) != 0))
+	/* No row but a committed request: the account was removed altogether, its files are still ours
+	 * to delete. */
+	if (finding->user_exists &&
+	    (!finding->user_marked || strcmp(finding->mark, finding->request_mark) != 0))
 		return GUARD_CANCELLED;
 	return GUARD_GO;
 }
 
 /* Stamps the point of no return, reads whom to write to, and commits. */
-static enum guard_verdict commit_start(struct worker *worker, const struct message *message, struct guard_contact *contact)
+static enum guard_verdict commit_start(struct worker *worker, const struct message *message,
+                                       struct guard_contact *contact)
 {
 	const char *user[] = {message->user_id}, *deletion[] = {message->deletion_id};
 	PGresult *results[3] = {NULL};
@@ -174,7 +188,8 @@ static enum guard_verdict commit_start(struct worker *worker, const struct messa
 	return answer == DB_REFUSED ? judge_refusal(worker) : lost(worker);
 }
 
-enum guard_verdict guard_judge(struct worker *worker, struct message *message, const char *request_id, struct guard_contact *contact)
+enum guard_verdict guard_judge(struct worker *worker, struct message *message,
+                               const char *request_id, struct guard_contact *contact)
 {
 	struct finding finding = {0};
 	bool ours = message->deletion_id[0] != '\0';
@@ -182,7 +197,8 @@ enum guard_verdict guard_judge(struct worker *worker, struct message *message, c
 	memset(contact, 0, sizeof(*contact));
 	enum guard_verdict verdict = look(worker, message, &finding);
 	if (verdict == GUARD_GO)
-		verdict = ours ? judge_ours(message, &finding) : adopt(worker, message, request_id, &finding);
+		verdict =
+			ours ? judge_ours(message, &finding) : adopt(worker, message, request_id, &finding);
 	if (verdict == GUARD_GO && finding.user_exists)
 		snprintf(message->user_id, sizeof(message->user_id), "%s", finding.user_id);
 	if (verdict == GUARD_GO)
@@ -200,7 +216,8 @@ enum db_result guard_report(struct worker *worker, const PGresult *copy)
 
 	for (int i = 0; i < COPY_COLUMNS; i++)
 		params[i] = PQgetisnull(copy, 0, i) ? NULL : PQgetvalue(copy, 0, i);
-	enum db_result result = db_run(worker->users, "report", COPY_COLUMNS, params, NULL, worker_db_deadline(worker));
+	enum db_result result =
+		db_run(worker->users, "report", COPY_COLUMNS, params, NULL, worker_db_deadline(worker));
 	if (result != DB_OK)
 		log_warning("the request could not be brought up to date: %s", db_why(worker->users));
 	return result;

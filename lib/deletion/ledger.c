@@ -15,11 +15,13 @@ static enum ledger_answer lost(struct worker *worker)
 }
 
 /* Runs STATEMENT, which returns at most one row; no row: LEDGER_SUPERSEDED. */
-static enum ledger_answer run_row(struct worker *worker, const char *statement, int count, const char *const *params, PGresult **row)
+static enum ledger_answer run_row(struct worker *worker, const char *statement, int count,
+                                  const char *const *params, PGresult **row)
 {
 	PGresult *result = NULL;
 
-	if (db_run(worker->ledger, statement, count, params, &result, worker_db_deadline(worker)) != DB_OK)
+	if (db_run(worker->ledger, statement, count, params, &result, worker_db_deadline(worker)) !=
+	    DB_OK)
 		return lost(worker);
 	if (PQntuples(result) == 0) {
 		PQclear(result);
@@ -60,7 +62,8 @@ enum ledger_answer ledger_release(struct worker *worker, const char *deletion_id
 }
 
 /* An outcome and the end of the lease, in one round trip. */
-static enum ledger_answer run_last(struct worker *worker, const char *statement, int count, const char *const *params, PGresult **copy)
+static enum ledger_answer run_last(struct worker *worker, const char *statement, int count,
+                                   const char *const *params, PGresult **copy)
 {
 	PGresult *results[2] = {NULL};
 
@@ -80,7 +83,8 @@ static enum ledger_answer run_last(struct worker *worker, const char *statement,
 /* ---- begin ---- */
 
 /* Why `begin` returned no row. */
-static enum ledger_answer why_not(struct worker *worker, const struct message *message, PGresult **copy)
+static enum ledger_answer why_not(struct worker *worker, const struct message *message,
+                                  PGresult **copy)
 {
 	const char *params[] = {message->deletion_id};
 	PGresult *row = NULL;
@@ -102,8 +106,8 @@ static enum ledger_answer why_not(struct worker *worker, const struct message *m
 	return answer;
 }
 
-enum ledger_answer ledger_begin(struct worker *worker, const struct message *message, int attempts, bool redelivered,
-                                struct ledger_entry *entry, PGresult **copy)
+enum ledger_answer ledger_begin(struct worker *worker, const struct message *message, int attempts,
+                                bool redelivered, struct ledger_entry *entry, PGresult **copy)
 {
 	char turn[16], tries[16];
 	PGresult *row = NULL;
@@ -114,7 +118,8 @@ enum ledger_answer ledger_begin(struct worker *worker, const struct message *mes
 	entry->turn = message->turn;
 	snprintf(turn, sizeof(turn), "%d", message->turn);
 	snprintf(tries, sizeof(tries), "%d", attempts);
-	const char *params[] = {entry->deletion_id, entry->user_id, turn, tries, redelivered ? "t" : "f"};
+	const char *params[] = {entry->deletion_id, entry->user_id, turn, tries,
+	                        redelivered ? "t" : "f"};
 	enum ledger_answer answer = run_row(worker, "begin_job", 5, params, &row);
 	if (answer == LEDGER_SUPERSEDED)
 		return why_not(worker, message, copy);
@@ -137,7 +142,8 @@ static bool roll_back(struct worker *worker)
 	return db_command(worker->ledger, "ROLLBACK", NULL, worker_db_deadline(worker)) == DB_OK;
 }
 
-enum ledger_answer ledger_progress(struct worker *worker, struct ledger_entry *entry, const char *ids, int64_t count, int64_t *changed,
+enum ledger_answer ledger_progress(struct worker *worker, struct ledger_entry *entry,
+                                   const char *ids, int64_t count, int64_t *changed,
                                    PGresult **copy)
 {
 	char turn[16], deleted[24];
@@ -153,12 +159,14 @@ enum ledger_answer ledger_progress(struct worker *worker, struct ledger_entry *e
 	db_queue(worker->ledger, "files_done", 2, rows);
 	db_queue(worker->ledger, "progress", 3, params);
 	db_queue(worker->ledger, "COMMIT", 0, NULL);
-	enum db_result result = db_flush(worker->ledger, results, 4, &failed, worker_db_deadline(worker));
-	if (result == DB_REFUSED && failed == 1 && db_refused_data(worker->ledger) && roll_back(worker)) {
+	enum db_result result =
+		db_flush(worker->ledger, results, 4, &failed, worker_db_deadline(worker));
+	if (result == DB_REFUSED && failed == 1 && db_refused_data(worker->ledger) &&
+	    roll_back(worker)) {
 		answer = LEDGER_REFUSED;
 	} else if (result == DB_REFUSED) {
 		lost(worker);
-		db_close(worker->ledger);    /* with its open transaction */
+		db_close(worker->ledger); /* with its open transaction */
 	} else if (result != DB_OK || strcmp(PQcmdStatus(results[3]), "COMMIT") != 0) {
 		lost(worker);
 	} else if (PQntuples(results[2]) != 1) {
@@ -166,7 +174,9 @@ enum ledger_answer ledger_progress(struct worker *worker, struct ledger_entry *e
 	} else {
 		answer = LEDGER_OK;
 		entry->files_deleted = strtoll(PQgetvalue(results[2], 0, 3), NULL, 10);
-		*changed = PQresultStatus(results[1]) == PGRES_COMMAND_OK ? strtoll(PQcmdTuples(results[1]), NULL, 10) : PQntuples(results[1]);
+		*changed = PQresultStatus(results[1]) == PGRES_COMMAND_OK ?
+		               strtoll(PQcmdTuples(results[1]), NULL, 10) :
+		               PQntuples(results[1]);
 		*copy = results[2];
 		results[2] = NULL;
 	}
@@ -189,7 +199,8 @@ enum ledger_answer ledger_sending(struct worker *worker, struct ledger_entry *en
 
 /* ---- outcomes ---- */
 
-enum ledger_answer ledger_complete(struct worker *worker, const struct ledger_entry *entry, const char *mail, const char *why, PGresult **copy)
+enum ledger_answer ledger_complete(struct worker *worker, const struct ledger_entry *entry,
+                                   const char *mail, const char *why, PGresult **copy)
 {
 	char turn[16];
 
@@ -198,15 +209,17 @@ enum ledger_answer ledger_complete(struct worker *worker, const struct ledger_en
 	return run_last(worker, "complete", 4, params, copy);
 }
 
-enum ledger_answer ledger_pass_on(struct worker *worker, struct ledger_entry *entry, int failures, const char *why, int64_t delay_ms,
-                                  PGresult **copy)
+enum ledger_answer ledger_pass_on(struct worker *worker, struct ledger_entry *entry, int failures,
+                                  const char *why, int64_t delay_ms, PGresult **copy)
 {
 	char turn[16], count[16], delay[32];
 
 	snprintf(turn, sizeof(turn), "%d", entry->turn);
 	snprintf(count, sizeof(count), "%d", failures);
-	snprintf(delay, sizeof(delay), "%lld.%03d", (long long)(delay_ms / 1000), (int)(delay_ms % 1000));
-	const char *params[] = {entry->deletion_id, turn, count, entry->mail, why, delay_ms < 0 ? NULL : delay};
+	snprintf(delay, sizeof(delay), "%lld.%03d", (long long)(delay_ms / 1000),
+	         (int)(delay_ms % 1000));
+	const char *params[] = {entry->deletion_id, turn, count,
+	                        entry->mail,        why,  delay_ms < 0 ? NULL : delay};
 	enum ledger_answer answer = run_last(worker, "pass_on", 6, params, copy);
 	if (answer == LEDGER_OK) {
 		entry->turn++;
@@ -216,7 +229,8 @@ enum ledger_answer ledger_pass_on(struct worker *worker, struct ledger_entry *en
 	return answer;
 }
 
-enum ledger_answer ledger_park(struct worker *worker, const struct ledger_entry *entry, int failures, const char *why, PGresult **copy)
+enum ledger_answer ledger_park(struct worker *worker, const struct ledger_entry *entry,
+                               int failures, const char *why, PGresult **copy)
 {
 	char turn[16], count[16];
 
@@ -226,7 +240,8 @@ enum ledger_answer ledger_park(struct worker *worker, const struct ledger_entry 
 	return run_last(worker, "park", 5, params, copy);
 }
 
-enum ledger_answer ledger_cancel(struct worker *worker, const char *deletion_id, const char *user_id, PGresult **copy)
+enum ledger_answer ledger_cancel(struct worker *worker, const char *deletion_id,
+                                 const char *user_id, PGresult **copy)
 {
 	const char *params[] = {deletion_id, user_id};
 	enum ledger_answer answer = run_row(worker, "cancel", 2, params, copy);
@@ -234,7 +249,8 @@ enum ledger_answer ledger_cancel(struct worker *worker, const char *deletion_id,
 	return answer == LEDGER_SUPERSEDED ? LEDGER_FINISHED : answer;
 }
 
-enum ledger_answer ledger_uncount(struct worker *worker, const struct ledger_entry *entry, const char *mail)
+enum ledger_answer ledger_uncount(struct worker *worker, const struct ledger_entry *entry,
+                                  const char *mail)
 {
 	char turn[16];
 

@@ -9,18 +9,21 @@
 #include "lib/base/ids.h"
 
 #define MESSAGE_TYPE "UserDeleted"
-#define MESSAGE_MAX_BYTES (64 * 1024)   /* ours has some 200; a larger one is nobody's */
+#define MESSAGE_MAX_BYTES (64 * 1024) /* ours has some 200; a larger one is nobody's */
 
 struct message {
 	char user_id[ID_SIZE];
-	char deletion_id[ID_UUID_SIZE];  /* empty: from another producer, which knows no deletion ids */
+	char deletion_id[ID_UUID_SIZE]; /* empty: from another producer, which knows no deletion ids */
 	char requested_at[CLOCK_RFC3339_SIZE + 8];
-	int turn;                        /* from 1; fences duplicates */
+	int turn; /* from 1; fences duplicates */
 };
 
-/* Reads BODY: ours {"userId", "deletionId", "requestedAt", "turn"}, the plain {"userId"}, or NestJS's {"pattern": "UserDeleted", "data":
- * {"userId"}}; a userId may be a JSON string or integer. False: WHY says what is wrong with it, for a person. */
-bool message_read(const void *body, size_t length, int id_format, size_t id_max_length, struct message *, char *why, size_t why_size);
+/* Reads BODY: ours {"userId", "deletionId", "requestedAt", "turn"}, the plain {"userId"}, or
+ * NestJS's {"pattern": "UserDeleted", "data":
+ * {"userId"}}; a userId may be a JSON string or integer. False: WHY says what is wrong with it, for
+ * a person. */
+bool message_read(const void *body, size_t length, int id_format, size_t id_max_length,
+                  struct message *, char *why, size_t why_size);
 
 /* Our shape as JSON text; free() it. NULL only without memory. */
 char *message_write(const struct message *);

@@ -1,4 +1,5 @@
-/* The one vocabulary for the state of a deletion and of its mail: ledger, request, HTTP, metrics, log. */
+/* The one vocabulary for the state of a deletion and of its mail: ledger, request, HTTP, metrics,
+ * log. */
 #ifndef FAREWELL_STATUS_H
 #define FAREWELL_STATUS_H
 

@@ -7,7 +7,8 @@
 
 void topology_retry_queue(const struct conf *conf, int delay, char name[QUEUE_NAME_SIZE])
 {
-	snprintf(name, QUEUE_NAME_SIZE, "%s.%s", conf->common.retry_queue_prefix, conf->common.retry_delay_text[delay]);
+	snprintf(name, QUEUE_NAME_SIZE, "%s.%s", conf->common.retry_queue_prefix,
+	         conf->common.retry_delay_text[delay]);
 }
 
 static enum mq_result declare_main(struct mq *mq, const struct conf *conf, int64_t deadline_ms)
@@ -28,11 +29,13 @@ static enum mq_result declare_main(struct mq *mq, const struct conf *conf, int64
 	if (result == MQ_OK)
 		result = mq_declare_queue(mq, &queue, deadline_ms);
 	if (result == MQ_OK)
-		result = mq_bind(mq, conf->common.queue, conf->common.exchange, conf->common.routing_key, deadline_ms);
+		result = mq_bind(mq, conf->common.queue, conf->common.exchange, conf->common.routing_key,
+		                 deadline_ms);
 	return result;
 }
 
-static enum mq_result declare_retry(struct mq *mq, const struct conf *conf, int delay, int64_t deadline_ms)
+static enum mq_result declare_retry(struct mq *mq, const struct conf *conf, int delay,
+                                    int64_t deadline_ms)
 {
 	char name[QUEUE_NAME_SIZE];
 	struct mq_queue queue = {

@@ -17,7 +17,8 @@
 #include "lib/mail/smtp.h"
 
 #define VALUE_SIZE 512
-#define ID_MAX 64               /* of a deletion id, so that a boundary made of it has at most 70 characters (RFC 2046) */
+#define ID_MAX                                                                                     \
+	64 /* of a deletion id, so that a boundary made of it has at most 70 characters (RFC 2046) */
 
 struct mailer {
 	struct smtp_options smtp;
@@ -32,9 +33,10 @@ struct values {
 	const char *list[MAIL_VALUES];
 };
 
-struct mailer *mailer_open(const struct mail_options *options, const struct pump *pump, char *why, size_t why_size)
+struct mailer *mailer_open(const struct mail_options *options, const struct pump *pump, char *why,
+                           size_t why_size)
 {
-	struct mailer *mailer = calloc(1, sizeof *mailer);
+	struct mailer *mailer = calloc(1, sizeof(*mailer));
 	char detail[384];
 
 	if (mailer == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
@@ -44,12 +46,17 @@ struct mailer *mailer_open(const struct mail_options *options, const struct pump
 	}
 	mailer->pump = pump;
 	mailer->smtp = (struct smtp_options){
-		.url = options->smtp_url, .starttls = options->starttls, .ca_file = options->ca_file, .user = options->user,
-		.password = options->password, .connect_timeout_ms = options->connect_timeout_ms, .timeout_ms = options->timeout_ms,
+		.url = options->smtp_url,
+		.starttls = options->starttls,
+		.ca_file = options->ca_file,
+		.user = options->user,
+		.password = options->password,
+		.connect_timeout_ms = options->connect_timeout_ms,
+		.timeout_ms = options->timeout_ms,
 	};
 	if (!smtp_url_check(options->smtp_url, why, why_size))
 		goto bad;
-	if (!mail_mailbox_read(options->from, &mailer->from, detail, sizeof detail)) {
+	if (!mail_mailbox_read(options->from, &mailer->from, detail, sizeof(detail))) {
 		snprintf(why, why_size, "mail_from: %s", detail);
 		goto bad;
 	}
@@ -57,7 +64,8 @@ struct mailer *mailer_open(const struct mail_options *options, const struct pump
 		snprintf(why, why_size, "mail_from: must be ASCII before the @");
 		goto bad;
 	}
-	mailer->templates = mail_templates_load(options->templates, options->locale, detail, sizeof detail);
+	mailer->templates =
+		mail_templates_load(options->templates, options->locale, detail, sizeof(detail));
 	if (mailer->templates == NULL) {
 		snprintf(why, why_size, "mail_templates: %s", detail);
 		goto bad;
@@ -77,7 +85,8 @@ void mailer_close(struct mailer *mailer)
 	curl_global_cleanup();
 }
 
-/* Copies TEXT with blanks for control characters, cut at a character's end; what is not UTF-8 is left out. */
+/* Copies TEXT with blanks for control characters, cut at a character's end; what is not UTF-8 is
+ * left out. */
 static void clean(const char *text, char copy[VALUE_SIZE])
 {
 	size_t length = text != NULL ? strlen(text) : 0;
@@ -124,21 +133,25 @@ static char *fill(const char *source, const struct values *values, bool as_html)
 	return text;
 }
 
-static bool headers_write(FILE *out, const struct mailer *mailer, const char *to, const char *subject, const struct values *values)
+static bool headers_write(FILE *out, const struct mailer *mailer, const char *to,
+                          const char *subject, const struct values *values)
 {
 	char date[MAIL_DATE_SIZE];
 
 	mail_header_date(time(NULL), date);
 	fprintf(out, "Date: %s\r\n", date);
 	if (!mail_header_mailbox(out, "From", mailer->from.name, mailer->from.address) ||
-	    !mail_header_mailbox(out, "To", values->list[MAIL_VALUE_NAME], to) || !mail_header_text(out, "Subject", subject))
+	    !mail_header_mailbox(out, "To", values->list[MAIL_VALUE_NAME], to) ||
+	    !mail_header_text(out, "Subject", subject))
 		return false;
-	fprintf(out, "Message-ID: <%s@%s>\r\n", values->list[MAIL_VALUE_DELETION_ID], mail_address_domain(mailer->from.address));
+	fprintf(out, "Message-ID: <%s@%s>\r\n", values->list[MAIL_VALUE_DELETION_ID],
+	        mail_address_domain(mailer->from.address));
 	fputs("Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n", out);
 	return true;
 }
 
-/* Writes the texts: one part, or alternatives with the plain one first (RFC 2046, section 5.1.4). */
+/* Writes the texts: one part, or alternatives with the plain one first (RFC 2046, section 5.1.4).
+ */
 static void body_write(FILE *out, const char *text, const char *html, const char *deletion_id)
 {
 	if (html == NULL) {
@@ -146,7 +159,8 @@ static void body_write(FILE *out, const char *text, const char *html, const char
 		return;
 	}
 	/* "=_" never occurs in quoted-printable (RFC 2045, section 6.7). */
-	fprintf(out, "Content-Type: multipart/alternative;\r\n boundary=\"=_%s\"\r\n\r\n--=_%s\r\n", deletion_id, deletion_id);
+	fprintf(out, "Content-Type: multipart/alternative;\r\n boundary=\"=_%s\"\r\n\r\n--=_%s\r\n",
+	        deletion_id, deletion_id);
 	mail_body_write(out, "plain", text);
 	fprintf(out, "\r\n--=_%s\r\n", deletion_id);
 	mail_body_write(out, "html", html);
@@ -161,7 +175,8 @@ static bool is_deletion_id(const char *id)
 }
 
 /* The message to an address that was checked. */
-static char *compose(const struct mailer *mailer, const struct mail_letter *letter, const char *to, char *why, size_t why_size)
+static char *compose(const struct mailer *mailer, const struct mail_letter *letter, const char *to,
+                     char *why, size_t why_size)
 {
 	const struct mail_texts *texts = mail_templates_find(mailer->templates, letter->locale);
 	struct values values;
@@ -197,7 +212,8 @@ static char *compose(const struct mailer *mailer, const struct mail_letter *lett
 	return message;
 }
 
-char *mail_compose(const struct mailer *mailer, const struct mail_letter *letter, char *why, size_t why_size)
+char *mail_compose(const struct mailer *mailer, const struct mail_letter *letter, char *why,
+                   size_t why_size)
 {
 	char to[MAIL_ADDRESS_SIZE];
 
@@ -206,7 +222,8 @@ char *mail_compose(const struct mailer *mailer, const struct mail_letter *letter
 	return compose(mailer, letter, to, why, why_size);
 }
 
-enum mail_result mail_send(struct mailer *mailer, const struct mail_letter *letter, char *why, size_t why_size)
+enum mail_result mail_send(struct mailer *mailer, const struct mail_letter *letter, char *why,
+                           size_t why_size)
 {
 	char to[MAIL_ADDRESS_SIZE], *message;
 	enum mail_result result;
@@ -216,7 +233,8 @@ enum mail_result mail_send(struct mailer *mailer, const struct mail_letter *lett
 	message = compose(mailer, letter, to, why, why_size);
 	if (message == NULL)
 		return MAIL_TEMPORARY;
-	result = smtp_send(&mailer->smtp, mailer->pump, mailer->from.address, to, message, strlen(message), why, why_size);
+	result = smtp_send(&mailer->smtp, mailer->pump, mailer->from.address, to, message,
+	                   strlen(message), why, why_size);
 	free(message);
 	return result;
 }

@@ -1,4 +1,5 @@
-/* Mail addresses: see mail_address.h. Domains outside ASCII are converted by libcurl, which has libidn2. */
+/* Mail addresses: see mail_address.h. Domains outside ASCII are converted by libcurl, which has
+ * libidn2. */
 #include "lib/mail/mail_address.h"
 
 #include <ctype.h>
@@ -52,7 +53,8 @@ static bool is_literal(const char *domain)
 	       strspn(domain + 1, "0123456789abcdefABCDEFIPv:.") == length - 2;
 }
 
-/* Letters, digits, hyphens (and underscores, which exist) in labels of 1 to 63 bytes; bytes of UTF-8 while it is not converted yet. */
+/* Letters, digits, hyphens (and underscores, which exist) in labels of 1 to 63 bytes; bytes of
+ * UTF-8 while it is not converted yet. */
 static bool is_domain(const char *domain, bool ascii)
 {
 	size_t label = 0;
@@ -80,7 +82,8 @@ static bool is_ascii(const char *text)
 	return true;
 }
 
-/* Writes DOMAIN as A-labels (RFC 5890). libidn2 takes text in the thread's locale, so that must be a UTF-8 one meanwhile. */
+/* Writes DOMAIN as A-labels (RFC 5890). libidn2 takes text in the thread's locale, so that must be
+ * a UTF-8 one meanwhile. */
 static bool domain_to_ascii(const char *domain, char ascii[MAIL_ADDRESS_SIZE])
 {
 	locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0), before = (locale_t)0;
@@ -90,7 +93,7 @@ static bool domain_to_ascii(const char *domain, char ascii[MAIL_ADDRESS_SIZE])
 
 	if (utf8 != (locale_t)0)
 		before = uselocale(utf8);
-	snprintf(text, sizeof text, "smtp://%s/", domain);
+	snprintf(text, sizeof(text), "smtp://%s/", domain);
 	if (url != NULL && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK)
 		curl_url_get(url, CURLUPART_HOST, &host, CURLU_PUNYCODE);
 	if (utf8 != (locale_t)0) {
@@ -104,14 +107,15 @@ static bool domain_to_ascii(const char *domain, char ascii[MAIL_ADDRESS_SIZE])
 }
 
 /* The checks of text that ends where the address ends. */
-static bool address_read(const char *text, size_t length, char address[MAIL_ADDRESS_SIZE], char *why, size_t why_size)
+static bool address_read(const char *text, size_t length, char address[MAIL_ADDRESS_SIZE],
+                         char *why, size_t why_size)
 {
 	char copy[MAIL_ADDRESS_SIZE], domain[MAIL_ADDRESS_SIZE];
 	size_t local;
 
 	if (length == 0)
 		return refuse(why, why_size, "it is empty");
-	if (length >= sizeof copy)
+	if (length >= sizeof(copy))
 		return refuse(why, why_size, "longer than 254 bytes");
 	memcpy(copy, text, length);
 	copy[length] = '\0';
@@ -122,12 +126,14 @@ static bool address_read(const char *text, size_t length, char address[MAIL_ADDR
 		return refuse(why, why_size, "not UTF-8");
 	local = local_length(copy);
 	if (local == 0 || copy[local] != '@')
-		return refuse(why, why_size, strchr(copy, '@') == NULL ? "no @ in it" : "the part before the @ can't be one");
+		return refuse(why, why_size,
+		              strchr(copy, '@') == NULL ? "no @ in it" :
+		                                          "the part before the @ can't be one");
 	if (local > LOCAL_MAX)
 		return refuse(why, why_size, "more than 64 bytes before the @");
 	if (!is_literal(copy + local + 1) && !is_domain(copy + local + 1, is_ascii(copy + local + 1)))
 		return refuse(why, why_size, "the domain can't be one");
-	snprintf(domain, sizeof domain, "%s", copy + local + 1);
+	snprintf(domain, sizeof(domain), "%s", copy + local + 1);
 	if (!is_ascii(domain) && !domain_to_ascii(copy + local + 1, domain))
 		return refuse(why, why_size, "the domain can't be written in ASCII (IDNA)");
 	if (local + 1 + strlen(domain) >= MAIL_ADDRESS_SIZE)
@@ -145,7 +151,8 @@ static void trim(const char **text, size_t *length)
 		(*length)--;
 }
 
-bool mail_address_read(const char *text, char address[MAIL_ADDRESS_SIZE], char *why, size_t why_size)
+bool mail_address_read(const char *text, char address[MAIL_ADDRESS_SIZE], char *why,
+                       size_t why_size)
 {
 	size_t length = strlen(text);
 
@@ -154,7 +161,8 @@ bool mail_address_read(const char *text, char address[MAIL_ADDRESS_SIZE], char *
 }
 
 /* Copies a display name without its quotes. */
-static bool name_read(const char *text, size_t length, char name[MAIL_NAME_SIZE], char *why, size_t why_size)
+static bool name_read(const char *text, size_t length, char name[MAIL_NAME_SIZE], char *why,
+                      size_t why_size)
 {
 	size_t out = 0;
 	bool quoted;

@@ -28,7 +28,10 @@ void mail_body_write(FILE *out, const char *subtype, const char *text)
 {
 	size_t column = 0;
 
-	fprintf(out, "Content-Type: text/%s; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n", subtype);
+	fprintf(out,
+	        "Content-Type: text/%s; charset=utf-8\r\nContent-Transfer-Encoding: "
+	        "quoted-printable\r\n\r\n",
+	        subtype);
 	while (*text != '\0') {
 		size_t end = line_end(text), width = stays(text) ? 1 : 3;
 

@@ -4,7 +4,8 @@
 
 #include <stdio.h>
 
-/* Writes the part's header fields, an empty line and TEXT, whose lines may end with LF or CRLF. SUBTYPE is "plain" or "html". */
+/* Writes the part's header fields, an empty line and TEXT, whose lines may end with LF or CRLF.
+ * SUBTYPE is "plain" or "html". */
 void mail_body_write(FILE *out, const char *subtype, const char *text);
 
 #endif

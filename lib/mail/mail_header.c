@@ -6,9 +6,9 @@
 
 #include "lib/base/ids.h"
 
-#define LINE_LENGTH 76            /* RFC 2047, section 2: a line with an encoded-word */
+#define LINE_LENGTH 76 /* RFC 2047, section 2: a line with an encoded-word */
 #define WORD_LENGTH 75
-#define WORD_FRAME 12           /* =?UTF-8?B? and ?= */
+#define WORD_FRAME 12 /* =?UTF-8?B? and ?= */
 
 static bool is_safe(const char *text)
 {
@@ -18,7 +18,8 @@ static bool is_safe(const char *text)
 	return id_utf8(text, strlen(text));
 }
 
-/* Whether TEXT may stand as it is: ASCII that fits and looks like no encoded-word, with no blank that folding or trimming could eat. */
+/* Whether TEXT may stand as it is: ASCII that fits and looks like no encoded-word, with no blank
+ * that folding or trimming could eat. */
 static bool is_plain(const char *text, size_t room)
 {
 	size_t length = strlen(text);
@@ -48,7 +49,8 @@ static void put_base64(FILE *out, const unsigned char *bytes, size_t length)
 	}
 }
 
-/* How many bytes of TEXT an encoded-word of at most ROOM characters can hold without cutting a character in two. */
+/* How many bytes of TEXT an encoded-word of at most ROOM characters can hold without cutting a
+ * character in two. */
 static size_t word_bytes(const char *text, size_t length, size_t room)
 {
 	size_t bytes = room > WORD_FRAME ? (room - WORD_FRAME) / 4 * 3 : 0;
@@ -81,7 +83,8 @@ static size_t put_words(FILE *out, const char *text, size_t column)
 	return column;
 }
 
-/* Writes a display name: as atoms, as a quoted-string, or as encoded-words. Returns the column after it. */
+/* Writes a display name: as atoms, as a quoted-string, or as encoded-words. Returns the column
+ * after it. */
 static size_t put_name(FILE *out, const char *name, size_t column)
 {
 	size_t length = strlen(name), atoms = 0, escapes = 0;
@@ -141,10 +144,12 @@ bool mail_header_mailbox(FILE *out, const char *field, const char *name, const c
 void mail_header_date(time_t when, char text[MAIL_DATE_SIZE])
 {
 	static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-	static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+	static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+	                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 	struct tm tm;
 
 	gmtime_r(&when, &tm);
-	snprintf(text, MAIL_DATE_SIZE, "%s, %02d %s %04d %02d:%02d:%02d +0000", days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon],
-	         (int)((tm.tm_year + 1900) % 10000), tm.tm_hour, tm.tm_min, tm.tm_sec);
+	snprintf(text, MAIL_DATE_SIZE, "%s, %02d %s %04d %02d:%02d:%02d +0000", days[tm.tm_wday],
+	         tm.tm_mday, months[tm.tm_mon], (int)((tm.tm_year + 1900) % 10000), tm.tm_hour,
+	         tm.tm_min, tm.tm_sec);
 }

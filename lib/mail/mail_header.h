@@ -10,12 +10,12 @@
 
 #define MAIL_DATE_SIZE 40
 
-/* Writes `FIELD: TEXT` and CRLF; as base64 encoded-words where it isn't short printable ASCII. False, with nothing
- * written: TEXT has control characters or is not UTF-8. */
+/* Writes `FIELD: TEXT` and CRLF; as base64 encoded-words where it isn't short printable ASCII.
+ * False, with nothing written: TEXT has control characters or is not UTF-8. */
 bool mail_header_text(FILE *out, const char *field, const char *text);
 
-/* Writes `FIELD: NAME <ADDRESS>` and CRLF; an empty NAME leaves the address alone. ADDRESS has been checked (mail_address.h).
- * False as above, for NAME. */
+/* Writes `FIELD: NAME <ADDRESS>` and CRLF; an empty NAME leaves the address alone. ADDRESS has been
+ * checked (mail_address.h). False as above, for NAME. */
 bool mail_header_mailbox(FILE *out, const char *field, const char *name, const char *address);
 
 /* Writes WHEN as `Sun, 22 Nov 2026 15:39:07 +0000`. */

@@ -11,7 +11,7 @@
 #include "lib/base/ids.h"
 
 #define FILE_MAX (256 * 1024)
-#define LOCALE_MAX 35           /* RFC 5646, section 4.4.1 */
+#define LOCALE_MAX 35 /* RFC 5646, section 4.4.1 */
 #define LOCALE_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
 struct mail_templates {
@@ -28,18 +28,20 @@ static const char *const value_names[MAIL_VALUES] = {
 	[MAIL_VALUE_FILES_DELETED] = "files_deleted",
 };
 
-/* A template is a row of pieces: literal text, or a placeholder with what stands for an empty value. */
+/* A template is a row of pieces: literal text, or a placeholder with what stands for an empty
+ * value. */
 struct piece {
-	const char *text;           /* the literal, or the placeholder's name */
+	const char *text; /* the literal, or the placeholder's name */
 	size_t length;
-	const char *otherwise;      /* placeholder: after the bar */
+	const char *otherwise; /* placeholder: after the bar */
 	size_t otherwise_length;
-	int value;                  /* enum mail_value; -1: literal; -2: unknown name; -3: no }} */
+	int value; /* enum mail_value; -1: literal; -2: unknown name; -3: no }} */
 };
 
 enum { LITERAL = -1, UNKNOWN = -2, OPEN = -3 };
 
-static __attribute__((format(printf, 3, 4))) bool refuse(char *why, size_t why_size, const char *format, ...)
+static __attribute__((format(printf, 3, 4))) bool refuse(char *why, size_t why_size,
+                                                         const char *format, ...)
 {
 	va_list arguments;
 
@@ -104,11 +106,14 @@ bool mail_template_check(const char *source, const char *file, char *why, size_t
 
 	for (const char *at = source; next_piece(&at, &piece);) {
 		if (piece.value == OPEN)
-			return refuse(why, why_size, "%s:%d: {{ without }} on the same line", file, line_of(source, piece.text));
+			return refuse(why, why_size, "%s:%d: {{ without }} on the same line", file,
+			              line_of(source, piece.text));
 		if (piece.value == UNKNOWN)
 			return refuse(why, why_size,
-			              "%s:%d: unknown placeholder {{%.*s}}; there are name, user_id, deletion_id, requested_at, files_deleted",
-			              file, line_of(source, piece.text), piece.length < 40 ? (int)piece.length : 40, piece.text);
+			              "%s:%d: unknown placeholder {{%.*s}}; there are name, user_id, "
+			              "deletion_id, requested_at, files_deleted",
+			              file, line_of(source, piece.text),
+			              piece.length < 40 ? (int)piece.length : 40, piece.text);
 	}
 	return true;
 }
@@ -127,7 +132,8 @@ static void put_escaped(FILE *out, const char *text)
 	}
 }
 
-void mail_template_write(FILE *out, const char *source, const char *const values[MAIL_VALUES], bool as_html)
+void mail_template_write(FILE *out, const char *source, const char *const values[MAIL_VALUES],
+                         bool as_html)
 {
 	struct piece piece;
 
@@ -176,7 +182,8 @@ static char *file_read(const char *file, char *why, size_t why_size)
 }
 
 /* Reads and checks DIRECTORY/LOCALE/NAME into *TEXT. */
-static bool template_read(const char *directory, const char *locale, const char *name, bool must, char **text, char *why, size_t why_size)
+static bool template_read(const char *directory, const char *locale, const char *name, bool must,
+                          char **text, char *why, size_t why_size)
 {
 	char *file;
 	bool good;
@@ -195,17 +202,20 @@ static bool template_read(const char *directory, const char *locale, const char 
 }
 
 /* A subject is one line; the line's end goes. */
-static bool subject_trim(char *subject, const char *directory, const char *locale, char *why, size_t why_size)
+static bool subject_trim(char *subject, const char *directory, const char *locale, char *why,
+                         size_t why_size)
 {
 	size_t length = strcspn(subject, "\r\n");
 
 	if (length == 0 || subject[length + strspn(subject + length, "\r\n")] != '\0')
-		return refuse(why, why_size, "%s/%s/subject.txt:%d: must be one line", directory, locale, length == 0 ? 1 : 2);
+		return refuse(why, why_size, "%s/%s/subject.txt:%d: must be one line", directory, locale,
+		              length == 0 ? 1 : 2);
 	subject[length] = '\0';
 	return true;
 }
 
-static bool texts_read(const char *directory, const char *locale, struct mail_texts *texts, char *why, size_t why_size)
+static bool texts_read(const char *directory, const char *locale, struct mail_texts *texts,
+                       char *why, size_t why_size)
 {
 	texts->locale = strdup(locale);
 	if (texts->locale == NULL)
@@ -224,7 +234,8 @@ static bool is_locale(const char *name)
 }
 
 /* Every directory whose name can be a locale is one; anything else beside them is left alone. */
-static bool directory_read(struct mail_templates *all, DIR *dir, const char *directory, char *why, size_t why_size)
+static bool directory_read(struct mail_templates *all, DIR *dir, const char *directory, char *why,
+                           size_t why_size)
 {
 	struct dirent *entry;
 
@@ -245,7 +256,7 @@ static bool directory_read(struct mail_templates *all, DIR *dir, const char *dir
 		if (inner == NULL)
 			return refuse(why, why_size, "%s/%s: %s", directory, entry->d_name, strerror(error));
 		closedir(inner);
-		more = realloc(all->texts, (all->count + 1) * sizeof *more);
+		more = realloc(all->texts, (all->count + 1) * sizeof(*more));
 		if (more == NULL)
 			return refuse(why, why_size, "no memory");
 		all->texts = more;
@@ -257,7 +268,8 @@ static bool directory_read(struct mail_templates *all, DIR *dir, const char *dir
 }
 
 /* The texts whose directory is named by the LENGTH bytes at LOCALE, in either case, `_` for `-`. */
-static const struct mail_texts *find_exactly(const struct mail_templates *all, const char *locale, size_t length)
+static const struct mail_texts *find_exactly(const struct mail_templates *all, const char *locale,
+                                             size_t length)
 {
 	for (size_t i = 0; i < all->count; i++) {
 		const char *name = all->texts[i].locale;
@@ -265,8 +277,9 @@ static const struct mail_texts *find_exactly(const struct mail_templates *all, c
 
 		if (strlen(name) != length)
 			continue;
-		while (same < length && (strncasecmp(name + same, locale + same, 1) == 0 ||
-		                         (strchr("-_", name[same]) != NULL && strchr("-_", locale[same]) != NULL)))
+		while (same < length &&
+		       (strncasecmp(name + same, locale + same, 1) == 0 ||
+		        (strchr("-_", name[same]) != NULL && strchr("-_", locale[same]) != NULL)))
 			same++;
 		if (same == length)
 			return &all->texts[i];
@@ -289,9 +302,10 @@ const struct mail_texts *mail_templates_find(const struct mail_templates *all, c
 	return all->fallback;
 }
 
-struct mail_templates *mail_templates_load(const char *directory, const char *fallback, char *why, size_t why_size)
+struct mail_templates *mail_templates_load(const char *directory, const char *fallback, char *why,
+                                           size_t why_size)
 {
-	struct mail_templates *all = calloc(1, sizeof *all);
+	struct mail_templates *all = calloc(1, sizeof(*all));
 	DIR *dir = opendir(directory);
 	bool good = false;
 
@@ -306,7 +320,8 @@ struct mail_templates *mail_templates_load(const char *directory, const char *fa
 	if (good) {
 		all->fallback = find_exactly(all, fallback, strlen(fallback));
 		if (all->fallback == NULL)
-			good = refuse(why, why_size, "%s/%s: no templates for the default locale", directory, fallback);
+			good = refuse(why, why_size, "%s/%s: no templates for the default locale", directory,
+			              fallback);
 	}
 	if (dir != NULL)
 		closedir(dir);

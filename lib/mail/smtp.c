@@ -1,5 +1,5 @@
-/* SMTP by libcurl. What became of a mail is judged by the conversation itself (smtp_trace.c), not by curl's error codes, which don't
- * tell a refused recipient from a broken connection. */
+/* SMTP by libcurl. What became of a mail is judged by the conversation itself (smtp_trace.c), not
+ * by curl's error codes, which don't tell a refused recipient from a broken connection. */
 #include "lib/mail/smtp.h"
 
 #include <stdio.h>
@@ -8,24 +8,24 @@
 #include <curl/curl.h>
 
 #include "lib/base/clock.h"
-#include "lib/config/conf.h"
 #include "lib/base/crash.h"
+#include "lib/config/conf.h"
 #include "lib/mail/mail_address.h"
 #include "lib/mail/smtp_trace.h"
 
-#define QUIT_MS 1000            /* patience with a server that does not answer QUIT */
+#define QUIT_MS 1000 /* patience with a server that does not answer QUIT */
 
 struct session {
 	CURL *curl;
 	const struct smtp_options *options;
 	const struct pump *pump;
 	struct smtp_trace trace;
-	const char *to;                 /* NULL: only a check */
+	const char *to; /* NULL: only a check */
 	const char *message;
 	size_t length, given;
-	bool stopped;                   /* by the pump */
-	const char *refusal;            /* why we ended it ourselves, or NULL */
-	bool unaddressable;             /* the refusal is about the address */
+	bool stopped;        /* by the pump */
+	const char *refusal; /* why we ended it ourselves, or NULL */
+	bool unaddressable;  /* the refusal is about the address */
 	int64_t connect_deadline_ms, quit_deadline_ms;
 	char error[CURL_ERROR_SIZE];
 };
@@ -55,7 +55,8 @@ static int on_debug(CURL *curl, curl_infotype type, char *data, size_t size, voi
 static size_t on_read(char *buffer, size_t size, size_t count, void *arg)
 {
 	struct session *session = arg;
-	size_t left = session->length - session->given, give = size * count < left ? size * count : left;
+	size_t left = session->length - session->given,
+		   give = size * count < left ? size * count : left;
 
 	CRASH_POINT("worker-inside-smtp");
 	memcpy(buffer, session->message + session->given, give);
@@ -64,7 +65,8 @@ static size_t on_read(char *buffer, size_t size, size_t count, void *arg)
 	return give;
 }
 
-/* A reply to a command that is not ours to see; without it curl would write it to standard output. */
+/* A reply to a command that is not ours to see; without it curl would write it to standard output.
+ */
 static size_t on_write(char *data, size_t size, size_t count, void *arg)
 {
 	(void)data;
@@ -81,7 +83,8 @@ static bool is_connected(const struct session *session)
 }
 
 /* curl calls this at least once a second, also while nothing happens. Not 0: give up. */
-static int on_progress(void *arg, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal, curl_off_t ulnow)
+static int on_progress(void *arg, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal,
+                       curl_off_t ulnow)
 {
 	struct session *session = arg;
 	bool go_on = pump_turn(session->pump);
@@ -102,15 +105,18 @@ static int on_progress(void *arg, curl_off_t dltotal, curl_off_t dlnow, curl_off
 	return 0;
 }
 
-/* Called when the server was greeted, and before the mail: the last moment to see what curl would do without. */
+/* Called when the server was greeted, and before the mail: the last moment to see what curl would
+ * do without. */
 static int on_ready(void *arg, char *peer_ip, char *local_ip, int peer_port, int local_port)
 {
 	struct session *session = arg;
 
 	(void)peer_ip, (void)local_ip, (void)peer_port, (void)local_port;
-	if (session->options->user != NULL && session->options->user[0] != '\0' && !session->trace.auth_tried) {
+	if (session->options->user != NULL && session->options->user[0] != '\0' &&
+	    !session->trace.auth_tried) {
 		session->refusal = "the server offers no AUTH, but there is a user to log in with";
-	} else if (session->to != NULL && mail_address_is_utf8(session->to) && !session->trace.utf8_offered) {
+	} else if (session->to != NULL && mail_address_is_utf8(session->to) &&
+	           !session->trace.utf8_offered) {
 		session->refusal = "the server takes no addresses outside ASCII (SMTPUTF8)";
 		session->unaddressable = true;
 	}
@@ -138,7 +144,9 @@ static void set_callbacks(struct session *session)
 static bool set_server(CURL *curl, const struct smtp_options *options)
 {
 	static const long starttls[] = {
-		[STARTTLS_NEVER] = CURLUSESSL_NONE, [STARTTLS_OFFERED] = CURLUSESSL_TRY, [STARTTLS_REQUIRED] = CURLUSESSL_ALL,
+		[STARTTLS_NEVER] = CURLUSESSL_NONE,
+		[STARTTLS_OFFERED] = CURLUSESSL_TRY,
+		[STARTTLS_REQUIRED] = CURLUSESSL_ALL,
 	};
 	bool good = curl_easy_setopt(curl, CURLOPT_URL, options->url) == CURLE_OK &&
 	            curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "smtp,smtps") == CURLE_OK &&
@@ -149,13 +157,15 @@ static bool set_server(CURL *curl, const struct smtp_options *options)
 		       curl_easy_setopt(curl, CURLOPT_CAPATH, NULL) == CURLE_OK;
 	if (options->user != NULL && options->user[0] != '\0')
 		good = good && curl_easy_setopt(curl, CURLOPT_USERNAME, options->user) == CURLE_OK &&
-		       curl_easy_setopt(curl, CURLOPT_PASSWORD, options->password != NULL ? options->password : "") == CURLE_OK;
+		       curl_easy_setopt(curl, CURLOPT_PASSWORD,
+		                        options->password != NULL ? options->password : "") == CURLE_OK;
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
-	/* One deadline for all. curl's own for connecting would also cover the greeting, the log-in and a server's deliberate delay
-	 * before them (on_progress has ours), and its own for one reply is two minutes. */
+	/* One deadline for all. curl's own for connecting would also cover the greeting, the log-in and
+	 * a server's deliberate delay before them (on_progress has ours), and its own for one reply is
+	 * two minutes. */
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)options->timeout_ms);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)options->timeout_ms);
 	curl_easy_setopt(curl, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)(options->timeout_ms / 1000 + 1));
@@ -212,7 +222,8 @@ static const char *advice(const struct session *session, CURLcode code)
 		return " (smtp_starttls = required, but the server offers no STARTTLS)";
 	if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
 		return " (see smtp_ca_file)";
-	if (code == CURLE_LOGIN_DENIED || trace->code == 530 || (trace->code >= 534 && trace->code <= 538))
+	if (code == CURLE_LOGIN_DENIED || trace->code == 530 ||
+	    (trace->code >= 534 && trace->code <= 538))
 		return " (see smtp_user and smtp_password_file)";
 	if (trace->stage == SMTP_MAIL && trace->code >= 500)
 		return " (see mail_from)";
@@ -225,16 +236,18 @@ static void explain(const struct session *session, CURLcode code, char *why, siz
 	const char *stage = smtp_stage_name(trace->stage), *hint = advice(session, code);
 
 	if (trace->code >= 400)
-		snprintf(why, why_size, "the mail server answered %d to %s: %s%s", trace->code, stage, trace->text, hint);
+		snprintf(why, why_size, "the mail server answered %d to %s: %s%s", trace->code, stage,
+		         trace->text, hint);
 	else if (trace->final_code != 0 || trace->noop_answered)
 		snprintf(why, why_size, "the mail server answered %d", trace->code);
 	else if (session->refusal != NULL)
 		snprintf(why, why_size, "mail: %s", session->refusal);
 	else if (session->stopped)
-		snprintf(why, why_size, "told to stop while waiting for the mail server's answer to %s", stage);
+		snprintf(why, why_size, "told to stop while waiting for the mail server's answer to %s",
+		         stage);
 	else
-		snprintf(why, why_size, "mail server, at %s: %s%s", stage, session->error[0] != '\0' ? session->error : curl_easy_strerror(code),
-		         hint);
+		snprintf(why, why_size, "mail server, at %s: %s%s", stage,
+		         session->error[0] != '\0' ? session->error : curl_easy_strerror(code), hint);
 	smtp_mask(why, session->to);
 }
 
@@ -246,8 +259,10 @@ bool smtp_url_check(const char *url, char *why, size_t why_size)
 	char *scheme = NULL, *user = NULL, *query = NULL;
 	const char *wrong = NULL;
 
-	if (parts == NULL || curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
-	    curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK || (strcmp(scheme, "smtp") != 0 && strcmp(scheme, "smtps") != 0))
+	if (parts == NULL ||
+	    curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
+	    curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+	    (strcmp(scheme, "smtp") != 0 && strcmp(scheme, "smtps") != 0))
 		wrong = "must be smtp://host:port or smtps://host:port";
 	else if (curl_url_get(parts, CURLUPART_USER, &user, 0) == CURLUE_OK)
 		wrong = "must not hold a user; smtp_user and smtp_password_file are for that";
@@ -262,17 +277,21 @@ bool smtp_url_check(const char *url, char *why, size_t why_size)
 	return wrong == NULL;
 }
 
-enum mail_result smtp_send(const struct smtp_options *options, const struct pump *pump, const char *from, const char *to, const char *message,
-                           size_t length, char *why, size_t why_size)
+enum mail_result smtp_send(const struct smtp_options *options, const struct pump *pump,
+                           const char *from, const char *to, const char *message, size_t length,
+                           char *why, size_t why_size)
 {
-	struct session session = {.options = options, .pump = pump, .to = to, .message = message, .length = length};
+	struct session session = {
+		.options = options, .pump = pump, .to = to, .message = message, .length = length};
 	CURLcode code = converse(&session, from);
 
 	explain(&session, code, why, why_size);
-	return session.unaddressable ? MAIL_REJECTED : smtp_trace_judge(&session.trace, session.stopped);
+	return session.unaddressable ? MAIL_REJECTED :
+	                               smtp_trace_judge(&session.trace, session.stopped);
 }
 
-bool smtp_check(const struct smtp_options *options, const struct pump *pump, char *why, size_t why_size)
+bool smtp_check(const struct smtp_options *options, const struct pump *pump, char *why,
+                size_t why_size)
 {
 	struct session session = {.options = options, .pump = pump};
 	CURLcode code = converse(&session, "");

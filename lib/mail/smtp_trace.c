@@ -10,16 +10,24 @@ static const struct {
 	const char *verb;
 	enum smtp_stage stage;
 } commands[] = {
-	{"EHLO ", SMTP_EHLO}, {"HELO ", SMTP_EHLO}, {"STARTTLS", SMTP_STARTTLS}, {"AUTH ", SMTP_AUTH}, {"MAIL FROM:", SMTP_MAIL},
-	{"RCPT TO:", SMTP_RCPT}, {"DATA\r\n", SMTP_DATA}, {"NOOP\r\n", SMTP_NOOP},
+	{"EHLO ", SMTP_EHLO},    {"HELO ", SMTP_EHLO},      {"STARTTLS", SMTP_STARTTLS},
+	{"AUTH ", SMTP_AUTH},    {"MAIL FROM:", SMTP_MAIL}, {"RCPT TO:", SMTP_RCPT},
+	{"DATA\r\n", SMTP_DATA}, {"NOOP\r\n", SMTP_NOOP},
 };
 
 const char *smtp_stage_name(enum smtp_stage stage)
 {
 	static const char *const names[] = {
-		[SMTP_CONNECTING] = "the greeting", [SMTP_EHLO] = "EHLO", [SMTP_STARTTLS] = "STARTTLS", [SMTP_AUTH] = "AUTH",
-		[SMTP_MAIL] = "MAIL FROM", [SMTP_RCPT] = "RCPT TO", [SMTP_DATA] = "DATA", [SMTP_BODY] = "the message",
-		[SMTP_HANDED_OVER] = "the message", [SMTP_NOOP] = "NOOP",
+		[SMTP_CONNECTING] = "the greeting",
+		[SMTP_EHLO] = "EHLO",
+		[SMTP_STARTTLS] = "STARTTLS",
+		[SMTP_AUTH] = "AUTH",
+		[SMTP_MAIL] = "MAIL FROM",
+		[SMTP_RCPT] = "RCPT TO",
+		[SMTP_DATA] = "DATA",
+		[SMTP_BODY] = "the message",
+		[SMTP_HANDED_OVER] = "the message",
+		[SMTP_NOOP] = "NOOP",
 	};
 
 	return names[stage];
@@ -36,7 +44,7 @@ void smtp_trace_sent(struct smtp_trace *trace, const char *line, size_t length)
 {
 	if (length >= 4 && memcmp(line, "QUIT", 4) == 0)
 		trace->quitting = true;
-	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
 		size_t verb = strlen(commands[i].verb);
 
 		if (length < verb || memcmp(line, commands[i].verb, verb) != 0)
@@ -54,7 +62,8 @@ static bool offers(const char *text, size_t length, const char *keyword)
 {
 	size_t size = strlen(keyword);
 
-	return length >= size && strncasecmp(text, keyword, size) == 0 && (length == size || isspace((unsigned char)text[size]));
+	return length >= size && strncasecmp(text, keyword, size) == 0 &&
+	       (length == size || isspace((unsigned char)text[size]));
 }
 
 /* Adds a line of a refusal to what the earlier ones said. */
@@ -64,13 +73,15 @@ static void add_text(struct smtp_trace *trace, const char *text, size_t length)
 
 	while (length > 0 && isspace((unsigned char)text[length - 1]))
 		length--;
-	snprintf(trace->text + used, sizeof trace->text - used, "%s%.*s", used > 0 && length > 0 ? " " : "",
+	snprintf(trace->text + used, sizeof(trace->text) - used, "%s%.*s",
+	         used > 0 && length > 0 ? " " : "",
 	         (int)(length < SMTP_TEXT_SIZE ? length : SMTP_TEXT_SIZE), text);
 }
 
 void smtp_trace_got(struct smtp_trace *trace, const char *line, size_t length)
 {
-	if (length < 3 || !isdigit((unsigned char)line[0]) || !isdigit((unsigned char)line[1]) || !isdigit((unsigned char)line[2]))
+	if (length < 3 || !isdigit((unsigned char)line[0]) || !isdigit((unsigned char)line[1]) ||
+	    !isdigit((unsigned char)line[2]))
 		return;
 	size_t skip = length > 3 ? 4 : 3;
 	bool ended = length == 3 || line[3] != '-';
@@ -80,7 +91,7 @@ void smtp_trace_got(struct smtp_trace *trace, const char *line, size_t length)
 		return;
 	if (trace->stage == SMTP_EHLO && offers(line + skip, length - skip, "SMTPUTF8"))
 		trace->utf8_offered = true;
-	if (trace->code != 0)               /* a reply to the next line of the same exchange */
+	if (trace->code != 0) /* a reply to the next line of the same exchange */
 		trace->text[0] = '\0';
 	trace->code = 0;
 	if (code >= 400)
@@ -112,14 +123,10 @@ static bool is_final(int code)
 enum mail_result smtp_trace_judge(const struct smtp_trace *trace, bool stopped)
 {
 	switch (trace->final_code / 100) {
-	case 2:
-		return MAIL_ACCEPTED;
-	case 4:
-		return MAIL_TEMPORARY;
-	case 5:
-		return is_final(trace->final_code) ? MAIL_REJECTED : MAIL_TEMPORARY;
-	default:
-		break;
+	case 2: return MAIL_ACCEPTED;
+	case 4: return MAIL_TEMPORARY;
+	case 5: return is_final(trace->final_code) ? MAIL_REJECTED : MAIL_TEMPORARY;
+	default: break;
 	}
 	if (trace->handed_over)
 		return MAIL_NO_ANSWER;
@@ -132,7 +139,7 @@ enum mail_result smtp_trace_judge(const struct smtp_trace *trace, bool stopped)
 static char *blot(char *word, size_t length)
 {
 	static const char mark[] = "***";
-	size_t keep = length < sizeof mark - 1 ? length : sizeof mark - 1;
+	size_t keep = length < sizeof(mark) - 1 ? length : sizeof(mark) - 1;
 
 	memcpy(word, mark, keep);
 	memmove(word + keep, word + length, strlen(word + length) + 1);

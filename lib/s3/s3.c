@@ -1,4 +1,5 @@
-/* Deleting objects from S3: batches, single requests, and what their answers mean for each object. */
+/* Deleting objects from S3: batches, single requests, and what their answers mean for each object.
+ */
 #include "lib/s3/s3.h"
 
 #include <stdio.h>
@@ -43,7 +44,8 @@ static const char *option_fault(const struct s3_options *o)
 	return NULL;
 }
 
-struct s3 *s3_open(const struct s3_options *options, const struct pump *pump, char *why, size_t why_size)
+struct s3 *s3_open(const struct s3_options *options, const struct pump *pump, char *why,
+                   size_t why_size)
 {
 	const char *fault = option_fault(options);
 	struct s3_endpoint endpoint;
@@ -53,12 +55,14 @@ struct s3 *s3_open(const struct s3_options *options, const struct pump *pump, ch
 	}
 	if (!s3_endpoint_read(options->endpoint, &endpoint, why, why_size))
 		return NULL;
-	struct s3 *s3 = calloc(1, sizeof *s3);
+	struct s3 *s3 = calloc(1, sizeof(*s3));
 	if (s3 != NULL) {
 		s3->options = *options;
 		s3->endpoint = endpoint;
-		s3->http =
-		    s3_http_open(&(struct s3_http_options){options->ca_file, options->user_agent, options->connect_timeout_ms, options->timeout_ms}, pump);
+		s3->http = s3_http_open(&(struct s3_http_options){options->ca_file, options->user_agent,
+		                                                  options->connect_timeout_ms,
+		                                                  options->timeout_ms},
+		                        pump);
 	}
 	if (s3 == NULL || s3->http == NULL) {
 		snprintf(why, why_size, "libcurl can't be used, or there is not enough memory");
@@ -79,7 +83,7 @@ void s3_close(struct s3 *s3)
 static void judge(struct s3_object *object, enum s3_result result, const char *why)
 {
 	object->result = result;
-	snprintf(object->why, sizeof object->why, "%s", why);
+	snprintf(object->why, sizeof(object->why), "%s", why);
 }
 
 static struct s3_http_answer ask(struct s3 *s3, const struct s3_request *request)
@@ -90,8 +94,9 @@ static struct s3_http_answer ask(struct s3 *s3, const struct s3_request *request
 /* What a request came to that has no answer of the server. */
 static struct s3_fault fault_of_transport(const struct s3_http_answer *answer)
 {
-	struct s3_fault fault = {.result = answer->outcome == S3_HTTP_STOPPED ? S3_STOPPED : S3_RETRY, .whole = true};
-	snprintf(fault.why, sizeof fault.why, "%s", answer->why);
+	struct s3_fault fault = {.result = answer->outcome == S3_HTTP_STOPPED ? S3_STOPPED : S3_RETRY,
+	                         .whole = true};
+	snprintf(fault.why, sizeof(fault.why), "%s", answer->why);
 	return fault;
 }
 
@@ -102,7 +107,8 @@ static int compare_keys(const void *a, const void *b)
 	return strcmp((*(struct s3_object *const *)a)->key, (*(struct s3_object *const *)b)->key);
 }
 
-/* Fills the batch with objects from *NEXT on that are pending and can be named, as many as the limits allow. */
+/* Fills the batch with objects from *NEXT on that are pending and can be named, as many as the
+ * limits allow. */
 static void gather(struct s3 *s3, struct s3_object *objects, size_t count, size_t *next)
 {
 	size_t bytes = s3_body_frame_bytes();
@@ -116,7 +122,7 @@ static void gather(struct s3 *s3, struct s3_object *objects, size_t count, size_
 			break;
 		s3->batch[s3->batch_count++] = object;
 	}
-	qsort(s3->batch, s3->batch_count, sizeof s3->batch[0], compare_keys);
+	qsort(s3->batch, s3->batch_count, sizeof(s3->batch[0]), compare_keys);
 }
 
 static void judge_batch(struct s3 *s3, enum s3_result result, const char *why)
@@ -139,14 +145,17 @@ static size_t find_in_batch(const struct s3 *s3, const char *key)
 	return low;
 }
 
-/* One object of a DeleteResult. Mentioned twice, the failure counts; not one of ours, it is nothing to us. */
+/* One object of a DeleteResult. Mentioned twice, the failure counts; not one of ours, it is nothing
+ * to us. */
 static void take_object(void *arg, const char *key, const char *code)
 {
 	struct s3 *s3 = arg;
-	for (size_t i = find_in_batch(s3, key); i < s3->batch_count && strcmp(s3->batch[i]->key, key) == 0; i++) {
+	for (size_t i = find_in_batch(s3, key);
+	     i < s3->batch_count && strcmp(s3->batch[i]->key, key) == 0; i++) {
 		struct s3_object *object = s3->batch[i];
-		char why[sizeof object->why] = "";
-		enum s3_result result = code == NULL ? S3_DELETED : s3_fault_of_object(code, why, sizeof why);
+		char why[sizeof(object->why)] = "";
+		enum s3_result result =
+			code == NULL ? S3_DELETED : s3_fault_of_object(code, why, sizeof(why));
 		if (object->result == S3_PENDING || result > object->result)
 			judge(object, result, why);
 	}
@@ -169,7 +178,11 @@ static bool delete_batch(struct s3 *s3, const char *bucket, struct s3_fault *fau
 	size_t length = 0;
 	char *body = s3_body_write(s3->batch, s3->batch_count, &length);
 	if (body != NULL)
-		answer = ask(s3, &(struct s3_request){.method = "POST", .bucket = bucket, .query = "delete", .body = body, .body_length = length});
+		answer = ask(s3, &(struct s3_request){.method = "POST",
+		                                      .bucket = bucket,
+		                                      .query = "delete",
+		                                      .body = body,
+		                                      .body_length = length});
 	*fault = judge_batch_answer(s3, &answer);
 	/* Unless the answer is a whole DeleteResult, what it mentioned does not count. */
 	if (fault->result != S3_DELETED)
@@ -180,7 +193,8 @@ static bool delete_batch(struct s3 *s3, const char *bucket, struct s3_fault *fau
 	return !fault->whole;
 }
 
-static bool delete_batches(struct s3 *s3, const char *bucket, struct s3_object *objects, size_t count, struct s3_fault *fault)
+static bool delete_batches(struct s3 *s3, const char *bucket, struct s3_object *objects,
+                           size_t count, struct s3_fault *fault)
 {
 	size_t next = 0;
 	while (!s3->no_batches) {
@@ -206,9 +220,11 @@ static struct s3_fault judge_single_answer(const struct s3_http_answer *answer)
 }
 
 /* False when the rest must not be tried; FAULT says why. */
-static bool delete_single(struct s3 *s3, const char *bucket, struct s3_object *object, struct s3_fault *fault)
+static bool delete_single(struct s3 *s3, const char *bucket, struct s3_object *object,
+                          struct s3_fault *fault)
 {
-	struct s3_http_answer answer = ask(s3, &(struct s3_request){.method = "DELETE", .bucket = bucket, .key = object->key});
+	struct s3_http_answer answer =
+		ask(s3, &(struct s3_request){.method = "DELETE", .bucket = bucket, .key = object->key});
 	*fault = judge_single_answer(&answer);
 	judge(object, fault->result, fault->result == S3_DELETED ? "" : fault->why);
 	free(answer.body);
@@ -216,7 +232,8 @@ static bool delete_single(struct s3 *s3, const char *bucket, struct s3_object *o
 }
 
 /* What is pending after the batches: keys that XML can't name, and what no answer mentioned. */
-static bool delete_singles(struct s3 *s3, const char *bucket, struct s3_object *objects, size_t count, struct s3_fault *fault)
+static bool delete_singles(struct s3 *s3, const char *bucket, struct s3_object *objects,
+                           size_t count, struct s3_fault *fault)
 {
 	int failures = 0;
 	for (size_t i = 0; i < count; i++) {
@@ -237,7 +254,8 @@ static void refuse_unsafe(const char *bucket, struct s3_object *objects, size_t 
 {
 	bool valid = s3_bucket_valid(bucket, strlen(bucket));
 	for (size_t i = 0; i < count; i++) {
-		const char *fault = valid ? s3_key_fault(objects[i].key) : "the bucket's name is not one that S3 allows";
+		const char *fault =
+			valid ? s3_key_fault(objects[i].key) : "the bucket's name is not one that S3 allows";
 		judge(&objects[i], fault == NULL ? S3_PENDING : S3_OPERATOR, fault == NULL ? "" : fault);
 	}
 }
@@ -257,7 +275,8 @@ enum s3_result s3_delete(struct s3 *s3, const char *bucket, struct s3_object *ob
 {
 	struct s3_fault fault = {0};
 	refuse_unsafe(bucket, objects, count);
-	bool to_the_end = delete_batches(s3, bucket, objects, count, &fault) && delete_singles(s3, bucket, objects, count, &fault);
+	bool to_the_end = delete_batches(s3, bucket, objects, count, &fault) &&
+	                  delete_singles(s3, bucket, objects, count, &fault);
 	for (size_t i = 0; !to_the_end && i < count; i++)
 		if (objects[i].result == S3_PENDING && fault.result != S3_STOPPED)
 			judge(&objects[i], fault.result, fault.why);
@@ -273,7 +292,8 @@ bool s3_check(struct s3 *s3, char *why, size_t why_size)
 		snprintf(why, why_size, "%s", answer.why);
 	} else {
 		read = s3_answer_read(answer.body, answer.length, NULL, NULL);
-		good = (answer.status == 200 && read.kind == S3_ANSWER_BUCKETS) || (answer.status == 403 && strcmp(read.code, "AccessDenied") == 0);
+		good = (answer.status == 200 && read.kind == S3_ANSWER_BUCKETS) ||
+		       (answer.status == 403 && strcmp(read.code, "AccessDenied") == 0);
 		if (!good)
 			snprintf(why, why_size, "%s", s3_fault_of_request(answer.status, &read, false).why);
 	}

@@ -1,6 +1,7 @@
 /* A client for what Farewell needs of S3: deleting objects, many at a time.
  *
- * Requests are signed by s3_sign.c (AWS Signature Version 4), answers parsed with expat (s3_answer.c). */
+ * Requests are signed by s3_sign.c (AWS Signature Version 4), answers parsed with expat
+ * (s3_answer.c). */
 #ifndef FAREWELL_S3_H
 #define FAREWELL_S3_H
 
@@ -10,65 +11,70 @@
 
 #include "lib/session/pump.h"
 
-#define S3_KEY_BYTES 1024       /* the longest key, without its NUL */
-#define S3_BATCH_KEYS 1000      /* what a multi-object delete may hold */
-#define S3_BATCH_BYTES 1000000  /* above 1 MiB radosgw and others refuse the body */
+#define S3_KEY_BYTES 1024      /* the longest key, without its NUL */
+#define S3_BATCH_KEYS 1000     /* what a multi-object delete may hold */
+#define S3_BATCH_BYTES 1000000 /* above 1 MiB radosgw and others refuse the body */
 
 struct s3;
 
 enum s3_result {
-	S3_PENDING,    /* not asked yet, or the answer did not mention it: try again          */
-	S3_DELETED,    /* gone, or was not there                                              */
-	S3_RETRY,      /* could not be deleted now: network, 5xx, SlowDown, RequestTimeTooSkewed */
-	S3_OPERATOR,   /* only a person can mend it: AccessDenied, NoSuchBucket, bad signature  */
-	S3_STOPPED,    /* the pump said stop while the request was under way                  */
+	S3_PENDING,  /* not asked yet, or the answer did not mention it: try again          */
+	S3_DELETED,  /* gone, or was not there                                              */
+	S3_RETRY,    /* could not be deleted now: network, 5xx, SlowDown, RequestTimeTooSkewed */
+	S3_OPERATOR, /* only a person can mend it: AccessDenied, NoSuchBucket, bad signature  */
+	S3_STOPPED,  /* the pump said stop while the request was under way                  */
 };
 
 struct s3_options {
-	const char *endpoint;        /* http(s)://host[:port] */
+	const char *endpoint; /* http(s)://host[:port] */
 	const char *region, *access_key, *secret_key;
-	bool virtual_hosts;          /* bucket in the host name, not in the path */
-	const char *ca_file;         /* empty: the system's */
-	int64_t connect_timeout_ms, timeout_ms;   /* the second for one whole request */
+	bool virtual_hosts;                     /* bucket in the host name, not in the path */
+	const char *ca_file;                    /* empty: the system's */
+	int64_t connect_timeout_ms, timeout_ms; /* the second for one whole request */
 	size_t batch_keys, batch_bytes;
 	const char *user_agent;
 };
 
 struct s3_object {
-	const char *key;             /* NUL-terminated UTF-8, 1 to 1024 bytes, as in the path */
-	enum s3_result result;       /* set by s3_delete */
-	char why[160];               /* for a person: S3's code, HTTP status; never the key */
+	const char *key;       /* NUL-terminated UTF-8, 1 to 1024 bytes, as in the path */
+	enum s3_result result; /* set by s3_delete */
+	char why[160];         /* for a person: S3's code, HTTP status; never the key */
 };
 
 /* Where a file lies, as `s3://bucket/key` says it. */
 struct s3_path {
 	char bucket[64];
-	const char *key;             /* points into the text that was parsed */
+	const char *key; /* points into the text that was parsed */
 };
 
-/* Reads PATH; false: WHY says what is wrong (never quoting the path). Refused: another scheme, a bucket name outside S3's rules (3 to 63
- * of [a-z0-9.-], beginning and ending with a letter or digit, no "..", not an IP address), an empty key, `.`, `..`, more than 1024
- * bytes, not UTF-8. The key is everything after the bucket's slash, byte for byte: `//`, `%`, `+`, spaces, `?`, `#` have no meaning. */
+/* Reads PATH; false: WHY says what is wrong (never quoting the path). Refused: another scheme, a
+ * bucket name outside S3's rules (3 to 63 of [a-z0-9.-], beginning and ending with a letter or
+ * digit, no "..", not an IP address), an empty key, `.`, `..`, more than 1024 bytes, not UTF-8. The
+ * key is everything after the bucket's slash, byte for byte: `//`, `%`, `+`, spaces, `?`, `#` have
+ * no meaning. */
 bool s3_path_read(const char *path, struct s3_path *, char *why, size_t why_size);
 
-/* Whether the LENGTH bytes at NAME, followed by any byte, are a bucket's name by the rules above. */
+/* Whether the LENGTH bytes at NAME, followed by any byte, are a bucket's name by the rules above.
+ */
 bool s3_bucket_valid(const char *name, size_t length);
 /* NULL, or why KEY can't be deleted safely: one of the refusals above. */
 const char *s3_key_fault(const char *key);
 
-/* NULL: WHY says which option is wrong. Opens no connection yet. The strings of OPTIONS must outlive it. */
+/* NULL: WHY says which option is wrong. Opens no connection yet. The strings of OPTIONS must
+ * outlive it. */
 struct s3 *s3_open(const struct s3_options *, const struct pump *, char *why, size_t why_size);
 void s3_close(struct s3 *);
 
-/* Deletes OBJECTS of one BUCKET: multi-object deletes of at most batch_keys keys and batch_bytes bytes each, one by one where key or
- * store can't. Every object's result and why are set. Returns the worst over all (order: S3_DELETED < S3_RETRY < S3_OPERATOR <
- * S3_STOPPED; only after S3_STOPPED is anything left S3_PENDING). After a request that failed as a whole the rest is not tried and fares
- * as it did: S3_RETRY for a reason of the network or the server, S3_OPERATOR when all would be refused alike. So do three single
- * requests in a row that came to S3_RETRY. */
+/* Deletes OBJECTS of one BUCKET: multi-object deletes of at most batch_keys keys and batch_bytes
+ * bytes each, one by one where key or store can't. Every object's result and why are set. Returns
+ * the worst over all (order: S3_DELETED < S3_RETRY < S3_OPERATOR < S3_STOPPED; only after
+ * S3_STOPPED is anything left S3_PENDING). After a request that failed as a whole the rest is not
+ * tried and fares as it did: S3_RETRY for a reason of the network or the server, S3_OPERATOR when
+ * all would be refused alike. So do three single requests in a row that came to S3_RETRY. */
 enum s3_result s3_delete(struct s3 *, const char *bucket, struct s3_object *objects, size_t count);
 
-/* For -t: asks the endpoint for the bucket list (signed GET /): true when it answered and accepted the signature (AccessDenied for the
- * listing counts as accepted). WHY says what is wrong. */
+/* For -t: asks the endpoint for the bucket list (signed GET /): true when it answered and accepted
+ * the signature (AccessDenied for the listing counts as accepted). WHY says what is wrong. */
 bool s3_check(struct s3 *, char *why, size_t why_size);
 
 #endif

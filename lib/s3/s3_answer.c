@@ -10,7 +10,8 @@
 
 #define DEPTH_MAX 16
 
-/* The text of the element being read; what doesn't fit makes it useless, and a useless key matches none of ours. */
+/* The text of the element being read; what doesn't fit makes it useless, and a useless key matches
+ * none of ours. */
 struct text {
 	char at[S3_KEY_BYTES + 1];
 	size_t length;
@@ -44,8 +45,12 @@ static bool is(const char *name, const char *wanted)
 /* Copies TEXT if it is short and made of harmless characters, else leaves "unreadable". */
 static void copy_clean(char *to, size_t size, const struct text *text)
 {
-	static const char harmless[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
-	const char *from = text->overflow || text->length >= size || strspn(text->at, harmless) != text->length ? "unreadable" : text->at;
+	static const char harmless[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
+	const char *from =
+		text->overflow || text->length >= size || strspn(text->at, harmless) != text->length ?
+			"unreadable" :
+			text->at;
 	memcpy(to, from, strlen(from) + 1);
 }
 
@@ -81,7 +86,7 @@ static void XMLCALL on_text(void *arg, const char *data, int length)
 {
 	struct text *text = &((struct reader *)arg)->text;
 	size_t more = (size_t)length;
-	if (more >= sizeof text->at - text->length) {
+	if (more >= sizeof(text->at) - text->length) {
 		text->overflow = true;
 		return;
 	}
@@ -96,7 +101,7 @@ static void end_field(struct reader *r, const char *name)
 		r->key = r->text;
 		r->has_key = !r->text.overflow;
 	} else if (is(name, "Code")) {
-		copy_clean(r->code, sizeof r->code, &r->text);
+		copy_clean(r->code, sizeof(r->code), &r->text);
 		r->has_code = true;
 	}
 }
@@ -116,9 +121,9 @@ static void end_entry(struct reader *r)
 static void end_error(struct reader *r, const char *name)
 {
 	if (is(name, "Code"))
-		copy_clean(r->answer.code, sizeof r->answer.code, &r->text);
+		copy_clean(r->answer.code, sizeof(r->answer.code), &r->text);
 	else if (is(name, "Region"))
-		copy_clean(r->answer.region, sizeof r->answer.region, &r->text);
+		copy_clean(r->answer.region, sizeof(r->answer.region), &r->text);
 }
 
 static void XMLCALL on_end(void *arg, const char *name)
@@ -136,13 +141,15 @@ static void XMLCALL on_end(void *arg, const char *name)
 	r->depth--;
 }
 
-static void XMLCALL on_doctype(void *arg, const char *name, const char *system_id, const char *public_id, int has_subset)
+static void XMLCALL on_doctype(void *arg, const char *name, const char *system_id,
+                               const char *public_id, int has_subset)
 {
 	(void)name, (void)system_id, (void)public_id, (void)has_subset;
 	XML_StopParser(((struct reader *)arg)->parser, XML_FALSE);
 }
 
-struct s3_answer s3_answer_read(const char *body, size_t length, s3_answer_object *object, void *arg)
+struct s3_answer s3_answer_read(const char *body, size_t length, s3_answer_object *object,
+                                void *arg)
 {
 	struct reader r = {.object = object, .arg = arg, .answer = {.kind = S3_ANSWER_BROKEN}};
 	if (length == 0 || length > INT_MAX || (r.parser = XML_ParserCreate(NULL)) == NULL)

@@ -6,9 +6,11 @@
 #include <string.h>
 
 /* Not quiet: an object counts as deleted only when the answer says so. */
-static const char opening[] = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-                              "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>false</Quiet>";
-static const char before_key[] = "<Object><Key>", after_key[] = "</Key></Object>", closing[] = "</Delete>";
+static const char opening[] =
+	"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+	"<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>false</Quiet>";
+static const char before_key[] = "<Object><Key>", after_key[] = "</Key></Object>",
+				  closing[] = "</Delete>";
 
 bool s3_body_can_name(const char *key)
 {
@@ -38,12 +40,12 @@ static const char *escape(char c)
 
 size_t s3_body_frame_bytes(void)
 {
-	return sizeof opening - 1 + sizeof closing - 1;
+	return sizeof(opening) - 1 + sizeof(closing) - 1;
 }
 
 size_t s3_body_object_bytes(const char *key)
 {
-	size_t bytes = sizeof before_key - 1 + sizeof after_key - 1;
+	size_t bytes = sizeof(before_key) - 1 + sizeof(after_key) - 1;
 	for (; *key != '\0'; key++) {
 		const char *escaped = escape(*key);
 		bytes += escaped == NULL ? 1 : strlen(escaped);

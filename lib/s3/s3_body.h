@@ -7,15 +7,17 @@
 
 #include "lib/s3/s3.h"
 
-/* False for a key that XML can't name, or that a careless reader of XML might take for another key: control
- * characters, U+FFFE and U+FFFF, a space at either end. Such a key is deleted by a request of its own. */
+/* False for a key that XML can't name, or that a careless reader of XML might take for another key:
+ * control characters, U+FFFE and U+FFFF, a space at either end. Such a key is deleted by a request
+ * of its own. */
 bool s3_body_can_name(const char *key);
 
 /* Bytes of a body with no object, and of one object in it. */
 size_t s3_body_frame_bytes(void);
 size_t s3_body_object_bytes(const char *key);
 
-/* The body that asks for COUNT objects, sorted by key; equal neighbours are named once. free() it; NULL only without memory. */
+/* The body that asks for COUNT objects, sorted by key; equal neighbours are named once. free() it;
+ * NULL only without memory. */
 char *s3_body_write(struct s3_object *const *objects, size_t count, size_t *length);
 
 #endif

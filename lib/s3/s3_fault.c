@@ -4,40 +4,46 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Codes that are not "try again later". WHOLE: true for any object, not only for the one that was asked for. */
+/* Codes that are not "try again later". WHOLE: true for any object, not only for the one that was
+ * asked for. */
 static const struct known {
 	const char *code;
 	enum s3_result result;
 	bool whole;
 	const char *advice;
 } known_codes[] = {
-    {"NoSuchKey", S3_DELETED, false, ""},
-    {"NoSuchVersion", S3_DELETED, false, ""},
-    {"AccessDenied", S3_OPERATOR, false, "allow s3:DeleteObject to worker.s3_access_key, lift what locks the object"},
-    {"MethodNotAllowed", S3_OPERATOR, false, "the store does not let this object be deleted"},
-    {"AllAccessDisabled", S3_OPERATOR, true, "the store has closed this bucket"},
-    {"AccountProblem", S3_OPERATOR, true, "the store has closed this account"},
-    {"UserSuspended", S3_OPERATOR, true, "the store has suspended this account"},
-    {"NoSuchBucket", S3_OPERATOR, true, "no such bucket at worker.s3_endpoint; mend the file's path or the setting"},
-    {"InvalidBucketName", S3_OPERATOR, true, "the store does not take the bucket's name; mend the file's path"},
-    {"InvalidAccessKeyId", S3_OPERATOR, true, "mend worker.s3_access_key"},
-    {"InvalidToken", S3_OPERATOR, true, "mend worker.s3_access_key"},
-    {"ExpiredToken", S3_OPERATOR, true, "mend worker.s3_access_key"},
-    {"SignatureDoesNotMatch", S3_OPERATOR, true, "mend worker.s3_secret_key_file; a proxy that rewrites paths also does this"},
-    {"AuthorizationHeaderMalformed", S3_OPERATOR, true, "mend worker.s3_region"},
-    {"AuthorizationQueryParametersError", S3_OPERATOR, true, "mend worker.s3_region"},
-    {"IllegalLocationConstraintException", S3_OPERATOR, true, "mend worker.s3_region and s3_endpoint"},
-    {"PermanentRedirect", S3_OPERATOR, true, "mend worker.s3_region and s3_endpoint"},
-    {"TemporaryRedirect", S3_OPERATOR, true, "mend worker.s3_region and s3_endpoint"},
-    {"RequestTimeTooSkewed", S3_RETRY, true, "set this machine's clock, or the store's"},
-    {"RequestTimeout", S3_RETRY, true, "the store waited too long for the request"},
-    {"SlowDown", S3_RETRY, true, "the store asks for fewer requests"},
-    {"OperationAborted", S3_RETRY, true, "the store is busy with this bucket"},
+	{"NoSuchKey", S3_DELETED, false, ""},
+	{"NoSuchVersion", S3_DELETED, false, ""},
+	{"AccessDenied", S3_OPERATOR, false,
+     "allow s3:DeleteObject to worker.s3_access_key, lift what locks the object"},
+	{"MethodNotAllowed", S3_OPERATOR, false, "the store does not let this object be deleted"},
+	{"AllAccessDisabled", S3_OPERATOR, true, "the store has closed this bucket"},
+	{"AccountProblem", S3_OPERATOR, true, "the store has closed this account"},
+	{"UserSuspended", S3_OPERATOR, true, "the store has suspended this account"},
+	{"NoSuchBucket", S3_OPERATOR, true,
+     "no such bucket at worker.s3_endpoint; mend the file's path or the setting"},
+	{"InvalidBucketName", S3_OPERATOR, true,
+     "the store does not take the bucket's name; mend the file's path"},
+	{"InvalidAccessKeyId", S3_OPERATOR, true, "mend worker.s3_access_key"},
+	{"InvalidToken", S3_OPERATOR, true, "mend worker.s3_access_key"},
+	{"ExpiredToken", S3_OPERATOR, true, "mend worker.s3_access_key"},
+	{"SignatureDoesNotMatch", S3_OPERATOR, true,
+     "mend worker.s3_secret_key_file; a proxy that rewrites paths also does this"},
+	{"AuthorizationHeaderMalformed", S3_OPERATOR, true, "mend worker.s3_region"},
+	{"AuthorizationQueryParametersError", S3_OPERATOR, true, "mend worker.s3_region"},
+	{"IllegalLocationConstraintException", S3_OPERATOR, true,
+     "mend worker.s3_region and s3_endpoint"},
+	{"PermanentRedirect", S3_OPERATOR, true, "mend worker.s3_region and s3_endpoint"},
+	{"TemporaryRedirect", S3_OPERATOR, true, "mend worker.s3_region and s3_endpoint"},
+	{"RequestTimeTooSkewed", S3_RETRY, true, "set this machine's clock, or the store's"},
+	{"RequestTimeout", S3_RETRY, true, "the store waited too long for the request"},
+	{"SlowDown", S3_RETRY, true, "the store asks for fewer requests"},
+	{"OperationAborted", S3_RETRY, true, "the store is busy with this bucket"},
 };
 
 static const struct known *find(const char *code)
 {
-	for (size_t i = 0; i < sizeof known_codes / sizeof known_codes[0]; i++)
+	for (size_t i = 0; i < sizeof(known_codes) / sizeof(known_codes[0]); i++)
 		if (strcmp(known_codes[i].code, code) == 0)
 			return &known_codes[i];
 	return NULL;
@@ -47,7 +53,8 @@ enum s3_result s3_fault_of_object(const char *code, char *why, size_t why_size)
 {
 	const struct known *known = find(code);
 	const char *advice = known == NULL ? "" : known->advice;
-	snprintf(why, why_size, "S3 answered %s for this object%s%s", code, advice[0] == '\0' ? "" : ": ", advice);
+	snprintf(why, why_size, "S3 answered %s for this object%s%s", code,
+	         advice[0] == '\0' ? "" : ": ", advice);
 	return known == NULL ? S3_RETRY : known->result;
 }
 
@@ -83,12 +90,15 @@ static const char *advice_by_status(long status)
 }
 
 /* The sentence, cut where the space ends. */
-static void explain(struct s3_fault *fault, long status, const struct s3_answer *answer, const char *advice)
+static void explain(struct s3_fault *fault, long status, const struct s3_answer *answer,
+                    const char *advice)
 {
-	int length = snprintf(fault->why, sizeof fault->why, "S3 answered %ld%s%s%s%s%s%s", status, answer->code[0] == '\0' ? "" : " ", answer->code,
-	                      advice[0] == '\0' ? "" : ": ", advice, answer->region[0] == '\0' ? "" : "; the bucket is in ", answer->region);
-	if (length >= (int)sizeof fault->why)
-		memcpy(fault->why + sizeof fault->why - 4, "...", 4);
+	int length =
+		snprintf(fault->why, sizeof(fault->why), "S3 answered %ld%s%s%s%s%s%s", status,
+	             answer->code[0] == '\0' ? "" : " ", answer->code, advice[0] == '\0' ? "" : ": ",
+	             advice, answer->region[0] == '\0' ? "" : "; the bucket is in ", answer->region);
+	if (length >= (int)sizeof(fault->why))
+		memcpy(fault->why + sizeof(fault->why) - 4, "...", 4);
 }
 
 struct s3_fault s3_fault_of_request(long status, const struct s3_answer *answer, bool batch)

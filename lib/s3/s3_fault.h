@@ -1,4 +1,5 @@
-/* What an error of S3 means for the objects, and the sentence for the person who has to mend it. Pure. */
+/* What an error of S3 means for the objects, and the sentence for the person who has to mend it.
+ * Pure. */
 #ifndef FAREWELL_S3_FAULT_H
 #define FAREWELL_S3_FAULT_H
 
@@ -10,16 +11,18 @@
 
 /* What a whole request came to. */
 struct s3_fault {
-	enum s3_result result;  /* for the objects that were asked for; S3_PENDING: one by one may do better */
-	bool whole;             /* the next request would fare alike: don't try the rest */
-	bool no_batches;        /* the store has no multi-object delete */
+	enum s3_result
+		result;      /* for the objects that were asked for; S3_PENDING: one by one may do better */
+	bool whole;      /* the next request would fare alike: don't try the rest */
+	bool no_batches; /* the store has no multi-object delete */
 	char why[sizeof((struct s3_object *)0)->why];
 };
 
 /* One object's Error inside a DeleteResult. */
 enum s3_result s3_fault_of_object(const char *code, char *why, size_t why_size);
 
-/* The answer to a whole request that is not the one hoped for. BATCH: it was a multi-object delete, else one for a single object. */
+/* The answer to a whole request that is not the one hoped for. BATCH: it was a multi-object delete,
+ * else one for a single object. */
 struct s3_fault s3_fault_of_request(long status, const struct s3_answer *, bool batch);
 
 #endif

@@ -47,7 +47,8 @@ static size_t take_data(char *data, size_t unit, size_t count, void *arg)
 	return more;
 }
 
-/* What is the same for every request. PATH_AS_IS is what keeps `a/../b` from becoming `b`, and `.` the bucket. */
+/* What is the same for every request. PATH_AS_IS is what keeps `a/../b` from becoming `b`, and `.`
+ * the bucket. */
 static bool set_up(CURL *easy, const struct s3_http_options *options, char *error)
 {
 	bool ok = curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error) == CURLE_OK;
@@ -58,8 +59,10 @@ static bool set_up(CURL *easy, const struct s3_http_options *options, char *erro
 	ok &= curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK;
 	ok &= curl_easy_setopt(easy, CURLOPT_USERAGENT, options->user_agent) == CURLE_OK;
 	ok &= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
-	ok &= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK; /* don't wait for a name server that hangs */
-	ok &= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms) == CURLE_OK;
+	ok &= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) ==
+	      CURLE_OK; /* don't wait for a name server that hangs */
+	ok &= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms) ==
+	      CURLE_OK;
 	ok &= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)options->timeout_ms) == CURLE_OK;
 	ok &= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L) == CURLE_OK;
 	ok &= curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, 30L) == CURLE_OK;
@@ -75,7 +78,7 @@ static bool set_up(CURL *easy, const struct s3_http_options *options, char *erro
 
 struct s3_http *s3_http_open(const struct s3_http_options *options, const struct pump *pump)
 {
-	struct s3_http *http = calloc(1, sizeof *http);
+	struct s3_http *http = calloc(1, sizeof(*http));
 	if (http == NULL)
 		return NULL;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
@@ -130,14 +133,16 @@ static struct curl_slist *make_headers(const struct s3_http_request *request)
 	return list;
 }
 
-static bool prepare(CURL *easy, const struct s3_http_request *request, struct curl_slist *headers, struct sink *sink)
+static bool prepare(CURL *easy, const struct s3_http_request *request, struct curl_slist *headers,
+                    struct sink *sink)
 {
 	bool post = strcmp(request->method, "POST") == 0;
 	bool ok = curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L) == CURLE_OK;
 	if (post) {
 		ok &= curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK;
 		ok &= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body) == CURLE_OK;
-		ok &= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_length) == CURLE_OK;
+		ok &= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+		                       (curl_off_t)request->body_length) == CURLE_OK;
 	}
 	ok &= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK;
 	ok &= curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK;
@@ -185,12 +190,14 @@ static CURLcode run(struct s3_http *http, bool *stopped)
 	return result;
 }
 
-static void explain(const struct s3_http *http, CURLcode code, const struct sink *sink, char *why, size_t size)
+static void explain(const struct s3_http *http, CURLcode code, const struct sink *sink, char *why,
+                    size_t size)
 {
 	if (sink->too_long)
 		snprintf(why, size, "the store's answer is longer than %d bytes", S3_HTTP_ANSWER_BYTES);
 	else
-		snprintf(why, size, "no answer from the store: %.90s", http->error[0] != '\0' ? http->error : curl_easy_strerror(code));
+		snprintf(why, size, "no answer from the store: %.90s",
+		         http->error[0] != '\0' ? http->error : curl_easy_strerror(code));
 }
 
 struct s3_http_answer s3_http_send(struct s3_http *http, const struct s3_http_request *request)
@@ -208,9 +215,9 @@ struct s3_http_answer s3_http_send(struct s3_http *http, const struct s3_http_re
 	curl_slist_free_all(headers);
 	if (stopped) {
 		answer.outcome = S3_HTTP_STOPPED;
-		snprintf(answer.why, sizeof answer.why, "stopped while the store was asked");
+		snprintf(answer.why, sizeof(answer.why), "stopped while the store was asked");
 	} else if (code != CURLE_OK) {
-		explain(http, code, &sink, answer.why, sizeof answer.why);
+		explain(http, code, &sink, answer.why, sizeof(answer.why));
 	} else {
 		answer.outcome = S3_HTTP_ANSWERED;
 		curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &answer.status);

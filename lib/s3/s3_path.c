@@ -55,11 +55,11 @@ bool s3_path_read(const char *path, struct s3_path *parsed, char *why, size_t wh
 {
 	static const char scheme[] = "s3://";
 	const char *fault = NULL;
-	if (strncmp(path, scheme, sizeof scheme - 1) != 0) {
+	if (strncmp(path, scheme, sizeof(scheme) - 1) != 0) {
 		snprintf(why, why_size, "the path does not begin with s3://");
 		return false;
 	}
-	const char *bucket = path + sizeof scheme - 1;
+	const char *bucket = path + sizeof(scheme) - 1;
 	const char *slash = strchr(bucket, '/');
 	size_t length = slash == NULL ? strlen(bucket) : (size_t)(slash - bucket);
 	if (!s3_bucket_valid(bucket, length))

@@ -40,7 +40,7 @@ static bool read_port(const char *text, bool tls, char port[8])
 
 bool s3_endpoint_read(const char *text, struct s3_endpoint *endpoint, char *why, size_t why_size)
 {
-	memset(endpoint, 0, sizeof *endpoint);
+	memset(endpoint, 0, sizeof(*endpoint));
 	endpoint->tls = strncmp(text, "https://", 8) == 0;
 	if (!endpoint->tls && strncmp(text, "http://", 7) != 0) {
 		snprintf(why, why_size, "s3_endpoint must begin with http:// or https://");
@@ -48,7 +48,8 @@ bool s3_endpoint_read(const char *text, struct s3_endpoint *endpoint, char *why,
 	}
 	text += endpoint->tls ? 8 : 7;
 	size_t length = host_length(text);
-	if (length == 0 || length >= sizeof endpoint->host || !read_port(text + length, endpoint->tls, endpoint->port)) {
+	if (length == 0 || length >= sizeof(endpoint->host) ||
+	    !read_port(text + length, endpoint->tls, endpoint->port)) {
 		snprintf(why, why_size, "s3_endpoint must be http(s)://host[:port] and nothing more");
 		return false;
 	}
@@ -70,10 +71,12 @@ static void free_parts(struct parts *parts)
 	free(parts->authorization);
 }
 
-static bool make_host(char **host, const struct s3_endpoint *endpoint, const char *bucket, bool virtual_hosts)
+static bool make_host(char **host, const struct s3_endpoint *endpoint, const char *bucket,
+                      bool virtual_hosts)
 {
 	bool prefix = virtual_hosts && bucket != NULL;
-	if (asprintf(host, "%s%s%s%s", prefix ? bucket : "", prefix ? "." : "", endpoint->host, endpoint->port) < 0)
+	if (asprintf(host, "%s%s%s%s", prefix ? bucket : "", prefix ? "." : "", endpoint->host,
+	             endpoint->port) < 0)
 		*host = NULL;
 	return *host != NULL;
 }
@@ -81,16 +84,19 @@ static bool make_host(char **host, const struct s3_endpoint *endpoint, const cha
 static bool make_path(char **path, const char *bucket, const char *key, bool virtual_hosts)
 {
 	bool prefix = !virtual_hosts && bucket != NULL;
-	if (asprintf(path, "/%s%s%s", prefix ? bucket : "", prefix && key != NULL ? "/" : "", key == NULL ? "" : key) < 0)
+	if (asprintf(path, "/%s%s%s", prefix ? bucket : "", prefix && key != NULL ? "/" : "",
+	             key == NULL ? "" : key) < 0)
 		*path = NULL;
 	return *path != NULL;
 }
 
-static bool make_url(char **url, const struct s3_endpoint *endpoint, const struct parts *parts, const struct s3_pair *query, size_t count)
+static bool make_url(char **url, const struct s3_endpoint *endpoint, const struct parts *parts,
+                     const struct s3_pair *query, size_t count)
 {
 	char *path = s3_encode_path(parts->path), *tail = s3_encode_query(query, count);
 	if (path == NULL || tail == NULL ||
-	    asprintf(url, "http%s://%s%s%s%s", endpoint->tls ? "s" : "", parts->host, path, tail[0] == '\0' ? "" : "?", tail) < 0)
+	    asprintf(url, "http%s://%s%s%s%s", endpoint->tls ? "s" : "", parts->host, path,
+	             tail[0] == '\0' ? "" : "?", tail) < 0)
 		*url = NULL;
 	free(path);
 	free(tail);
@@ -98,8 +104,8 @@ static bool make_url(char **url, const struct s3_endpoint *endpoint, const struc
 }
 
 /* Collects the headers, all but Authorization, all of which are signed. */
-static size_t list_headers(const struct s3_request *request, const char *host, const char *date, const char *hash, const char *md5,
-                           struct s3_pair headers[S3_PAIRS_MAX])
+static size_t list_headers(const struct s3_request *request, const char *host, const char *date,
+                           const char *hash, const char *md5, struct s3_pair headers[S3_PAIRS_MAX])
 {
 	size_t count = 0;
 	headers[count++] = (struct s3_pair){"host", host};
@@ -114,13 +120,16 @@ static size_t list_headers(const struct s3_request *request, const char *host, c
 
 static bool never_deletes_a_bucket(const struct s3_request *request)
 {
-	return strcmp(request->method, "DELETE") != 0 || (request->bucket != NULL && request->key != NULL && s3_key_fault(request->key) == NULL);
+	return strcmp(request->method, "DELETE") != 0 ||
+	       (request->bucket != NULL && request->key != NULL && s3_key_fault(request->key) == NULL);
 }
 
-struct s3_http_answer s3_request_send(struct s3_http *http, const struct s3_endpoint *endpoint, const struct s3_options *options,
+struct s3_http_answer s3_request_send(struct s3_http *http, const struct s3_endpoint *endpoint,
+                                      const struct s3_options *options,
                                       const struct s3_request *request)
 {
-	struct s3_http_answer answer = {.outcome = S3_HTTP_FAILED, .why = "not enough memory, or libcrypto refuses MD5 or SHA-256"};
+	struct s3_http_answer answer = {
+		.outcome = S3_HTTP_FAILED, .why = "not enough memory, or libcrypto refuses MD5 or SHA-256"};
 	struct s3_pair headers[S3_PAIRS_MAX], query[1] = {{request->query, ""}};
 	size_t query_count = request->query == NULL ? 0 : 1;
 	char date[S3_DATE_SIZE], hash[S3_SHA256_SIZE], md5[S3_MD5_SIZE] = "";
@@ -131,15 +140,20 @@ struct s3_http_answer s3_request_send(struct s3_http *http, const struct s3_endp
 	if (!s3_sha256(request->body == NULL ? "" : request->body, request->body_length, hash) ||
 	    (request->body != NULL && !s3_md5(request->body, request->body_length, md5)) ||
 	    !make_host(&parts.host, endpoint, request->bucket, options->virtual_hosts) ||
-	    !make_path(&parts.path, request->bucket, request->key, options->virtual_hosts) || !make_url(&parts.url, endpoint, &parts, query, query_count))
+	    !make_path(&parts.path, request->bucket, request->key, options->virtual_hosts) ||
+	    !make_url(&parts.url, endpoint, &parts, query, query_count))
 		goto out;
 	size_t count = list_headers(request, parts.host, date, hash, md5, headers);
-	parts.authorization = s3_authorization(&(struct s3_signer){options->access_key, options->secret_key, options->region, "s3", date},
-	                                       &(struct s3_signable){request->method, parts.path, query, query_count, headers, count, hash});
+	parts.authorization = s3_authorization(
+		&(struct s3_signer){options->access_key, options->secret_key, options->region, "s3", date},
+		&(struct s3_signable){request->method, parts.path, query, query_count, headers, count,
+	                          hash});
 	if (parts.authorization == NULL)
 		goto out;
 	headers[count++] = (struct s3_pair){"authorization", parts.authorization};
-	answer = s3_http_send(http, &(struct s3_http_request){request->method, parts.url, headers, count, request->body, request->body_length});
+	answer =
+		s3_http_send(http, &(struct s3_http_request){request->method, parts.url, headers, count,
+	                                                 request->body, request->body_length});
 out:
 	free_parts(&parts);
 	return answer;

@@ -25,7 +25,8 @@ static char *finish(FILE *stream, char **text)
 
 static void put_encoded(FILE *out, const char *text, bool keep_slash)
 {
-	static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";
+	static const char unreserved[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";
 	for (const char *at = text; *at != '\0'; at++) {
 		if (strchr(unreserved, *at) != NULL || (keep_slash && *at == '/'))
 			fputc(*at, out);
@@ -61,7 +62,8 @@ static char *encode_pair(const struct s3_pair *pair)
 /* By name, then by value, both encoded: `=`, which ends the name, comes before every other byte. */
 static int compare_encoded(const void *a, const void *b)
 {
-	const unsigned char *x = *(const unsigned char *const *)a, *y = *(const unsigned char *const *)b;
+	const unsigned char *x = *(const unsigned char *const *)a,
+						*y = *(const unsigned char *const *)b;
 	while (*x != '\0' && *x == *y)
 		x++, y++;
 	int left = *x == '=' ? 1 : *x, right = *y == '=' ? 1 : *y;
@@ -84,7 +86,7 @@ char *s3_encode_query(const struct s3_pair *query, size_t count)
 	for (; done < count; done++)
 		if ((encoded[done] = encode_pair(&query[done])) == NULL)
 			goto out;
-	qsort(encoded, count, sizeof encoded[0], compare_encoded);
+	qsort(encoded, count, sizeof(encoded[0]), compare_encoded);
 	out = open_memstream(&text, &length);
 	if (out == NULL)
 		goto out;
@@ -104,8 +106,8 @@ static int compare_names(const void *a, const void *b)
 static void sort_headers(const struct s3_signable *request, struct s3_pair sorted[S3_PAIRS_MAX])
 {
 	assert(request->header_count > 0 && request->header_count <= S3_PAIRS_MAX);
-	memcpy(sorted, request->headers, request->header_count * sizeof *sorted);
-	qsort(sorted, request->header_count, sizeof *sorted, compare_names);
+	memcpy(sorted, request->headers, request->header_count * sizeof(*sorted));
+	qsort(sorted, request->header_count, sizeof(*sorted), compare_names);
 }
 
 static void put_signed_headers(FILE *out, const struct s3_pair *sorted, size_t count)
@@ -170,26 +172,31 @@ static void to_hex(const unsigned char *bytes, size_t count, char *hex)
 static bool hmac_step(unsigned char key[SHA256_BYTES], const char *data, size_t length)
 {
 	unsigned char next[SHA256_BYTES];
-	bool done = HMAC(EVP_sha256(), key, SHA256_BYTES, (const unsigned char *)data, length, next, NULL) != NULL;
-	memcpy(key, next, sizeof next);
-	OPENSSL_cleanse(next, sizeof next);
+	bool done = HMAC(EVP_sha256(), key, SHA256_BYTES, (const unsigned char *)data, length, next,
+	                 NULL) != NULL;
+	memcpy(key, next, sizeof(next));
+	OPENSSL_cleanse(next, sizeof(next));
 	return done;
 }
 
 /* HMAC chained over date, region, service and "aws4_request", then the text. */
-static bool make_signature(const struct s3_signer *signer, const char *text, char hex[S3_SHA256_SIZE])
+static bool make_signature(const struct s3_signer *signer, const char *text,
+                           char hex[S3_SHA256_SIZE])
 {
 	unsigned char key[SHA256_BYTES] = {0};
 	char *start = NULL;
 	int length = asprintf(&start, "AWS4%s", signer->secret_key);
 	if (length < 0)
 		return false;
-	bool done = HMAC(EVP_sha256(), start, length, (const unsigned char *)signer->date, 8, key, NULL) != NULL &&
-	            hmac_step(key, signer->region, strlen(signer->region)) && hmac_step(key, signer->service, strlen(signer->service)) &&
-	            hmac_step(key, "aws4_request", strlen("aws4_request")) && hmac_step(key, text, strlen(text));
+	bool done = HMAC(EVP_sha256(), start, length, (const unsigned char *)signer->date, 8, key,
+	                 NULL) != NULL &&
+	            hmac_step(key, signer->region, strlen(signer->region)) &&
+	            hmac_step(key, signer->service, strlen(signer->service)) &&
+	            hmac_step(key, "aws4_request", strlen("aws4_request")) &&
+	            hmac_step(key, text, strlen(text));
 	if (done)
-		to_hex(key, sizeof key, hex);
-	OPENSSL_cleanse(key, sizeof key);
+		to_hex(key, sizeof(key), hex);
+	OPENSSL_cleanse(key, sizeof(key));
 	OPENSSL_cleanse(start, (size_t)length);
 	free(start);
 	return done;
@@ -235,7 +242,7 @@ bool s3_sha256(const void *data, size_t length, char hex[S3_SHA256_SIZE])
 	unsigned char hash[SHA256_BYTES];
 	if (EVP_Digest(data, length, hash, NULL, EVP_sha256(), NULL) != 1)
 		return false;
-	to_hex(hash, sizeof hash, hex);
+	to_hex(hash, sizeof(hash), hex);
 	return true;
 }
 
@@ -244,6 +251,6 @@ bool s3_md5(const void *data, size_t length, char base64[S3_MD5_SIZE])
 	unsigned char hash[MD5_BYTES];
 	if (EVP_Digest(data, length, hash, NULL, EVP_md5(), NULL) != 1)
 		return false;
-	EVP_EncodeBlock((unsigned char *)base64, hash, sizeof hash);
+	EVP_EncodeBlock((unsigned char *)base64, hash, sizeof(hash));
 	return true;
 }

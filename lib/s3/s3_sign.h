@@ -1,7 +1,7 @@
 /* AWS Signature Version 4, as S3 wants it: pure, no clock, no network.
  *
- * Reference: Amazon S3 API Reference, "Authenticating Requests: Using the Authorization Header". S3's way differs
- * from other services' in that the path is encoded once and never normalised. */
+ * Reference: Amazon S3 API Reference, "Authenticating Requests: Using the Authorization Header".
+ * S3's way differs from other services' in that the path is encoded once and never normalised. */
 #ifndef FAREWELL_S3_SIGN_H
 #define FAREWELL_S3_SIGN_H
 
@@ -21,22 +21,24 @@ struct s3_pair {
 /* A request as it is signed. */
 struct s3_signable {
 	const char *method;
-	const char *path;              /* not encoded, begins with `/` */
-	const struct s3_pair *query;   /* not encoded, in any order; a parameter without a value has "" */
+	const char *path;            /* not encoded, begins with `/` */
+	const struct s3_pair *query; /* not encoded, in any order; a parameter without a value has "" */
 	size_t query_count;
-	const struct s3_pair *headers; /* names in lower case, values without spaces around them, in any order; with `host` */
+	const struct s3_pair *headers; /* names in lower case, values without spaces around them, in any
+	                                  order; with `host` */
 	size_t header_count;
-	const char *payload_hash;      /* s3_sha256 of the body */
+	const char *payload_hash; /* s3_sha256 of the body */
 };
 
 /* Who signs, when and for what. */
 struct s3_signer {
 	const char *access_key, *secret_key;
 	const char *region, *service;
-	const char *date;              /* from s3_date; the same as in the header x-amz-date */
+	const char *date; /* from s3_date; the same as in the header x-amz-date */
 };
 
-/* Those that return char * allocate it: free(). NULL only without memory, or when libcrypto refuses. */
+/* Those that return char * allocate it: free(). NULL only without memory, or when libcrypto
+ * refuses. */
 
 /* Every byte but `A-Za-z0-9-_.~` and `/` as %XX. */
 char *s3_encode_path(const char *path);

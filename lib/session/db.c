@@ -11,7 +11,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
-#define SLICE_MS 1000        /* the longest the pump waits for its turn */
+#define SLICE_MS 1000 /* the longest the pump waits for its turn */
 
 struct db *db_new(const struct db_options *options, const struct pump *pump)
 {
@@ -64,14 +64,16 @@ const char *db_sqlstate(const struct db *db)
 
 bool db_refused_data(const struct db *db)
 {
-	return strncmp(db->sqlstate, "22", 2) == 0 || strncmp(db->sqlstate, "23", 2) == 0 || strncmp(db->sqlstate, "P0", 2) == 0;
+	return strncmp(db->sqlstate, "22", 2) == 0 || strncmp(db->sqlstate, "23", 2) == 0 ||
+	       strncmp(db->sqlstate, "P0", 2) == 0;
 }
 
 /* ---- errors ---- */
 
 bool db_may_pass(const struct db *db)
 {
-	/* connection, invalid transaction state, rollback, insufficient resources, object in use, operator intervention, system error */
+	/* connection, invalid transaction state, rollback, insufficient resources, object in use,
+	 * operator intervention, system error */
 	static const char *const classes[] = {"08", "25", "40", "53", "55", "57", "58", NULL};
 
 	for (const char *const *c = classes; *c != NULL; c++)
@@ -129,14 +131,18 @@ static enum db_result run_out(struct db *db, const char *doing)
 	return DB_TIMEOUT;
 }
 
-/* Whether this error will come again for as long as the session lasts, and not in a new one: the table has changed since the statement was prepared
- * (0A000: cached plan must not change result type), somebody threw the prepared statements away (26000), the server has become a standby (25006). */
+/* Whether this error will come again for as long as the session lasts, and not in a new one: the
+ * table has changed since the statement was prepared (0A000: cached plan must not change result
+ * type), somebody threw the prepared statements away (26000), the server has become a standby
+ * (25006). */
 static bool is_stale(const struct db *db, const char *state)
 {
-	return db->ready && (strcmp(state, "0A000") == 0 || strcmp(state, "26000") == 0 || strcmp(state, "25006") == 0);
+	return db->ready && (strcmp(state, "0A000") == 0 || strcmp(state, "26000") == 0 ||
+	                     strcmp(state, "25006") == 0);
 }
 
-/* Takes note of what the server said; an error that ends the session, or its use, is a lost connection. */
+/* Takes note of what the server said; an error that ends the session, or its use, is a lost
+ * connection. */
 static enum db_result refuse(struct db *db, const char *title, const PGresult *result)
 {
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -145,11 +151,12 @@ static enum db_result refuse(struct db *db, const char *title, const PGresult *r
 	if (state == NULL)
 		state = "";
 	db_say(db, "%s: %s%s%s%s", title, message != NULL ? message : PQresultErrorMessage(result),
-	    *state != '\0' ? " (SQLSTATE " : "", state, *state != '\0' ? ")" : "");
+	       *state != '\0' ? " (SQLSTATE " : "", state, *state != '\0' ? ")" : "");
 	snprintf(db->sqlstate, sizeof(db->sqlstate), "%s", state);
-	/* 57P01 admin_shutdown, 57P02 crash_shutdown, 57P05 idle_session_timeout, 25P03 idle_in_transaction_session_timeout, class 08: connection. */
-	if (PQstatus(db->conn) == CONNECTION_BAD || strncmp(state, "57P", 3) == 0 || strncmp(state, "08", 2) == 0 ||
-	    strcmp(state, "25P03") == 0 || is_stale(db, state)) {
+	/* 57P01 admin_shutdown, 57P02 crash_shutdown, 57P05 idle_session_timeout, 25P03
+	 * idle_in_transaction_session_timeout, class 08: connection. */
+	if (PQstatus(db->conn) == CONNECTION_BAD || strncmp(state, "57P", 3) == 0 ||
+	    strncmp(state, "08", 2) == 0 || strcmp(state, "25P03") == 0 || is_stale(db, state)) {
 		db_close(db);
 		return DB_LOST;
 	}
@@ -195,7 +202,8 @@ static enum db_result flush_output(struct db *db, int64_t deadline_ms, const cha
 }
 
 /* The next result, which is NULL at the end of a statement's. */
-static enum db_result next_result(struct db *db, PGresult **result, int64_t deadline_ms, const char *doing)
+static enum db_result next_result(struct db *db, PGresult **result, int64_t deadline_ms,
+                                  const char *doing)
 {
 	while (PQisBusy(db->conn)) {
 		enum db_result waited = db_wait(db, POLLIN, deadline_ms, doing);
@@ -251,7 +259,8 @@ bool db_is_alive(struct db *db)
 	if (!db->ready)
 		return false;
 	struct pollfd fd = {.fd = PQsocket(db->conn), .events = POLLIN};
-	if (poll(&fd, 1, 0) > 0 && (PQconsumeInput(db->conn) == 0 || PQstatus(db->conn) == CONNECTION_BAD)) {
+	if (poll(&fd, 1, 0) > 0 &&
+	    (PQconsumeInput(db->conn) == 0 || PQstatus(db->conn) == CONNECTION_BAD)) {
 		db_lose(db, "idle");
 		return false;
 	}
@@ -260,7 +269,8 @@ bool db_is_alive(struct db *db)
 
 /* ---- one statement ---- */
 
-enum db_result db_run(struct db *db, const char *statement, int count, const char *const *params, PGresult **result, int64_t deadline_ms)
+enum db_result db_run(struct db *db, const char *statement, int count, const char *const *params,
+                      PGresult **result, int64_t deadline_ms)
 {
 	const char *title = statement_title(db, statement);
 
@@ -312,7 +322,8 @@ static enum db_result take_queued(struct db *db, PGresult **result, int64_t dead
 	return got;
 }
 
-enum db_result db_flush(struct db *db, PGresult **results, int count, int *failed, int64_t deadline_ms)
+enum db_result db_flush(struct db *db, PGresult **results, int count, int *failed,
+                        int64_t deadline_ms)
 {
 	enum db_result answer = DB_OK;
 	PGresult *sync = NULL;
@@ -355,7 +366,8 @@ static enum db_result complain(struct db *db, const char *title, const char *wha
 }
 
 /* Whether the generic plan of STATEMENT has a LockRows node. */
-static enum db_result check_locks(struct db *db, const char *statement, int params, int64_t deadline_ms)
+static enum db_result check_locks(struct db *db, const char *statement, int params,
+                                  int64_t deadline_ms)
 {
 	char sql[256];
 	PGresult *plan = NULL;
@@ -367,7 +379,8 @@ static enum db_result check_locks(struct db *db, const char *statement, int para
 	if (params > 0)
 		snprintf(sql + used, sizeof(sql) - (size_t)used, ")");
 	/* With a custom plan for NULL the planner would know that there is no row, and plan no lock. */
-	enum db_result result = db_command(db, "SET plan_cache_mode = force_generic_plan", NULL, deadline_ms);
+	enum db_result result =
+		db_command(db, "SET plan_cache_mode = force_generic_plan", NULL, deadline_ms);
 	if (result == DB_OK)
 		result = db_command(db, sql, &plan, deadline_ms);
 	if (result != DB_OK)
@@ -379,11 +392,13 @@ static enum db_result check_locks(struct db *db, const char *statement, int para
 	result = db_command(db, sql, NULL, deadline_ms);
 	if (result == DB_OK && !locks)
 		return complain(db, statement_title(db, statement),
-		                "the statement locks no row; end it with FOR NO KEY UPDATE (gateway) or FOR SHARE (worker)");
+		                "the statement locks no row; end it with FOR NO KEY UPDATE (gateway) or "
+		                "FOR SHARE (worker)");
 	return result;
 }
 
-enum db_result db_check(struct db *db, const char *statement, int params, int columns, bool locks, int64_t deadline_ms)
+enum db_result db_check(struct db *db, const char *statement, int params, int columns, bool locks,
+                        int64_t deadline_ms)
 {
 	const char *title = statement_title(db, statement);
 	PGresult *description = NULL;
@@ -397,11 +412,13 @@ enum db_result db_check(struct db *db, const char *statement, int params, int co
 	int got_params = PQnparams(description), got_columns = PQnfields(description);
 	PQclear(description);
 	if (got_params != params) {
-		snprintf(what, sizeof(what), "the statement takes %d parameter%s, it must take %d", got_params, got_params == 1 ? "" : "s", params);
+		snprintf(what, sizeof(what), "the statement takes %d parameter%s, it must take %d",
+		         got_params, got_params == 1 ? "" : "s", params);
 		return complain(db, title, what);
 	}
 	if (columns >= 0 && got_columns != columns) {
-		snprintf(what, sizeof(what), "the statement returns %d column%s, it must return %d", got_columns, got_columns == 1 ? "" : "s", columns);
+		snprintf(what, sizeof(what), "the statement returns %d column%s, it must return %d",
+		         got_columns, got_columns == 1 ? "" : "s", columns);
 		return complain(db, title, what);
 	}
 	return locks ? check_locks(db, statement, params, deadline_ms) : DB_OK;

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
-#include "lib/session/db_session.h"
 #include "lib/base/log.h"
+#include "lib/session/db_session.h"
 
 static void take_notice(void *arg, const char *text)
 {
@@ -14,7 +14,8 @@ static void take_notice(void *arg, const char *text)
 	log_debug("%s: notice: %s", db->options->name, text);
 }
 
-/* The server's SQLSTATE in what libpq says when a connection fails, `FATAL:  28P01: password …`, there is no other way to it; or "". */
+/* The server's SQLSTATE in what libpq says when a connection fails, `FATAL:  28P01: password …`,
+ * there is no other way to it; or "". */
 static void read_state(const char *text, char state[6])
 {
 	static const char characters[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -30,11 +31,15 @@ static enum db_result fail_to_connect(struct db *db)
 {
 	const char *text = PQerrorMessage(db->conn), *location = strstr(text, "LOCATION:");
 
-	db_say(db, "can't connect: %.*s", location != NULL ? (int)(location - text) : (int)strlen(text), text);
+	db_say(db, "can't connect: %.*s", location != NULL ? (int)(location - text) : (int)strlen(text),
+	       text);
 	read_state(text, db->sqlstate);
 	db_close(db);
 	/* Class 28: user or password; 3D: no such database; 42: no right to connect. */
-	return strncmp(db->sqlstate, "28", 2) == 0 || strncmp(db->sqlstate, "3D", 2) == 0 || strncmp(db->sqlstate, "42", 2) == 0 ? DB_REFUSED : DB_LOST;
+	return strncmp(db->sqlstate, "28", 2) == 0 || strncmp(db->sqlstate, "3D", 2) == 0 ||
+	               strncmp(db->sqlstate, "42", 2) == 0 ?
+	           DB_REFUSED :
+	           DB_LOST;
 }
 
 static enum db_result connect_socket(struct db *db, int64_t deadline_ms)
@@ -42,23 +47,36 @@ static enum db_result connect_socket(struct db *db, int64_t deadline_ms)
 	const struct db_options *o = db->options;
 	char user_timeout[24], connect_timeout[24];
 	snprintf(user_timeout, sizeof(user_timeout), "%lld", (long long)(o->connect_timeout_ms * 3));
-	snprintf(connect_timeout, sizeof(connect_timeout), "%lld", (long long)(o->connect_timeout_ms / 1000 + 2));
+	snprintf(connect_timeout, sizeof(connect_timeout), "%lld",
+	         (long long)(o->connect_timeout_ms / 1000 + 2));
 	/* What stands before dbname, the connection string may override; what stands after it, not. */
-	const char *keys[] = {"target_session_attrs", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count",
-	                      "tcp_user_timeout", "connect_timeout", "fallback_application_name", "dbname", "client_encoding",
-	                      o->password != NULL ? "password" : NULL, NULL};
-	const char *values[] = {"read-write", "1", "15", "5", "3", user_timeout, connect_timeout, o->application_name, o->conninfo, "UTF8",
-	                        o->password, NULL};
+	const char *keys[] = {"target_session_attrs",
+	                      "keepalives",
+	                      "keepalives_idle",
+	                      "keepalives_interval",
+	                      "keepalives_count",
+	                      "tcp_user_timeout",
+	                      "connect_timeout",
+	                      "fallback_application_name",
+	                      "dbname",
+	                      "client_encoding",
+	                      o->password != NULL ? "password" : NULL,
+	                      NULL};
+	const char *values[] = {
+		"read-write",        "1",         "15",   "5",         "3", user_timeout, connect_timeout,
+		o->application_name, o->conninfo, "UTF8", o->password, NULL};
 
 	db->conn = PQconnectStartParams(keys, values, 1);
 	if (db->conn == NULL) {
 		db_say(db, "out of memory");
 		return DB_LOST;
 	}
-	PQsetErrorVerbosity(db->conn, PQERRORS_VERBOSE);    /* with the SQLSTATE */
+	PQsetErrorVerbosity(db->conn, PQERRORS_VERBOSE); /* with the SQLSTATE */
 	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
-	while (PQstatus(db->conn) != CONNECTION_BAD && state != PGRES_POLLING_OK && state != PGRES_POLLING_FAILED) {
-		enum db_result waited = db_wait(db, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms, "connecting");
+	while (PQstatus(db->conn) != CONNECTION_BAD && state != PGRES_POLLING_OK &&
+	       state != PGRES_POLLING_FAILED) {
+		enum db_result waited = db_wait(db, state == PGRES_POLLING_READING ? POLLIN : POLLOUT,
+		                                deadline_ms, "connecting");
 		if (waited != DB_OK)
 			return waited;
 		state = PQconnectPoll(db->conn);
@@ -80,17 +98,23 @@ static enum db_result set_up_session(struct db *db, int64_t deadline_ms)
 {
 	char sql[1024];
 
-	/* The mark of a deletion is a timestamp as text: the same in every session only with the same zone and style. */
+	/* The mark of a deletion is a timestamp as text: the same in every session only with the same
+	 * zone and style. */
 	snprintf(sql, sizeof(sql),
 	         "SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET extra_float_digits = 1;"
-	         " SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off;"
+	         " SET default_transaction_isolation = 'read committed'; SET "
+	         "default_transaction_read_only = off;"
 	         " SET plan_cache_mode = %s;"
-	         /* The server's side too: a lease or a row of a host that vanished must not be held for hours. */
-	         " SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 30000;"
-	         " SET lock_timeout = %lld; SET statement_timeout = %lld; SET idle_in_transaction_session_timeout = %lld;"
+	         /* The server's side too: a lease or a row of a host that vanished must not be held for
+	            hours. */
+	         " SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET "
+	         "tcp_keepalives_count = 3; SET tcp_user_timeout = 30000;"
+	         " SET lock_timeout = %lld; SET statement_timeout = %lld; SET "
+	         "idle_in_transaction_session_timeout = %lld;"
 	         " SELECT set_config('synchronous_commit', 'on', false)"
 	         " WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')",
-	         db_plan_mode(db), (long long)db->options->lock_timeout_ms, (long long)db->options->statement_timeout_ms,
+	         db_plan_mode(db), (long long)db->options->lock_timeout_ms,
+	         (long long)db->options->statement_timeout_ms,
 	         (long long)db->options->idle_in_transaction_timeout_ms);
 	if (PQsendQuery(db->conn, sql) == 0)
 		return db_lose(db, "setting up the session");
@@ -99,7 +123,8 @@ static enum db_result set_up_session(struct db *db, int64_t deadline_ms)
 
 static enum db_result prepare_all(struct db *db, int64_t deadline_ms)
 {
-	for (const struct db_statement *s = db->options->statements; s != NULL && s->name != NULL; s++) {
+	for (const struct db_statement *s = db->options->statements; s != NULL && s->name != NULL;
+	     s++) {
 		const char *title = s->setting != NULL ? s->setting : s->name;
 		if (PQsendPrepare(db->conn, s->name, s->sql, 0, NULL) == 0)
 			return db_lose(db, title);
@@ -117,7 +142,8 @@ enum db_result db_open(struct db *db, int64_t deadline_ms)
 	db_close(db);
 	db->sqlstate[0] = '\0';
 	int64_t own_deadline_ms = clock_now_ms() + db->options->connect_timeout_ms;
-	enum db_result result = connect_socket(db, own_deadline_ms < deadline_ms ? own_deadline_ms : deadline_ms);
+	enum db_result result =
+		connect_socket(db, own_deadline_ms < deadline_ms ? own_deadline_ms : deadline_ms);
 	if (result == DB_OK)
 		result = set_up_session(db, deadline_ms);
 	if (result == DB_OK)

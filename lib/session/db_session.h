@@ -5,14 +5,14 @@
 #include "lib/session/db.h"
 
 #define DB_WHY_SIZE 512
-#define DB_QUEUE_MAX 8          /* statements in one pipeline */
+#define DB_QUEUE_MAX 8 /* statements in one pipeline */
 
 struct db {
 	const struct db_options *options;
 	const struct pump *pump;
 	PGconn *conn;
-	bool ready;              /* connected, set up and prepared */
-	int queued;              /* statements in the pipeline that was begun */
+	bool ready;                      /* connected, set up and prepared */
+	int queued;                      /* statements in the pipeline that was begun */
 	const char *queue[DB_QUEUE_MAX]; /* their names, for errors */
 	bool queue_failed;
 	char sqlstate[6];
@@ -25,7 +25,8 @@ void db_say(struct db *, const char *format, ...) __attribute__((format(printf, 
 enum db_result db_lose(struct db *, const char *doing);
 /* Waits for EVENTS on the connection's socket, the pump taking its turns. */
 enum db_result db_wait(struct db *, short events, int64_t deadline_ms, const char *doing);
-/* Takes every result of what was sent outside a pipeline; the last good one is *RESULT, which may be NULL. */
+/* Takes every result of what was sent outside a pipeline; the last good one is *RESULT, which may
+ * be NULL. */
 enum db_result db_collect(struct db *, const char *title, PGresult **result, int64_t deadline_ms);
 /* How statements are planned in this session; a value of plan_cache_mode. */
 const char *db_plan_mode(const struct db *);

@@ -76,7 +76,8 @@ int mq_descriptor(const struct mq *mq)
 
 bool mq_buffered(const struct mq *mq)
 {
-	return mq->stashed || (mq->conn != NULL && (amqp_frames_enqueued(mq->conn) || amqp_data_in_buffer(mq->conn)));
+	return mq->stashed ||
+	       (mq->conn != NULL && (amqp_frames_enqueued(mq->conn) || amqp_data_in_buffer(mq->conn)));
 }
 
 /* ---- errors ---- */
@@ -115,27 +116,27 @@ enum mq_result mq_closed_by_broker(struct mq *mq, const amqp_method_t *method, c
 		code = close->reply_code;
 		text = close->reply_text;
 	}
-	/* 403 access refused, 404 not found, 406 precondition failed: the broker's no; anything else: its end. */
-	enum mq_result result = code == 403 || code == 404 || code == 406 || code == 530 ? MQ_REFUSED : MQ_LOST;
-	return mq_give_up(mq, result, "broker: while %s: %d %.*s", doing, code, (int)text.len, (const char *)text.bytes);
+	/* 403 access refused, 404 not found, 406 precondition failed: the broker's no; anything else:
+	 * its end. */
+	enum mq_result result =
+		code == 403 || code == 404 || code == 406 || code == 530 ? MQ_REFUSED : MQ_LOST;
+	return mq_give_up(mq, result, "broker: while %s: %d %.*s", doing, code, (int)text.len,
+	                  (const char *)text.bytes);
 }
 
 enum mq_result mq_library_error(struct mq *mq, int status, const char *doing)
 {
-	return mq_give_up(mq, status == AMQP_STATUS_TIMEOUT ? MQ_TIMEOUT : MQ_LOST, "broker: while %s: %s", doing, amqp_error_string2(status));
+	return mq_give_up(mq, status == AMQP_STATUS_TIMEOUT ? MQ_TIMEOUT : MQ_LOST,
+	                  "broker: while %s: %s", doing, amqp_error_string2(status));
 }
 
 static enum mq_result reply_result(struct mq *mq, amqp_rpc_reply_t reply, const char *doing)
 {
 	switch (reply.reply_type) {
-	case AMQP_RESPONSE_NORMAL:
-		return MQ_OK;
-	case AMQP_RESPONSE_SERVER_EXCEPTION:
-		return mq_closed_by_broker(mq, &reply.reply, doing);
-	case AMQP_RESPONSE_LIBRARY_EXCEPTION:
-		return mq_library_error(mq, reply.library_error, doing);
-	default:
-		return mq_give_up(mq, MQ_LOST, "broker: while %s: connection closed", doing);
+	case AMQP_RESPONSE_NORMAL: return MQ_OK;
+	case AMQP_RESPONSE_SERVER_EXCEPTION: return mq_closed_by_broker(mq, &reply.reply, doing);
+	case AMQP_RESPONSE_LIBRARY_EXCEPTION: return mq_library_error(mq, reply.library_error, doing);
+	default: return mq_give_up(mq, MQ_LOST, "broker: while %s: connection closed", doing);
 	}
 }
 
@@ -151,20 +152,25 @@ enum mq_result mq_rpc_result(struct mq *mq, const char *doing)
 static enum mq_result log_in(struct mq *mq, const struct amqp_connection_info *where)
 {
 	amqp_table_entry_t capabilities[] = {
-		{.key = amqp_cstring_bytes("consumer_cancel_notify"), .value = {.kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = 1}},
-		{.key = amqp_cstring_bytes("connection.blocked"), .value = {.kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = 1}},
+		{.key = amqp_cstring_bytes("consumer_cancel_notify"),
+	     .value = {.kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = 1}},
+		{.key = amqp_cstring_bytes("connection.blocked"),
+	     .value = {.kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = 1}},
 	};
 	amqp_table_entry_t properties[] = {
 		{.key = amqp_cstring_bytes("capabilities"),
-		 .value = {.kind = AMQP_FIELD_KIND_TABLE, .value.table = {.num_entries = 2, .entries = capabilities}}},
+	     .value = {.kind = AMQP_FIELD_KIND_TABLE,
+	               .value.table = {.num_entries = 2, .entries = capabilities}}},
 		{.key = amqp_cstring_bytes("connection_name"),
-		 .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes(mq->options->name)}},
+	     .value = {.kind = AMQP_FIELD_KIND_UTF8,
+	               .value.bytes = amqp_cstring_bytes(mq->options->name)}},
 	};
 	amqp_table_t table = {.num_entries = 2, .entries = properties};
 	const char *password = mq->options->password != NULL ? mq->options->password : where->password;
 	int heartbeat_s = (int)(mq->options->heartbeat_ms / 1000);
-	amqp_rpc_reply_t reply = amqp_login_with_properties(mq->conn, where->vhost, 0, FRAME_MAX, heartbeat_s, &table, AMQP_SASL_METHOD_PLAIN,
-	                                                    where->user, password);
+	amqp_rpc_reply_t reply =
+		amqp_login_with_properties(mq->conn, where->vhost, 0, FRAME_MAX, heartbeat_s, &table,
+	                               AMQP_SASL_METHOD_PLAIN, where->user, password);
 
 	/* RabbitMQ answers a wrong password or an unknown virtual host by closing the connection. */
 	return reply_result(mq, reply, "logging in (user, password and virtual host right?)");
@@ -180,7 +186,8 @@ static void limit_socket(int fd, int64_t timeout_ms)
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 }
 
-static enum mq_result connect_and_log_in(struct mq *mq, struct amqp_connection_info *where, int64_t deadline_ms)
+static enum mq_result connect_and_log_in(struct mq *mq, struct amqp_connection_info *where,
+                                         int64_t deadline_ms)
 {
 	int left = clock_left_ms(deadline_ms);
 	struct timeval limit = {.tv_sec = left / 1000, .tv_usec = (left % 1000) * 1000 + 1};
@@ -191,7 +198,8 @@ static enum mq_result connect_and_log_in(struct mq *mq, struct amqp_connection_i
 		return mq_give_up(mq, MQ_LOST, "broker: out of memory");
 	int status = amqp_socket_open_noblock(socket, where->host, where->port, &limit);
 	if (status != AMQP_STATUS_OK)
-		return mq_give_up(mq, MQ_LOST, "broker: can't connect to %s port %d: %s", where->host, where->port, amqp_error_string2(status));
+		return mq_give_up(mq, MQ_LOST, "broker: can't connect to %s port %d: %s", where->host,
+		                  where->port, amqp_error_string2(status));
 	limit_socket(amqp_get_sockfd(mq->conn), mq->options->heartbeat_ms);
 	amqp_set_handshake_timeout(mq->conn, &limit);
 	enum mq_result result = log_in(mq, where);
@@ -217,11 +225,13 @@ enum mq_result mq_open(struct mq *mq, int64_t deadline_ms)
 		return mq_give_up(mq, MQ_LOST, "broker: out of memory");
 	enum mq_result result;
 	if (amqp_parse_url(url, &where) != AMQP_STATUS_OK || where.ssl) {
-		result = mq_give_up(mq, MQ_REFUSED, "broker: the URL is not of the form amqp://user@host:port/vhost");
+		result = mq_give_up(mq, MQ_REFUSED,
+		                    "broker: the URL is not of the form amqp://user@host:port/vhost");
 	} else {
 		int64_t own_deadline_ms = clock_now_ms() + mq->options->connect_timeout_ms;
 		mq->published = 0;
-		result = connect_and_log_in(mq, &where, own_deadline_ms < deadline_ms ? own_deadline_ms : deadline_ms);
+		result = connect_and_log_in(mq, &where,
+		                            own_deadline_ms < deadline_ms ? own_deadline_ms : deadline_ms);
 	}
 	explicit_bzero(url, strlen(url));
 	free(url);

@@ -17,7 +17,8 @@ enum mq_result mq_consume(struct mq *mq, const char *queue, int64_t deadline_ms)
 	enum mq_result result = mq_rpc_result(mq, doing);
 	if (result != MQ_OK)
 		return result;
-	amqp_basic_consume(mq->conn, MQ_CHANNEL, amqp_cstring_bytes(queue), amqp_cstring_bytes("farewell"), 0, 0, 0, amqp_empty_table);
+	amqp_basic_consume(mq->conn, MQ_CHANNEL, amqp_cstring_bytes(queue),
+	                   amqp_cstring_bytes("farewell"), 0, 0, 0, amqp_empty_table);
 	result = mq_rpc_result(mq, doing);
 	mq->consuming = result == MQ_OK;
 	return result;
@@ -42,7 +43,8 @@ enum mq_result mq_next(struct mq *mq, struct mq_delivery *delivery, int64_t dead
 		amqp_frame_t frame;
 		enum mq_result result = mq_take_frame(mq, &frame, deadline_ms, "waiting for a message");
 		if (result == MQ_OK)
-			result = mq_take_method(mq, &frame, NULL, clock_now_ms() + mq->options->connect_timeout_ms);
+			result =
+				mq_take_method(mq, &frame, NULL, clock_now_ms() + mq->options->connect_timeout_ms);
 		if (result != MQ_OK)
 			return result == MQ_NOTHING || result == MQ_STOPPED ? result : MQ_LOST;
 	}
@@ -65,7 +67,8 @@ enum mq_result mq_requeue(struct mq *mq, uint64_t tag)
 	if (mq->conn == NULL)
 		return MQ_LOST;
 	int status = amqp_basic_nack(mq->conn, MQ_CHANNEL, tag, 0, 1);
-	return status == AMQP_STATUS_OK ? MQ_OK : mq_library_error(mq, status, "handing a message back");
+	return status == AMQP_STATUS_OK ? MQ_OK :
+	                                  mq_library_error(mq, status, "handing a message back");
 }
 
 enum mq_result mq_reject(struct mq *mq, uint64_t tag)

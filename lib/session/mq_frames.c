@@ -7,11 +7,12 @@
 #include "lib/base/clock.h"
 #include "lib/session/mq_session.h"
 
-#define SLICE_MS 1000                      /* the longest the pump waits for its turn */
-#define ATTEMPTS_MAX 1000000               /* anybody can write a header: with room left to count on */
-#define BODY_MAX (16 * 1024 * 1024)        /* of a longer delivery only the length is kept */
+#define SLICE_MS 1000               /* the longest the pump waits for its turn */
+#define ATTEMPTS_MAX 1000000        /* anybody can write a header: with room left to count on */
+#define BODY_MAX (16 * 1024 * 1024) /* of a longer delivery only the length is kept */
 
-enum mq_result mq_take_frame(struct mq *mq, amqp_frame_t *frame, int64_t deadline_ms, const char *doing)
+enum mq_result mq_take_frame(struct mq *mq, amqp_frame_t *frame, int64_t deadline_ms,
+                             const char *doing)
 {
 	for (;;) {
 		if (mq->conn == NULL)
@@ -62,9 +63,11 @@ static void read_properties(const amqp_basic_properties_t *properties, struct mq
 		int64_t value = integer_of(&entry->value);
 		if (value < 0)
 			continue;
-		if (entry->key.len == strlen(MQ_HEADER_ATTEMPTS) && memcmp(entry->key.bytes, MQ_HEADER_ATTEMPTS, entry->key.len) == 0)
+		if (entry->key.len == strlen(MQ_HEADER_ATTEMPTS) &&
+		    memcmp(entry->key.bytes, MQ_HEADER_ATTEMPTS, entry->key.len) == 0)
 			delivery->attempts = value < ATTEMPTS_MAX ? (int)value : ATTEMPTS_MAX;
-		else if (entry->key.len == strlen(MQ_HEADER_FIRST_SEEN) && memcmp(entry->key.bytes, MQ_HEADER_FIRST_SEEN, entry->key.len) == 0)
+		else if (entry->key.len == strlen(MQ_HEADER_FIRST_SEEN) &&
+		         memcmp(entry->key.bytes, MQ_HEADER_FIRST_SEEN, entry->key.len) == 0)
 			delivery->first_seen = (uint64_t)value;
 	}
 }
@@ -77,8 +80,9 @@ static enum mq_result take_content_frame(struct mq *mq, amqp_frame_t *frame, int
 	return mq_take_frame(mq, frame, deadline_ms, "reading a message");
 }
 
-/* Reads the header and body frames that follow a deliver or return method. DEADLINE_MS 0: each frame has a time of its own, for a large message
- * on a slow line is no broken one. A body beyond BODY_MAX is counted, not kept. */
+/* Reads the header and body frames that follow a deliver or return method. DEADLINE_MS 0: each
+ * frame has a time of its own, for a large message on a slow line is no broken one. A body beyond
+ * BODY_MAX is counted, not kept. */
 static enum mq_result read_content(struct mq *mq, struct mq_delivery *delivery, int64_t deadline_ms)
 {
 	amqp_frame_t frame;
@@ -99,7 +103,8 @@ static enum mq_result read_content(struct mq *mq, struct mq_delivery *delivery, 
 			break;
 		size_t part = frame.frame_type == AMQP_FRAME_BODY ? frame.payload.body_fragment.len : 0;
 		if (part == 0 || part > delivery->length - got)
-			return mq_give_up(mq, MQ_LOST, "broker: a message that doesn't have the length it said");
+			return mq_give_up(mq, MQ_LOST,
+			                  "broker: a message that doesn't have the length it said");
 		if (delivery->body != NULL)
 			memcpy((char *)delivery->body + got, frame.payload.body_fragment.bytes, part);
 		got += part;
@@ -122,19 +127,22 @@ static enum mq_result take_delivery(struct mq *mq, const amqp_basic_deliver_t *d
 	return read_content(mq, &mq->stash, 0);
 }
 
-static enum mq_result take_return(struct mq *mq, const amqp_basic_return_t *back, struct mq_confirm *confirm, int64_t deadline_ms)
+static enum mq_result take_return(struct mq *mq, const amqp_basic_return_t *back,
+                                  struct mq_confirm *confirm, int64_t deadline_ms)
 {
 	struct mq_delivery content = {0};
 
 	confirm->returned = true;
 	confirm->return_code = back->reply_code;
-	snprintf(confirm->return_text, sizeof(confirm->return_text), "%.*s", (int)back->reply_text.len, (const char *)back->reply_text.bytes);
+	snprintf(confirm->return_text, sizeof(confirm->return_text), "%.*s", (int)back->reply_text.len,
+	         (const char *)back->reply_text.bytes);
 	enum mq_result result = read_content(mq, &content, deadline_ms);
 	mq_delivery_free(&content);
 	return result;
 }
 
-static void note_confirm(const struct mq *mq, struct mq_confirm *confirm, bool ack, uint64_t tag, bool multiple)
+static void note_confirm(const struct mq *mq, struct mq_confirm *confirm, bool ack, uint64_t tag,
+                         bool multiple)
 {
 	if (tag != mq->published && !(multiple && tag > mq->published))
 		return;
@@ -142,7 +150,8 @@ static void note_confirm(const struct mq *mq, struct mq_confirm *confirm, bool a
 	confirm->nacked = confirm->nacked || !ack;
 }
 
-enum mq_result mq_take_method(struct mq *mq, const amqp_frame_t *frame, struct mq_confirm *confirm, int64_t deadline_ms)
+enum mq_result mq_take_method(struct mq *mq, const amqp_frame_t *frame, struct mq_confirm *confirm,
+                              int64_t deadline_ms)
 {
 	struct mq_confirm ignored = {0};
 	const amqp_method_t *method = &frame->payload.method;
@@ -152,10 +161,8 @@ enum mq_result mq_take_method(struct mq *mq, const amqp_frame_t *frame, struct m
 	if (confirm == NULL)
 		confirm = &ignored;
 	switch (method->id) {
-	case AMQP_BASIC_DELIVER_METHOD:
-		return take_delivery(mq, method->decoded);
-	case AMQP_BASIC_RETURN_METHOD:
-		return take_return(mq, method->decoded, confirm, deadline_ms);
+	case AMQP_BASIC_DELIVER_METHOD: return take_delivery(mq, method->decoded);
+	case AMQP_BASIC_RETURN_METHOD: return take_return(mq, method->decoded, confirm, deadline_ms);
 	case AMQP_BASIC_ACK_METHOD: {
 		const amqp_basic_ack_t *ack = method->decoded;
 		note_confirm(mq, confirm, true, ack->delivery_tag, ack->multiple);
@@ -166,19 +173,13 @@ enum mq_result mq_take_method(struct mq *mq, const amqp_frame_t *frame, struct m
 		note_confirm(mq, confirm, false, nack->delivery_tag, nack->multiple);
 		return MQ_OK;
 	}
-	case AMQP_CONNECTION_BLOCKED_METHOD:
-		mq->blocked = true;
-		return MQ_OK;
-	case AMQP_CONNECTION_UNBLOCKED_METHOD:
-		mq->blocked = false;
-		return MQ_OK;
+	case AMQP_CONNECTION_BLOCKED_METHOD: mq->blocked = true; return MQ_OK;
+	case AMQP_CONNECTION_UNBLOCKED_METHOD: mq->blocked = false; return MQ_OK;
 	case AMQP_BASIC_CANCEL_METHOD:
 		return mq_give_up(mq, MQ_LOST, "broker: the queue that was consumed is gone (deleted?)");
 	case AMQP_CHANNEL_CLOSE_METHOD:
-	case AMQP_CONNECTION_CLOSE_METHOD:
-		return mq_closed_by_broker(mq, method, "waiting");
-	default:
-		return MQ_OK;
+	case AMQP_CONNECTION_CLOSE_METHOD: return mq_closed_by_broker(mq, method, "waiting");
+	default: return MQ_OK;
 	}
 }
 
@@ -190,11 +191,12 @@ enum mq_result mq_pump(struct mq *mq)
 
 	if (mq->conn == NULL)
 		return MQ_LOST;
-	mq->pump = NULL;   /* this may be the pump's own turn */
+	mq->pump = NULL; /* this may be the pump's own turn */
 	while (result == MQ_OK) {
 		result = mq_take_frame(mq, &frame, clock_now_ms(), "pumping");
 		if (result == MQ_OK)
-			result = mq_take_method(mq, &frame, NULL, clock_now_ms() + mq->options->connect_timeout_ms);
+			result =
+				mq_take_method(mq, &frame, NULL, clock_now_ms() + mq->options->connect_timeout_ms);
 	}
 	mq->pump = pump;
 	return result == MQ_NOTHING ? MQ_OK : MQ_LOST;

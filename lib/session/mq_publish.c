@@ -12,29 +12,34 @@ static int set_headers(const struct mq_properties *ours, amqp_table_entry_t entr
 	int count = 0;
 
 	if (ours->attempts > 0)
-		entries[count++] = (amqp_table_entry_t){.key = amqp_cstring_bytes(MQ_HEADER_ATTEMPTS),
-		                                        .value = {.kind = AMQP_FIELD_KIND_I32, .value.i32 = ours->attempts}};
+		entries[count++] = (amqp_table_entry_t){
+			.key = amqp_cstring_bytes(MQ_HEADER_ATTEMPTS),
+			.value = {.kind = AMQP_FIELD_KIND_I32, .value.i32 = ours->attempts}};
 	if (ours->reason != NULL)
-		entries[count++] = (amqp_table_entry_t){.key = amqp_cstring_bytes(MQ_HEADER_REASON),
-		                                        .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes(ours->reason)}};
+		entries[count++] =
+			(amqp_table_entry_t){.key = amqp_cstring_bytes(MQ_HEADER_REASON),
+		                         .value = {.kind = AMQP_FIELD_KIND_UTF8,
+		                                   .value.bytes = amqp_cstring_bytes(ours->reason)}};
 	if (ours->first_seen > 0)
-		entries[count++] = (amqp_table_entry_t){.key = amqp_cstring_bytes(MQ_HEADER_FIRST_SEEN),
-		                                        .value = {.kind = AMQP_FIELD_KIND_I64, .value.i64 = (int64_t)ours->first_seen}};
+		entries[count++] = (amqp_table_entry_t){
+			.key = amqp_cstring_bytes(MQ_HEADER_FIRST_SEEN),
+			.value = {.kind = AMQP_FIELD_KIND_I64, .value.i64 = (int64_t)ours->first_seen}};
 	return count;
 }
 
-static void set_text(amqp_basic_properties_t *theirs, amqp_flags_t flag, amqp_bytes_t *place, const char *text)
+static void set_text(amqp_basic_properties_t *theirs, amqp_flags_t flag, amqp_bytes_t *place,
+                     const char *text)
 {
 	if (text == NULL || *text == '\0')
 		return;
 	theirs->_flags |= flag;
 	*place = amqp_cstring_bytes(text);
-	if (place->len > 255)          /* AMQP's short strings */
+	if (place->len > 255) /* AMQP's short strings */
 		place->len = 255;
 }
 
-static int send_message(struct mq *mq, const char *exchange, const char *routing_key, const struct mq_properties *ours, const char *body,
-                        size_t length)
+static int send_message(struct mq *mq, const char *exchange, const char *routing_key,
+                        const struct mq_properties *ours, const char *body, size_t length)
 {
 	amqp_table_entry_t headers[3];
 	amqp_basic_properties_t theirs = {
@@ -54,7 +59,8 @@ static int send_message(struct mq *mq, const char *exchange, const char *routing
 	theirs.headers = (amqp_table_t){.num_entries = set_headers(ours, headers), .entries = headers};
 	if (theirs.headers.num_entries > 0)
 		theirs._flags |= AMQP_BASIC_HEADERS_FLAG;
-	return amqp_basic_publish(mq->conn, MQ_CHANNEL, amqp_cstring_bytes(exchange), amqp_cstring_bytes(routing_key), 1, 0, &theirs,
+	return amqp_basic_publish(mq->conn, MQ_CHANNEL, amqp_cstring_bytes(exchange),
+	                          amqp_cstring_bytes(routing_key), 1, 0, &theirs,
 	                          (amqp_bytes_t){.len = length, .bytes = (void *)(uintptr_t)body});
 }
 
@@ -74,8 +80,9 @@ static enum mq_result await_confirm(struct mq *mq, struct mq_confirm *confirm, i
 	return MQ_OK;
 }
 
-enum mq_result mq_publish(struct mq *mq, const char *exchange, const char *routing_key, const struct mq_properties *properties,
-                          const char *body, size_t length, int64_t deadline_ms)
+enum mq_result mq_publish(struct mq *mq, const char *exchange, const char *routing_key,
+                          const struct mq_properties *properties, const char *body, size_t length,
+                          int64_t deadline_ms)
 {
 	struct mq_confirm confirm = {0};
 
@@ -99,8 +106,9 @@ enum mq_result mq_publish(struct mq *mq, const char *exchange, const char *routi
 		return MQ_REFUSED;
 	}
 	if (confirm.returned) {
-		snprintf(mq->why, sizeof(mq->why), "broker: no queue takes messages of exchange %s with key %s (%d %s)", exchange, routing_key,
-		         confirm.return_code, confirm.return_text);
+		snprintf(mq->why, sizeof(mq->why),
+		         "broker: no queue takes messages of exchange %s with key %s (%d %s)", exchange,
+		         routing_key, confirm.return_code, confirm.return_text);
 		return MQ_UNROUTABLE;
 	}
 	return MQ_OK;

@@ -28,18 +28,20 @@ struct mq {
 	const struct mq_options *options;
 	const struct pump *pump;
 	amqp_connection_state_t conn;
-	bool blocked;                 /* the broker has a memory or disk alarm */
-	uint64_t published;           /* delivery tag of the last publish on this channel */
+	bool blocked;       /* the broker has a memory or disk alarm */
+	uint64_t published; /* delivery tag of the last publish on this channel */
 	bool consuming;
-	bool stashed;                 /* a delivery that came while something else was waited for */
+	bool stashed; /* a delivery that came while something else was waited for */
 	struct mq_delivery stash;
 	char why[MQ_WHY_SIZE];
 };
 
 /* Says why, drops the connection and returns RESULT. */
-enum mq_result mq_give_up(struct mq *, enum mq_result result, const char *format, ...) __attribute__((format(printf, 3, 4)));
+enum mq_result mq_give_up(struct mq *, enum mq_result result, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
-/* What the library's last RPC came to; anything but MQ_OK has dropped the connection. DOING is for the sentence. */
+/* What the library's last RPC came to; anything but MQ_OK has dropped the connection. DOING is for
+ * the sentence. */
 enum mq_result mq_rpc_result(struct mq *, const char *doing);
 
 /* What a frame may have told about the message that was published last. */
@@ -54,10 +56,12 @@ enum mq_result mq_closed_by_broker(struct mq *, const amqp_method_t *method, con
 /* The same for an error of the library's. */
 enum mq_result mq_library_error(struct mq *, int status, const char *doing);
 
-/* The next frame, the pump taking its turns; MQ_NOTHING when there is none by the deadline, the connection kept. */
+/* The next frame, the pump taking its turns; MQ_NOTHING when there is none by the deadline, the
+ * connection kept. */
 enum mq_result mq_take_frame(struct mq *, amqp_frame_t *, int64_t deadline_ms, const char *doing);
 /* Acts on one frame. CONFIRM may be NULL while nothing was published. */
-enum mq_result mq_take_method(struct mq *, const amqp_frame_t *, struct mq_confirm *, int64_t deadline_ms);
+enum mq_result mq_take_method(struct mq *, const amqp_frame_t *, struct mq_confirm *,
+                              int64_t deadline_ms);
 
 /* Limits the next RPC to what is left until DEADLINE_MS. */
 void mq_limit_rpc(struct mq *, int64_t deadline_ms);

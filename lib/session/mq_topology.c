@@ -37,7 +37,8 @@ enum mq_result mq_declare_exchange(struct mq *mq, const char *name, int64_t dead
 	if (mq->conn == NULL)
 		return mq_rpc_result(mq, doing);
 	mq_limit_rpc(mq, deadline_ms);
-	amqp_exchange_declare(mq->conn, MQ_CHANNEL, amqp_cstring_bytes(name), amqp_cstring_bytes("direct"), 0, 1, 0, 0, amqp_empty_table);
+	amqp_exchange_declare(mq->conn, MQ_CHANNEL, amqp_cstring_bytes(name),
+	                      amqp_cstring_bytes("direct"), 0, 1, 0, 0, amqp_empty_table);
 	return mq_rpc_result(mq, doing);
 }
 
@@ -68,7 +69,8 @@ enum mq_result mq_declare_queue(struct mq *mq, const struct mq_queue *queue, int
 	return mq_rpc_result(mq, doing);
 }
 
-enum mq_result mq_bind(struct mq *mq, const char *queue, const char *exchange, const char *key, int64_t deadline_ms)
+enum mq_result mq_bind(struct mq *mq, const char *queue, const char *exchange, const char *key,
+                       int64_t deadline_ms)
 {
 	char doing[300];
 
@@ -76,11 +78,13 @@ enum mq_result mq_bind(struct mq *mq, const char *queue, const char *exchange, c
 	if (mq->conn == NULL)
 		return mq_rpc_result(mq, doing);
 	mq_limit_rpc(mq, deadline_ms);
-	amqp_queue_bind(mq->conn, MQ_CHANNEL, amqp_cstring_bytes(queue), amqp_cstring_bytes(exchange), amqp_cstring_bytes(key), amqp_empty_table);
+	amqp_queue_bind(mq->conn, MQ_CHANNEL, amqp_cstring_bytes(queue), amqp_cstring_bytes(exchange),
+	                amqp_cstring_bytes(key), amqp_empty_table);
 	return mq_rpc_result(mq, doing);
 }
 
-enum mq_result mq_inspect_queue(struct mq *mq, const char *name, uint32_t *messages, int64_t deadline_ms)
+enum mq_result mq_inspect_queue(struct mq *mq, const char *name, uint32_t *messages,
+                                int64_t deadline_ms)
 {
 	char doing[300];
 
@@ -88,8 +92,8 @@ enum mq_result mq_inspect_queue(struct mq *mq, const char *name, uint32_t *messa
 	if (mq->conn == NULL)
 		return mq_rpc_result(mq, doing);
 	mq_limit_rpc(mq, deadline_ms);
-	amqp_queue_declare_ok_t *ok =
-		amqp_queue_declare(mq->conn, MQ_CHANNEL, amqp_cstring_bytes(name), 1, 0, 0, 0, amqp_empty_table);
+	amqp_queue_declare_ok_t *ok = amqp_queue_declare(mq->conn, MQ_CHANNEL, amqp_cstring_bytes(name),
+	                                                 1, 0, 0, 0, amqp_empty_table);
 	if (ok != NULL && messages != NULL)
 		*messages = ok->message_count;
 	return mq_rpc_result(mq, doing);
@@ -103,6 +107,7 @@ enum mq_result mq_inspect_exchange(struct mq *mq, const char *name, int64_t dead
 	if (mq->conn == NULL)
 		return mq_rpc_result(mq, doing);
 	mq_limit_rpc(mq, deadline_ms);
-	amqp_exchange_declare(mq->conn, MQ_CHANNEL, amqp_cstring_bytes(name), amqp_cstring_bytes("direct"), 1, 0, 0, 0, amqp_empty_table);
+	amqp_exchange_declare(mq->conn, MQ_CHANNEL, amqp_cstring_bytes(name),
+	                      amqp_cstring_bytes("direct"), 1, 0, 0, 0, amqp_empty_table);
 	return mq_rpc_result(mq, doing);
 }

@@ -1,4 +1,5 @@
-/* Something to be done while a session waits for its server: heartbeats, and a look whether the child was told to stop. */
+/* Something to be done while a session waits for its server: heartbeats, and a look whether the
+ * child was told to stop. */
 #ifndef FAREWELL_PUMP_H
 #define FAREWELL_PUMP_H
 
@@ -6,7 +7,7 @@
 #include <stddef.h>
 
 struct pump {
-	bool (*turn)(void *arg);  /* called at least once a second; false: give the wait up */
+	bool (*turn)(void *arg); /* called at least once a second; false: give the wait up */
 	void *arg;
 };
 

@@ -1,8 +1,8 @@
 #include "lib/supervisor/brood.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -15,11 +15,11 @@
 
 bool brood_open(struct brood *brood, struct scoreboard *board)
 {
-	memset(brood, 0, sizeof *brood);
+	memset(brood, 0, sizeof(*brood));
 	brood->board = board;
 	brood->slots = scoreboard_slots(board);
 	brood->lifeline.read_end = brood->lifeline.write_end = -1;
-	brood->children = calloc((size_t)brood->slots, sizeof *brood->children);
+	brood->children = calloc((size_t)brood->slots, sizeof(*brood->children));
 	brood->news = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	return brood->children != NULL && brood->news >= 0 && spawn_lifeline_open(&brood->lifeline);
 }
@@ -48,7 +48,10 @@ static int grow_up(void *arg)
 	const struct birth *birth = arg;
 	struct brood *brood = birth->brood;
 	struct child_place place = {
-		.board = brood->board, .number = birth->number, .lifeline = brood->lifeline.read_end, .news = brood->news,
+		.board = brood->board,
+		.number = birth->number,
+		.lifeline = brood->lifeline.read_end,
+		.news = brood->news,
 		.limits = birth->told->limits,
 	};
 
@@ -68,12 +71,17 @@ static int free_slot(const struct brood *brood)
 static struct scoreboard_slot first_entry(const struct brood_birth *told, int64_t now_ms)
 {
 	struct scoreboard_slot slot = {
-		.started_at = time(NULL), .started_ms = now_ms, .since_ms = now_ms, .step_ms = now_ms,
-		.generation = told->generation, .state = SLOT_STARTING, .flags = told->first ? SLOT_FIRST : 0,
+		.started_at = time(NULL),
+		.started_ms = now_ms,
+		.since_ms = now_ms,
+		.step_ms = now_ms,
+		.generation = told->generation,
+		.state = SLOT_STARTING,
+		.flags = told->first ? SLOT_FIRST : 0,
 	};
 
-	snprintf(slot.kind, sizeof slot.kind, "%s", told->kinds[told->kind].name);
-	snprintf(slot.step, sizeof slot.step, "starting");
+	snprintf(slot.kind, sizeof(slot.kind), "%s", told->kinds[told->kind].name);
+	snprintf(slot.step, sizeof(slot.step), "starting");
 	return slot;
 }
 
@@ -87,14 +95,20 @@ bool brood_start(struct brood *brood, const struct brood_birth *told)
 		return false;
 	}
 	struct scoreboard_slot slot = first_entry(told, now_ms);
-	scoreboard_write_slot(brood->board, birth.number, &slot);  /* from the fork on it is the child's to write */
+	scoreboard_write_slot(brood->board, birth.number,
+	                      &slot); /* from the fork on it is the child's to write */
 	pid_t pid = spawn_child(grow_up, &birth);
 	if (pid < 0) {
 		scoreboard_write_slot(brood->board, birth.number, &(struct scoreboard_slot){0});
 		return false;
 	}
 	brood->children[birth.number] = (struct brood_child){
-		.pid = pid, .kind = told->kind, .generation = told->generation, .first = told->first, .started_ms = now_ms, .seen = slot,
+		.pid = pid,
+		.kind = told->kind,
+		.generation = told->generation,
+		.first = told->first,
+		.started_ms = now_ms,
+		.seen = slot,
 	};
 	brood->totals.spawned++;
 	return true;
@@ -106,18 +120,19 @@ void brood_look(struct brood *brood)
 {
 	struct scoreboard_slot slot;
 
-	BROOD_EACH(child, brood)
+	BROOD_EACH (child, brood)
 		if (scoreboard_read_slot(brood->board, (int)(child - brood->children), &slot))
 			child->seen = slot;
 }
 
 static bool is_leaving(const struct brood_child *child)
 {
-	return child->told != TOLD_NOTHING || child->aborted_ms != 0 || child->killed || child->seen.state == SLOT_LEAVING
-	       || (child->seen.flags & SLOT_STOPPING);
+	return child->told != TOLD_NOTHING || child->aborted_ms != 0 || child->killed ||
+	       child->seen.state == SLOT_LEAVING || (child->seen.flags & SLOT_STOPPING);
 }
 
-static void count_one(struct policy_counts *counts, const struct brood_child *child, uint32_t generation)
+static void count_one(struct policy_counts *counts, const struct brood_child *child,
+                      uint32_t generation)
 {
 	bool serving = child->seen.flags & SLOT_SERVING, fresh = child->generation == generation;
 
@@ -145,7 +160,7 @@ struct policy_counts brood_count(const struct brood *brood, int kind, uint32_t g
 {
 	struct policy_counts counts = {.free_slots = brood->slots - brood_size(brood)};
 
-	BROOD_EACH(child, brood)
+	BROOD_EACH (child, brood)
 		if (child->kind == kind)
 			count_one(&counts, child, generation);
 	return counts;
@@ -155,7 +170,7 @@ int brood_size(const struct brood *brood)
 {
 	int size = 0;
 
-	BROOD_EACH(child, brood)
+	BROOD_EACH (child, brood)
 		size++;
 	return size;
 }
@@ -167,16 +182,19 @@ static int rank(const struct brood_child *child)
 	return child->seen.state == SLOT_BUSY ? 2 : 1;
 }
 
-struct brood_child *brood_choose(struct brood *brood, int kind, uint32_t generation, bool any_starting)
+struct brood_child *brood_choose(struct brood *brood, int kind, uint32_t generation,
+                                 bool any_starting)
 {
 	struct brood_child *best = NULL;
 
-	BROOD_EACH(child, brood) {
-		if (child->kind != kind || is_leaving(child) || (generation != 0 && child->generation == generation))
+	BROOD_EACH (child, brood) {
+		if (child->kind != kind || is_leaving(child) ||
+		    (generation != 0 && child->generation == generation))
 			continue;
 		if (rank(child) == 0 && !any_starting)
 			continue;
-		if (best == NULL || rank(child) < rank(best) || (rank(child) == rank(best) && child->started_ms < best->started_ms))
+		if (best == NULL || rank(child) < rank(best) ||
+		    (rank(child) == rank(best) && child->started_ms < best->started_ms))
 			best = child;
 	}
 	return best;
@@ -199,9 +217,10 @@ struct policy_progress brood_progress(const struct brood_child *child, int64_t n
 
 void brood_forgive(struct brood *brood, int64_t gap_ms, int64_t now_ms)
 {
-	brood_look(brood);  /* it may have begun something since the last look, just before the gap */
-	BROOD_EACH(child, brood) {
-		int64_t since_ms = child->seen.state == SLOT_BUSY ? child->seen.since_ms : child->seen.step_ms;
+	brood_look(brood); /* it may have begun something since the last look, just before the gap */
+	BROOD_EACH (child, brood) {
+		int64_t since_ms =
+			child->seen.state == SLOT_BUSY ? child->seen.since_ms : child->seen.step_ms;
 		int64_t age_ms = now_ms - since_ms;
 		if (child->forgiven_for_ms != since_ms)
 			child->forgiven_ms = 0;
@@ -229,7 +248,7 @@ void brood_tell(struct brood_child *child, enum brood_told told, int64_t now_ms)
 
 void brood_signal(const struct brood *brood, int signal_number)
 {
-	BROOD_EACH(child, brood)
+	BROOD_EACH (child, brood)
 		kill(child->pid, signal_number);
 }
 
@@ -237,7 +256,7 @@ void brood_signal(const struct brood *brood, int signal_number)
 
 struct brood_child *brood_find(struct brood *brood, pid_t pid)
 {
-	BROOD_EACH(child, brood)
+	BROOD_EACH (child, brood)
 		if (child->pid == pid)
 			return child;
 	return NULL;
@@ -248,20 +267,24 @@ static bool ended_well(int status)
 	return WIFEXITED(status) && WEXITSTATUS(status) == CHILD_RECYCLE;
 }
 
-static void log_obituary(const struct brood *brood, const struct brood_child *child, const char *kind, int status, int64_t now_ms)
+static void log_obituary(const struct brood *brood, const struct brood_child *child,
+                         const char *kind, int status, int64_t now_ms)
 {
-	char how[SPAWN_TEXT], lived[SPAWN_TEXT], job[SCOREBOARD_JOB + sizeof " job="] = "";
+	char how[SPAWN_TEXT], lived[SPAWN_TEXT], job[SCOREBOARD_JOB + sizeof(" job=")] = "";
 	const struct scoreboard_slot *seen = &child->seen;
 	const char *why = child->killed || child->aborted_ms != 0 ? " by its master" : "";
 
 	spawn_obituary(status, how);
 	spawn_lifetime(now_ms - child->started_ms, lived);
 	if (seen->job[0] != '\0')
-		snprintf(job, sizeof job, " job=%s", seen->job);
+		snprintf(job, sizeof(job), " job=%s", seen->job);
 	(ended_well(status) ? log_info : log_warning)(
-		"%s child %s%s after %s child=%ld slot=%d generation=%u state=%s step=%s jobs=%llu failures=%llu%s",
-		kind, how, WIFSIGNALED(status) ? why : "", lived, (long)child->pid, (int)(child - brood->children), (unsigned)child->generation,
-		scoreboard_state_name(seen->state), seen->step, (unsigned long long)seen->jobs, (unsigned long long)seen->failures, job);
+		"%s child %s%s after %s child=%ld slot=%d generation=%u state=%s step=%s jobs=%llu "
+		"failures=%llu%s",
+		kind, how, WIFSIGNALED(status) ? why : "", lived, (long)child->pid,
+		(int)(child - brood->children), (unsigned)child->generation,
+		scoreboard_state_name(seen->state), seen->step, (unsigned long long)seen->jobs,
+		(unsigned long long)seen->failures, job);
 }
 
 static void add_up(struct scoreboard_totals *totals, const struct brood_child *child, int status)
@@ -282,10 +305,12 @@ static void add_up(struct scoreboard_totals *totals, const struct brood_child *c
 		totals->counters[i] += child->seen.counters[i];
 }
 
-void brood_bury(struct brood *brood, struct brood_child *child, const char *kind, int status, int64_t now_ms)
+void brood_bury(struct brood *brood, struct brood_child *child, const char *kind, int status,
+                int64_t now_ms)
 {
 	log_obituary(brood, child, kind, status, now_ms);
 	add_up(&brood->totals, child, status);
-	scoreboard_write_slot(brood->board, (int)(child - brood->children), &(struct scoreboard_slot){0});
+	scoreboard_write_slot(brood->board, (int)(child - brood->children),
+	                      &(struct scoreboard_slot){0});
 	*child = (struct brood_child){0};
 }

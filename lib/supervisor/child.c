@@ -14,17 +14,19 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
-_Static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLERR == POLLERR && EPOLLHUP == POLLHUP, "used for each other");
+_Static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLERR == POLLERR &&
+                   EPOLLHUP == POLLHUP,
+               "used for each other");
 
 struct child {
 	struct child_place place;
-	struct scoreboard_slot slot;     /* our copy; shown by show() */
+	struct scoreboard_slot slot; /* our copy; shown by show() */
 	int epoll, signals, statm;
 	bool told_leave, told_stop, paused;
 	bool leave_said, hurry_said, paused_said; /* child_wait has returned for it */
-	const char *recycle;             /* why we leave by ourselves, or NULL */
-	uint64_t max_jobs;               /* 0: no limit */
-	int64_t leave_at_ms;             /* end of lifetime; 0: none */
+	const char *recycle;                      /* why we leave by ourselves, or NULL */
+	uint64_t max_jobs;                        /* 0: no limit */
+	int64_t leave_at_ms;                      /* end of lifetime; 0: none */
 };
 
 /* ---- the scoreboard ---- */
@@ -47,7 +49,7 @@ static void put_text(char *to, size_t size, const char *text)
 
 static void set_step(struct child *me, const char *step)
 {
-	put_text(me->slot.step, sizeof me->slot.step, step);
+	put_text(me->slot.step, sizeof(me->slot.step), step);
 	me->slot.step_ms = clock_now_ms();
 }
 
@@ -63,8 +65,8 @@ static void tell_master(struct child *me)
 {
 	uint64_t one = 1;
 
-	if (write(me->place.news, &one, sizeof one) < 0)
-		return;  /* full: it has enough to wake up for */
+	if (write(me->place.news, &one, sizeof(one)) < 0)
+		return; /* full: it has enough to wake up for */
 }
 
 void child_serving(struct child *me)
@@ -102,7 +104,7 @@ void child_busy(struct child *me, const char *job, const char *step)
 		me->hurry_said = false;
 	}
 	set_state(me, SLOT_BUSY);
-	put_text(me->slot.job, sizeof me->slot.job, job);
+	put_text(me->slot.job, sizeof(me->slot.job), job);
 	set_step(me, step);
 	show(me);
 }
@@ -117,7 +119,7 @@ static int64_t resident_bytes(const struct child *me)
 {
 	char text[128];
 	unsigned long long pages;
-	ssize_t length = pread(me->statm, text, sizeof text - 1, 0);
+	ssize_t length = pread(me->statm, text, sizeof(text) - 1, 0);
 
 	if (length <= 0)
 		return 0;
@@ -155,7 +157,8 @@ void child_count(struct child *me, int counter, int64_t add)
 
 bool child_stopping(const struct child *me)
 {
-	return me->told_leave || me->told_stop || me->recycle != NULL || (me->leave_at_ms > 0 && clock_now_ms() >= me->leave_at_ms);
+	return me->told_leave || me->told_stop || me->recycle != NULL ||
+	       (me->leave_at_ms > 0 && clock_now_ms() >= me->leave_at_ms);
 }
 
 bool child_last_job(const struct child *me)
@@ -165,7 +168,8 @@ bool child_last_job(const struct child *me)
 
 bool child_hurry(const struct child *me)
 {
-	return me->told_stop || (me->slot.state == SLOT_BUSY && clock_now_ms() - me->slot.since_ms >= me->place.limits->soft_timeout_ms);
+	return me->told_stop || (me->slot.state == SLOT_BUSY && clock_now_ms() - me->slot.since_ms >=
+	                                                            me->place.limits->soft_timeout_ms);
 }
 
 bool child_paused(const struct child *me)
@@ -187,20 +191,12 @@ static void take_signals(struct child *me)
 {
 	struct signalfd_siginfo info;
 
-	while (read(me->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+	while (read(me->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		switch ((int)info.ssi_signo) {
-		case CHILD_STOP:
-			me->told_stop = true;
-			break;
-		case CHILD_LEAVE:
-			me->told_leave = true;
-			break;
-		case CHILD_REOPEN:
-			log_reopen();
-			break;
-		case CHILD_PAUSE:
-			me->paused = scoreboard_paused(me->place.board);
-			break;
+		case CHILD_STOP: me->told_stop = true; break;
+		case CHILD_LEAVE: me->told_leave = true; break;
+		case CHILD_REOPEN: log_reopen(); break;
+		case CHILD_PAUSE: me->paused = scoreboard_paused(me->place.board); break;
 		}
 	}
 }
@@ -222,7 +218,8 @@ static int listen_ms(struct child *me, int fd, int timeout_ms)
 			revents = (int)events[i].events;
 	}
 	if (me->told_stop && !stopped)
-		epoll_ctl(me->epoll, EPOLL_CTL_DEL, me->place.lifeline, NULL); /* a dead master would wake us for ever */
+		epoll_ctl(me->epoll, EPOLL_CTL_DEL, me->place.lifeline,
+		          NULL); /* a dead master would wake us for ever */
 	return revents;
 }
 
@@ -256,7 +253,8 @@ static int64_t next_change(const struct child *me, int64_t deadline_ms)
 	return deadline_ms;
 }
 
-/* Exclusively, so that a connection wakes one child; that can't be had for every kind of descriptor. */
+/* Exclusively, so that a connection wakes one child; that can't be had for every kind of
+ * descriptor. */
 static bool watch(struct child *me, int fd, short events)
 {
 	struct epoll_event event = {.events = (uint32_t)events | EPOLLEXCLUSIVE, .data.fd = fd};
@@ -290,10 +288,11 @@ int child_wait(struct child *me, int fd, short events, int timeout_ms)
 
 void child_all_signals(sigset_t *set)
 {
-	static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGCHLD};
+	static const int signals[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
+	                              SIGUSR2, SIGTTIN, SIGTTOU, SIGCHLD};
 
 	sigemptyset(set);
-	for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		sigaddset(set, signals[i]);
 }
 
@@ -304,7 +303,7 @@ static int64_t jittered(int64_t limit)
 
 	if (limit <= 0)
 		return 0;
-	if (getrandom(&chance, sizeof chance, GRND_NONBLOCK) < 0)
+	if (getrandom(&chance, sizeof(chance), GRND_NONBLOCK) < 0)
 		chance = (uint32_t)getpid();
 	int64_t less = limit / 10;
 	return limit - (less > 0 ? chance % (less + 1) : 0);
@@ -324,7 +323,8 @@ static bool open_ears(struct child *me)
 	me->epoll = epoll_create1(EPOLL_CLOEXEC);
 	me->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	event.data.fd = me->signals;
-	if (me->signals < 0 || me->epoll < 0 || epoll_ctl(me->epoll, EPOLL_CTL_ADD, me->signals, &event) != 0)
+	if (me->signals < 0 || me->epoll < 0 ||
+	    epoll_ctl(me->epoll, EPOLL_CTL_ADD, me->signals, &event) != 0)
 		return false;
 	event.events = EPOLLHUP;
 	event.data.fd = me->place.lifeline;
@@ -341,13 +341,14 @@ static void close_ears(struct child *me)
 		close(me->statm);
 }
 
-int child_live(const struct child_place *place, const struct child_kind *kind, const struct conf *conf)
+int child_live(const struct child_place *place, const struct child_kind *kind,
+               const struct conf *conf)
 {
 	struct child me = {.place = *place};
 	int code = CHILD_SICK;
 
 	if (!scoreboard_read_slot(place->board, place->number, &me.slot))
-		memset(&me.slot, 0, sizeof me.slot);
+		memset(&me.slot, 0, sizeof(me.slot));
 	me.slot.pid = getpid();
 	me.paused = me.paused_said = scoreboard_paused(place->board);
 	me.max_jobs = (uint64_t)jittered(place->limits->max_jobs_per_child);

@@ -26,13 +26,15 @@ static int read_answer(int fd, const char *program, const char *log_file)
 	return code;
 }
 
-static void wait_and_end(int fd, const char *program, const char *log_file) __attribute__((noreturn));
+static void wait_and_end(int fd, const char *program, const char *log_file)
+	__attribute__((noreturn));
 static void wait_and_end(int fd, const char *program, const char *log_file)
 {
 	_exit(read_answer(fd, program, log_file[0] != '\0' ? log_file : "the lines above"));
 }
 
-bool daemon_detach(struct daemon *daemon, const char *program, const char *log_file, bool keep_stderr)
+bool daemon_detach(struct daemon *daemon, const char *program, const char *log_file,
+                   bool keep_stderr)
 {
 	int ends[2];
 	pid_t pid;
@@ -64,7 +66,7 @@ static void tell(struct daemon *daemon, int code)
 	if (daemon->tell < 0)
 		return;
 	if (write(daemon->tell, &byte, 1) < 0)
-		errno = 0;  /* nobody waits any more */
+		errno = 0; /* nobody waits any more */
 	close(daemon->tell);
 	daemon->tell = -1;
 }
@@ -82,7 +84,8 @@ static void let_go(const struct daemon *daemon)
 	close(null);
 }
 
-/* Only now are the standard descriptors let go: until here a library's last words reach the person at the terminal. */
+/* Only now are the standard descriptors let go: until here a library's last words reach the person
+ * at the terminal. */
 void daemon_up(struct daemon *daemon)
 {
 	if (daemon->tell < 0)

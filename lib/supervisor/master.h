@@ -20,29 +20,30 @@ struct pidfile;
 struct master {
 	const struct pool_options *options;
 	struct conf *conf;
-	const struct conf_pool *limits;   /* in conf */
+	const struct conf_pool *limits; /* in conf */
 	int kinds;
 	struct policy policies[MASTER_KINDS];
 	struct brood brood;
 	struct notify notify;
 	struct daemon daemon;
 	struct pidfile *pidfile;
-	int signals;                      /* signalfd */
+	int signals; /* signalfd */
 
-	uint32_t generation;              /* of the children started now */
-	uint32_t newest;                  /* highest number given to a generation */
-	struct conf *previous;            /* until the first child with the new configuration serves: the one before */
+	uint32_t generation; /* of the children started now */
+	uint32_t newest;     /* highest number given to a generation */
+	struct conf
+		*previous; /* until the first child with the new configuration serves: the one before */
 	uint32_t previous_generation;
-	bool reloading;                   /* RELOADING was said and READY not yet */
+	bool reloading; /* RELOADING was said and READY not yet */
 
-	int adjust;                       /* by TTIN and TTOU */
-	bool served;                      /* some child has served */
+	int adjust;  /* by TTIN and TTOU */
+	bool served; /* some child has served */
 	bool max_reported;
 	bool stopping;
 	int64_t stop_by_ms;
 	int exit_code;
 
-	struct {                          /* set by signals, acted on by the loop */
+	struct { /* set by signals, acted on by the loop */
 		bool reload, reopen, pause, stop, stop_now;
 		int adjust;
 	} wanted;

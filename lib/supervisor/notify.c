@@ -17,13 +17,15 @@ static bool set_address(struct notify *notify, const char *name)
 {
 	size_t length = strlen(name);
 
-	if ((name[0] != '/' && name[0] != '@') || length < 2 || length >= sizeof notify->address.sun_path)
+	if ((name[0] != '/' && name[0] != '@') || length < 2 ||
+	    length >= sizeof(notify->address.sun_path))
 		return false;
 	notify->address.sun_family = AF_UNIX;
 	memcpy(notify->address.sun_path, name, length);
 	if (name[0] == '@')
 		notify->address.sun_path[0] = '\0';
-	notify->address_size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (name[0] == '/' ? 1 : 0));
+	notify->address_size =
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (name[0] == '/' ? 1 : 0));
 	return true;
 }
 
@@ -43,12 +45,13 @@ void notify_open(struct notify *notify)
 {
 	const char *name = getenv("NOTIFY_SOCKET");
 
-	memset(notify, 0, sizeof *notify);
+	memset(notify, 0, sizeof(*notify));
 	notify->fd = -1;
 	if (name == NULL || name[0] == '\0')
 		return;
 	if (!set_address(notify, name)) {
-		log_warning("NOTIFY_SOCKET is neither a path nor an abstract name: nobody will be notified");
+		log_warning(
+			"NOTIFY_SOCKET is neither a path nor an abstract name: nobody will be notified");
 		return;
 	}
 	notify->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -66,7 +69,8 @@ static void tell(struct notify *notify, const char *text)
 {
 	if (notify->fd < 0)
 		return;
-	if (sendto(notify->fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&notify->address, notify->address_size) < 0)
+	if (sendto(notify->fd, text, strlen(text), MSG_NOSIGNAL,
+	           (const struct sockaddr *)&notify->address, notify->address_size) < 0)
 		log_debug("NOTIFY_SOCKET did not take a message: %s", strerror(errno));
 }
 
@@ -81,7 +85,8 @@ void notify_reloading(struct notify *notify)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%lld",
+	         (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
 	tell(notify, text);
 }
 
@@ -92,18 +97,18 @@ void notify_stopping(struct notify *notify)
 
 void notify_status(struct notify *notify, const char *format, ...)
 {
-	char status[NOTIFY_STATUS], text[NOTIFY_STATUS + sizeof "STATUS="];
+	char status[NOTIFY_STATUS], text[NOTIFY_STATUS + sizeof("STATUS=")];
 	va_list args;
 
 	if (notify->fd < 0)
 		return;
 	va_start(args, format);
-	vsnprintf(status, sizeof status, format, args);
+	vsnprintf(status, sizeof(status), format, args);
 	va_end(args);
 	if (strcmp(status, notify->status) == 0)
 		return;
-	memcpy(notify->status, status, sizeof status);
-	snprintf(text, sizeof text, "STATUS=%s", status);
+	memcpy(notify->status, status, sizeof(status));
+	snprintf(text, sizeof(text), "STATUS=%s", status);
 	tell(notify, text);
 }
 

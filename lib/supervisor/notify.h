@@ -1,4 +1,5 @@
-/* Telling systemd (or whoever set NOTIFY_SOCKET) how the service does: sd_notify(3)'s protocol, a datagram a message. */
+/* Telling systemd (or whoever set NOTIFY_SOCKET) how the service does: sd_notify(3)'s protocol, a
+ * datagram a message. */
 #ifndef FAREWELL_NOTIFY_H
 #define FAREWELL_NOTIFY_H
 
@@ -9,12 +10,12 @@
 #define NOTIFY_STATUS 160
 
 struct notify {
-	int fd;                        /* -1: nobody wants to know */
+	int fd; /* -1: nobody wants to know */
 	struct sockaddr_un address;
 	socklen_t address_size;
-	int64_t watchdog_ms;           /* how often to say WATCHDOG=1, half of what was asked for; 0: never */
+	int64_t watchdog_ms; /* how often to say WATCHDOG=1, half of what was asked for; 0: never */
 	int64_t watchdog_at_ms;
-	char status[NOTIFY_STATUS];    /* as last told */
+	char status[NOTIFY_STATUS]; /* as last told */
 };
 
 /* Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID. */
@@ -26,7 +27,8 @@ void notify_reloading(struct notify *);
 void notify_stopping(struct notify *);
 /* One line for a person; told only when it is another than before. */
 void notify_status(struct notify *, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* To be called from the main loop: says WATCHDOG=1 when it is due. Returns when it will be due again; INT64_MAX: never. */
+/* To be called from the main loop: says WATCHDOG=1 when it is due. Returns when it will be due
+ * again; INT64_MAX: never. */
 int64_t notify_watchdog(struct notify *, int64_t now_ms);
 
 #endif

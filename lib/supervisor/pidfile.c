@@ -15,12 +15,14 @@ struct pidfile {
 
 enum outcome { TAKEN, AGAIN, FAILED };
 
-/* Whether the locked file is still the one at its path; a master that was just ending may have removed it. */
+/* Whether the locked file is still the one at its path; a master that was just ending may have
+ * removed it. */
 static bool is_in_place(const struct pidfile *file)
 {
 	struct stat mine, there;
 
-	return fstat(file->fd, &mine) == 0 && stat(file->path, &there) == 0 && mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
+	return fstat(file->fd, &mine) == 0 && stat(file->path, &there) == 0 &&
+	       mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
 }
 
 static void name_holder(const struct pidfile *file, const char *program, char *why)
@@ -28,7 +30,8 @@ static void name_holder(const struct pidfile *file, const char *program, char *w
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
 	if (fcntl(file->fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid > 0)
-		snprintf(why, PIDFILE_WHY, "%s is running already: pid %ld holds %s", program, (long)lock.l_pid, file->path);
+		snprintf(why, PIDFILE_WHY, "%s is running already: pid %ld holds %s", program,
+		         (long)lock.l_pid, file->path);
 	else
 		snprintf(why, PIDFILE_WHY, "%s is running already: %s is locked", program, file->path);
 }
@@ -55,8 +58,8 @@ static enum outcome try_once(struct pidfile *file, const char *program, char *wh
 
 struct pidfile *pidfile_take(const char *run_dir, const char *program, char why[PIDFILE_WHY])
 {
-	size_t room = strlen(run_dir) + strlen(program) + sizeof "/.pid";
-	struct pidfile *file = malloc(sizeof *file + room);
+	size_t room = strlen(run_dir) + strlen(program) + sizeof("/.pid");
+	struct pidfile *file = malloc(sizeof(*file) + room);
 	enum outcome outcome = AGAIN;
 
 	if (file == NULL) {

@@ -4,12 +4,18 @@
 
 #define SECOND_MS 1000
 
-static int at_least(int floor, int number) { return number < floor ? floor : number; }
-static int at_most(int ceiling, int number) { return number > ceiling ? ceiling : number; }
+static int at_least(int floor, int number)
+{
+	return number < floor ? floor : number;
+}
+static int at_most(int ceiling, int number)
+{
+	return number > ceiling ? ceiling : number;
+}
 
 void policy_init(struct policy *policy)
 {
-	memset(policy, 0, sizeof *policy);
+	memset(policy, 0, sizeof(*policy));
 	policy->probing = true;
 	policy->rate = 1;
 	policy->rate_at_ms = policy->stopped_at_ms = INT64_MIN / 2;
@@ -45,7 +51,8 @@ static int active(const struct policy_counts *counts)
 /* How many more may exist at all. */
 static int room(const struct policy_settings *settings, const struct policy_counts *counts)
 {
-	int most = settings->children > 0 ? settings->children + settings->surplus : settings->max_children;
+	int most =
+		settings->children > 0 ? settings->children + settings->surplus : settings->max_children;
 
 	return at_least(0, at_most(counts->free_slots, most - active(counts) - counts->leaving));
 }
@@ -66,8 +73,9 @@ static void shrink(struct policy *policy, struct policy_advice *advice, int64_t 
 	ask_again(advice, policy->stopped_at_ms + SECOND_MS);
 }
 
-static void keep_fixed(struct policy *policy, const struct policy_settings *settings, const struct policy_counts *counts,
-                       struct policy_advice *advice, int64_t now_ms)
+static void keep_fixed(struct policy *policy, const struct policy_settings *settings,
+                       const struct policy_counts *counts, struct policy_advice *advice,
+                       int64_t now_ms)
 {
 	int missing = settings->children - active(counts);
 
@@ -78,8 +86,8 @@ static void keep_fixed(struct policy *policy, const struct policy_settings *sett
 }
 
 /* Spares are missing: 1, 2, 4 … 32 a second, as long as that goes on. */
-static void grow(struct policy *policy, const struct policy_settings *settings, const struct policy_counts *counts,
-                 struct policy_advice *advice, int64_t now_ms)
+static void grow(struct policy *policy, const struct policy_settings *settings,
+                 const struct policy_counts *counts, struct policy_advice *advice, int64_t now_ms)
 {
 	int spare = counts->idle + counts->starting;
 
@@ -97,8 +105,9 @@ static void grow(struct policy *policy, const struct policy_settings *settings, 
 	ask_again(advice, policy->rate_at_ms + SECOND_MS);
 }
 
-static void keep_spares(struct policy *policy, const struct policy_settings *settings, const struct policy_counts *counts,
-                        struct policy_advice *advice, int64_t now_ms)
+static void keep_spares(struct policy *policy, const struct policy_settings *settings,
+                        const struct policy_counts *counts, struct policy_advice *advice,
+                        int64_t now_ms)
 {
 	if (!policy->filled) {
 		int missing = at_most(settings->max_children, settings->start) - active(counts);
@@ -113,20 +122,25 @@ static void keep_spares(struct policy *policy, const struct policy_settings *set
 	}
 	policy->rate = 1;
 	policy->at_max = false;
-	if (counts->old == 0 && (counts->idle > settings->max_spare || active(counts) > settings->max_children))
+	if (counts->old == 0 &&
+	    (counts->idle > settings->max_spare || active(counts) > settings->max_children))
 		shrink(policy, advice, now_ms);
 }
 
-/* Replaces the old generation a few at a time: a new one first, and when it serves an old one goes; where there may be no more children than there
- * are, the old ones go first. */
-static void roll(const struct policy *policy, const struct policy_settings *settings, const struct policy_counts *counts,
-                 struct policy_advice *advice, bool backing_off)
+/* Replaces the old generation a few at a time: a new one first, and when it serves an old one goes;
+ * where there may be no more children than there are, the old ones go first. */
+static void roll(const struct policy *policy, const struct policy_settings *settings,
+                 const struct policy_counts *counts, struct policy_advice *advice, bool backing_off)
 {
-	int target = settings->children > 0 ? settings->children : at_least(1, at_most(settings->max_children, policy->roll_target));
+	int target = settings->children > 0 ?
+	                 settings->children :
+	                 at_least(1, at_most(settings->max_children, policy->roll_target));
 	int step = policy->probing ? 1 : at_least(1, target / 4);
-	int wanted = at_most(step, target - counts->fresh_starting - counts->fresh_serving) - counts->fresh_starting;
+	int wanted = at_most(step, target - counts->fresh_starting - counts->fresh_serving) -
+	             counts->fresh_starting;
 
-	if (wanted > 0 && !backing_off && room(settings, counts) == 0 && counts->leaving == 0 && counts->fresh_starting == 0)
+	if (wanted > 0 && !backing_off && room(settings, counts) == 0 && counts->leaving == 0 &&
+	    counts->fresh_starting == 0)
 		advice->stop_old = at_most(counts->old, wanted);
 	if (wanted > advice->start)
 		advice->start = wanted;
@@ -137,8 +151,8 @@ static void roll(const struct policy *policy, const struct policy_settings *sett
 		advice->stop_old = at_most(counts->old, surplus);
 }
 
-struct policy_advice policy_decide(struct policy *policy, const struct policy_settings *settings, const struct policy_counts *counts,
-                                   int64_t now_ms)
+struct policy_advice policy_decide(struct policy *policy, const struct policy_settings *settings,
+                                   const struct policy_counts *counts, int64_t now_ms)
 {
 	struct policy_advice advice = {.again_ms = INT64_MAX};
 	bool backing_off = now_ms < policy->not_before_ms;
@@ -190,7 +204,8 @@ static bool used_up(int64_t spent_ms, int64_t patience_ms, int64_t *in_ms)
 	return false;
 }
 
-static bool hangs(const struct policy_patience *patience, const struct policy_progress *progress, int64_t *in_ms)
+static bool hangs(const struct policy_patience *patience, const struct policy_progress *progress,
+                  int64_t *in_ms)
 {
 	if (progress->state == SLOT_BUSY || progress->state == SLOT_STARTING)
 		return used_up(progress->stuck_ms, patience->hard_ms, in_ms);
@@ -199,17 +214,21 @@ static bool hangs(const struct policy_patience *patience, const struct policy_pr
 	if (progress->told_ms < 0)
 		return false;
 	/* Told long ago but busy until just now: it has its time from then on. */
-	int64_t waited_ms = progress->told_ms < progress->stuck_ms ? progress->told_ms : progress->stuck_ms;
+	int64_t waited_ms =
+		progress->told_ms < progress->stuck_ms ? progress->told_ms : progress->stuck_ms;
 	return used_up(waited_ms, patience->stop_ms, in_ms);
 }
 
-enum policy_measure policy_watch(const struct policy_patience *patience, const struct policy_progress *progress, int64_t *in_ms)
+enum policy_measure policy_watch(const struct policy_patience *patience,
+                                 const struct policy_progress *progress, int64_t *in_ms)
 {
 	if (progress->aborted_ms >= 0)
-		return used_up(progress->aborted_ms, POLICY_KILL_AFTER_MS, in_ms) ? POLICY_KILL : POLICY_LET_BE;
+		return used_up(progress->aborted_ms, POLICY_KILL_AFTER_MS, in_ms) ? POLICY_KILL :
+		                                                                    POLICY_LET_BE;
 	if (hangs(patience, progress, in_ms))
 		return POLICY_ABORT;
-	if (progress->state == SLOT_BUSY && patience->slow_ms > 0 && !progress->slow_reported && used_up(progress->stuck_ms, patience->slow_ms, in_ms))
+	if (progress->state == SLOT_BUSY && patience->slow_ms > 0 && !progress->slow_reported &&
+	    used_up(progress->stuck_ms, patience->slow_ms, in_ms))
 		return POLICY_REPORT_SLOW;
 	return POLICY_LET_BE;
 }

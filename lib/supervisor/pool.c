@@ -15,7 +15,7 @@
 #include "lib/base/log.h"
 #include "lib/supervisor/pidfile.h"
 
-#define GAP_MS 2000    /* more than this late: the machine or the master was suspended */
+#define GAP_MS 2000 /* more than this late: the machine or the master was suspended */
 
 const struct conf_pool *master_limits(const struct master *master, const struct conf *conf)
 {
@@ -24,7 +24,8 @@ const struct conf_pool *master_limits(const struct master *master, const struct 
 
 bool master_open_log(const struct master *master, const struct conf *conf)
 {
-	enum log_level level = master->options->verbose ? LOG_DEBUG : (enum log_level)conf->common.log_level;
+	enum log_level level =
+		master->options->verbose ? LOG_DEBUG : (enum log_level)conf->common.log_level;
 
 	return log_open(master->options->program, conf->common.log_file, level);
 }
@@ -35,31 +36,19 @@ static void take_signals(struct master *master)
 {
 	struct signalfd_siginfo info;
 
-	while (read(master->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+	while (read(master->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		switch ((int)info.ssi_signo) {
 		case SIGTERM:
 		case SIGQUIT:
 			master->wanted.stop_now = master->wanted.stop || master->stopping;
 			master->wanted.stop = true;
 			break;
-		case SIGINT:
-			master->wanted.stop = master->wanted.stop_now = true;
-			break;
-		case SIGHUP:
-			master->wanted.reload = true;
-			break;
-		case SIGUSR1:
-			master->wanted.reopen = true;
-			break;
-		case SIGUSR2:
-			master->wanted.pause = !master->wanted.pause;
-			break;
-		case SIGTTIN:
-			master->wanted.adjust++;
-			break;
-		case SIGTTOU:
-			master->wanted.adjust--;
-			break;
+		case SIGINT: master->wanted.stop = master->wanted.stop_now = true; break;
+		case SIGHUP: master->wanted.reload = true; break;
+		case SIGUSR1: master->wanted.reopen = true; break;
+		case SIGUSR2: master->wanted.pause = !master->wanted.pause; break;
+		case SIGTTIN: master->wanted.adjust++; break;
+		case SIGTTOU: master->wanted.adjust--; break;
 		}
 	}
 }
@@ -72,13 +61,13 @@ void master_stop(struct master *master, int exit_code, int64_t now_ms)
 	notify_stopping(&master->notify);
 	if (master->options->stopping != NULL)
 		master->options->stopping(master->options->arg);
-	BROOD_EACH(child, &master->brood)
+	BROOD_EACH (child, &master->brood)
 		brood_tell(child, TOLD_STOP, now_ms);
 }
 
 static void kill_all(struct master *master)
 {
-	BROOD_EACH(child, &master->brood) {
+	BROOD_EACH (child, &master->brood) {
 		if (!child->killed)
 			kill(child->pid, SIGKILL);
 		child->killed = true;
@@ -97,7 +86,8 @@ static void toggle_pause(struct master *master)
 /* One child more or fewer, but not fewer than one and no more than there are slots for. */
 static void adjust(struct master *master, int by)
 {
-	int set = (int)(master->limits->children > 0 ? master->limits->children : master->limits->max_children);
+	int set = (int)(master->limits->children > 0 ? master->limits->children :
+	                                               master->limits->max_children);
 	int most = master->brood.slots - master->kinds - set, least = 1 - set;
 
 	master->adjust += by;
@@ -105,7 +95,8 @@ static void adjust(struct master *master, int by)
 		master->adjust = most;
 	if (master->adjust < least)
 		master->adjust = least;
-	log_info("%s is now %d until the next reload", master->limits->children > 0 ? "children" : "max_children", set + master->adjust);
+	log_info("%s is now %d until the next reload",
+	         master->limits->children > 0 ? "children" : "max_children", set + master->adjust);
 }
 
 static void reopen_log(struct master *master)
@@ -140,7 +131,7 @@ static void act(struct master *master, int64_t now_ms)
 		master_reload(master);
 	if (!master->stopping && master->wanted.adjust != 0)
 		adjust(master, master->wanted.adjust);
-	memset(&master->wanted, 0, sizeof master->wanted);
+	memset(&master->wanted, 0, sizeof(master->wanted));
 }
 
 /* ---- the loop ---- */
@@ -148,15 +139,17 @@ static void act(struct master *master, int64_t now_ms)
 /* Until a signal, a child's news or IN_MS. */
 static void wait_for_events(struct master *master, int64_t in_ms)
 {
-	struct pollfd ready[] = {{.fd = master->signals, .events = POLLIN}, {.fd = master->brood.news, .events = POLLIN}};
+	struct pollfd ready[] = {{.fd = master->signals, .events = POLLIN},
+	                         {.fd = master->brood.news, .events = POLLIN}};
 	uint64_t count;
 
 	poll(ready, 2, (int)in_ms);
-	if (ready[1].revents != 0 && read(master->brood.news, &count, sizeof count) < 0)
+	if (ready[1].revents != 0 && read(master->brood.news, &count, sizeof(count)) < 0)
 		return;
 }
 
-/* Suspension of the machine, a frozen container, SIGSTOP: whatever was due meanwhile is not due yet. */
+/* Suspension of the machine, a frozen container, SIGSTOP: whatever was due meanwhile is not due
+ * yet. */
 static void forgive_gap(struct master *master, int64_t now_ms, int64_t expected_ms)
 {
 	int64_t gap_ms = now_ms - expected_ms;
@@ -175,7 +168,8 @@ static void enforce_stop(struct master *master, int64_t now_ms, int64_t *in_ms)
 	if (!master->stopping)
 		return;
 	if (now_ms >= master->stop_by_ms) {
-		log_warning("stop_timeout is over: killing the %d children that are left", brood_size(&master->brood));
+		log_warning("stop_timeout is over: killing the %d children that are left",
+		            brood_size(&master->brood));
 		kill_all(master);
 		master->stop_by_ms = INT64_MAX / 2;
 	} else if (master->stop_by_ms - now_ms < *in_ms) {
@@ -210,8 +204,11 @@ static bool may_run_as(const struct pool_options *options, const struct conf *co
 {
 	if (geteuid() != 0 || conf->common.allow_root)
 		return true;
-	log_error("%s does not run as root: give it a user of its own, with User= in the systemd unit, USER in a container, or "
-	          "setpriv --reuid USER --regid GROUP --init-groups %s; common.allow_root = yes lets it", options->program, options->program);
+	log_error(
+		"%s does not run as root: give it a user of its own, with User= in the systemd unit, USER "
+		"in a container, or "
+		"setpriv --reuid USER --regid GROUP --init-groups %s; common.allow_root = yes lets it",
+		options->program, options->program);
 	return false;
 }
 
@@ -222,7 +219,8 @@ static bool take_signals_over(struct master *master)
 	child_all_signals(&all);
 	if (sigprocmask(SIG_BLOCK, &all, NULL) != 0)
 		return false;
-	signal(SIGCHLD, SIG_DFL);  /* ignored by whoever started us, it would hide the ends of children */
+	signal(SIGCHLD,
+	       SIG_DFL); /* ignored by whoever started us, it would hide the ends of children */
 	signal(SIGPIPE, SIG_IGN);
 	master->signals = signalfd(-1, &all, SFD_NONBLOCK | SFD_CLOEXEC);
 	return master->signals >= 0;
@@ -241,7 +239,8 @@ static int count_kinds(const struct child_kind *kinds)
 /* Room for a reload's surplus, TTIN, and a reload to twice as many. */
 static int slots_for(const struct master *master)
 {
-	int64_t most = master->limits->children > 0 ? master->limits->children : master->limits->max_children;
+	int64_t most =
+		master->limits->children > 0 ? master->limits->children : master->limits->max_children;
 
 	return (int)most * 2 + 16 + master->kinds;
 }
@@ -255,7 +254,8 @@ static bool open_all(struct master *master)
 		log_error("%s", why);
 		return false;
 	}
-	struct scoreboard *board = scoreboard_create(run_dir, program, slots_for(master), master->options->counters, why);
+	struct scoreboard *board =
+		scoreboard_create(run_dir, program, slots_for(master), master->options->counters, why);
 	if (board == NULL) {
 		log_error("%s", why);
 		return false;
@@ -290,7 +290,8 @@ static bool settle(struct master *master)
 		log_error("%s can't be opened: %s", log_file, strerror(errno));
 		return false;
 	}
-	if (!master->options->foreground && !daemon_detach(&master->daemon, master->options->program, log_file, log_file[0] == '\0')) {
+	if (!master->options->foreground &&
+	    !daemon_detach(&master->daemon, master->options->program, log_file, log_file[0] == '\0')) {
 		log_error("%s can't go into the background: %s", master->options->program, strerror(errno));
 		return false;
 	}
@@ -300,8 +301,15 @@ static bool settle(struct master *master)
 int pool_run(const struct pool_options *options, struct conf *conf)
 {
 	struct master master = {
-		.options = options, .conf = conf, .kinds = count_kinds(options->kinds), .signals = -1,
-		.generation = 1, .newest = 1, .exit_code = EXIT_FAILURE, .daemon = {.tell = -1}, .notify = {.fd = -1},
+		.options = options,
+		.conf = conf,
+		.kinds = count_kinds(options->kinds),
+		.signals = -1,
+		.generation = 1,
+		.newest = 1,
+		.exit_code = EXIT_FAILURE,
+		.daemon = {.tell = -1},
+		.notify = {.fd = -1},
 	};
 
 	master.limits = master_limits(&master, conf);

@@ -13,9 +13,11 @@ static struct conf *load(struct master *master)
 	if (fresh == NULL)
 		return NULL;
 	if (strcmp(fresh->common.run_dir, master->conf->common.run_dir) != 0)
-		log_error("%s: common.run_dir can't change while the program runs; restart it", conf_origin(fresh, "common", "run_dir"));
+		log_error("%s: common.run_dir can't change while the program runs; restart it",
+		          conf_origin(fresh, "common", "run_dir"));
 	else if (fresh->common.allow_root != master->conf->common.allow_root)
-		log_error("%s: common.allow_root can't change while the program runs; restart it", conf_origin(fresh, "common", "allow_root"));
+		log_error("%s: common.allow_root can't change while the program runs; restart it",
+		          conf_origin(fresh, "common", "allow_root"));
 	else if (options->accept == NULL || options->accept(master->conf, fresh))
 		return fresh;
 	conf_free(fresh);
@@ -47,15 +49,18 @@ static void take(struct master *master, struct conf *conf)
 	master->adjust = 0;
 	master->max_reported = false;
 	if (!master_open_log(master, conf))
-		log_error("%s can't be opened, the log stays where it is: %s", conf->common.log_file, strerror(errno));
+		log_error("%s can't be opened, the log stays where it is: %s", conf->common.log_file,
+		          strerror(errno));
 }
 
 static void warn_of_slots(const struct master *master)
 {
-	int64_t most = master->limits->children > 0 ? master->limits->children : master->limits->max_children;
+	int64_t most =
+		master->limits->children > 0 ? master->limits->children : master->limits->max_children;
 
 	if (most + master->kinds > master->brood.slots)
-		log_warning("there can be no more than %d children in all until the program is restarted", master->brood.slots);
+		log_warning("there can be no more than %d children in all until the program is restarted",
+		            master->brood.slots);
 }
 
 void master_reload(struct master *master)
@@ -64,7 +69,9 @@ void master_reload(struct master *master)
 	master->reloading = true;
 	struct conf *fresh = load(master);
 	if (fresh == NULL) {
-		log_error("configuration not reloaded, the old one stays in force: see the errors above file=%s", master->options->conf_file);
+		log_error(
+			"configuration not reloaded, the old one stays in force: see the errors above file=%s",
+			master->options->conf_file);
 		master->brood.totals.reloads_refused++;
 		done_reloading(master);
 		return;
@@ -77,7 +84,8 @@ void master_reload(struct master *master)
 	take(master, fresh);
 	master->generation = ++master->newest;
 	master->brood.totals.reloads++;
-	log_info("configuration reloaded, replacing the children generation=%u", (unsigned)master->generation);
+	log_info("configuration reloaded, replacing the children generation=%u",
+	         (unsigned)master->generation);
 	warn_of_slots(master);
 }
 

@@ -17,7 +17,8 @@ static const char *kind_name(const struct master *master, int kind)
 
 /* ---- burying ---- */
 
-/* Ended before it was of any use: not told to, and without ever having taken a job, unless its time was simply up. */
+/* Ended before it was of any use: not told to, and without ever having taken a job, unless its time
+ * was simply up. */
 static bool is_failure(const struct brood_child *child, int status, int64_t now_ms)
 {
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -26,7 +27,8 @@ static bool is_failure(const struct brood_child *child, int status, int64_t now_
 		return false;
 	if (code == CHILD_SICK || code == CHILD_MISCONFIGURED)
 		return true;
-	if (code == CHILD_RECYCLE && (child->seen.flags & SLOT_STOPPING) && now_ms - child->started_ms >= POLICY_FIRST_DELAY_MS)
+	if (code == CHILD_RECYCLE && (child->seen.flags & SLOT_STOPPING) &&
+	    now_ms - child->started_ms >= POLICY_FIRST_DELAY_MS)
 		return false;
 	return child->seen.taken == 0;
 }
@@ -38,14 +40,18 @@ static void back_off(struct master *master, int kind, int64_t now_ms)
 
 	policy_failed(policy, now_ms);
 	if (policy->not_before_ms != before_ms)
-		log_warning("backing off: the next %s child is started in %d s", kind_name(master, kind), (int)(policy->delay_ms / 1000));
+		log_warning("backing off: the next %s child is started in %d s", kind_name(master, kind),
+		            (int)(policy->delay_ms / 1000));
 }
 
-static void learn_from_end(struct master *master, const struct brood_child *child, int status, int64_t now_ms)
+static void learn_from_end(struct master *master, const struct brood_child *child, int status,
+                           int64_t now_ms)
 {
-	bool refused = child->kind == 0 && WIFEXITED(status) && WEXITSTATUS(status) == CHILD_MISCONFIGURED;
+	bool refused =
+		child->kind == 0 && WIFEXITED(status) && WEXITSTATUS(status) == CHILD_MISCONFIGURED;
 
-	if (master->stopping || child->generation != master->generation || !is_failure(child, status, now_ms))
+	if (master->stopping || child->generation != master->generation ||
+	    !is_failure(child, status, now_ms))
 		return;
 	if (refused && !master->served) {
 		log_error("giving up: the first child refused the configuration");
@@ -82,7 +88,7 @@ static void bury_all(struct master *master, int64_t now_ms)
 	while (spawn_reap(&pid, &status)) {
 		struct brood_child *child = brood_find(&master->brood, pid);
 		if (child == NULL)
-			continue;  /* as pid 1 we inherit orphans */
+			continue; /* as pid 1 we inherit orphans */
 		struct scoreboard_slot last;
 		if (scoreboard_read_slot(master->brood.board, (int)(child - master->brood.children), &last))
 			child->seen = last;
@@ -95,7 +101,8 @@ static void bury_all(struct master *master, int64_t now_ms)
 
 /* ---- patience ---- */
 
-static void measure(struct master *master, struct brood_child *child, enum policy_measure what, int64_t now_ms)
+static void measure(struct master *master, struct brood_child *child, enum policy_measure what,
+                    int64_t now_ms)
 {
 	const struct scoreboard_slot *seen = &child->seen;
 	const char *kind = kind_name(master, child->kind), *state = scoreboard_state_name(seen->state);
@@ -103,15 +110,16 @@ static void measure(struct master *master, struct brood_child *child, enum polic
 
 	spawn_lifetime(brood_progress(child, now_ms).stuck_ms, spent);
 	switch (what) {
-	case POLICY_LET_BE:
-		break;
+	case POLICY_LET_BE: break;
 	case POLICY_REPORT_SLOW:
-		log_warning("%s child is slow: at this job for %s child=%ld step=%s job=%s", kind, spent, (long)child->pid, seen->step, seen->job);
+		log_warning("%s child is slow: at this job for %s child=%ld step=%s job=%s", kind, spent,
+		            (long)child->pid, seen->step, seen->job);
 		child->slow_since_ms = seen->since_ms;
 		kill(child->pid, CHILD_BACKTRACE);
 		break;
 	case POLICY_ABORT:
-		log_error("%s child hangs: %s for %s, ending it child=%ld step=%s job=%s", kind, state, spent, (long)child->pid, seen->step, seen->job);
+		log_error("%s child hangs: %s for %s, ending it child=%ld step=%s job=%s", kind, state,
+		          spent, (long)child->pid, seen->step, seen->job);
 		child->aborted_ms = now_ms;
 		kill(child->pid, CHILD_ABORT);
 		break;
@@ -125,10 +133,12 @@ static void measure(struct master *master, struct brood_child *child, enum polic
 /* Returns in how many milliseconds somebody's patience may end next. */
 static int64_t watch_all(struct master *master, int64_t now_ms)
 {
-	const struct policy_patience patience = {master->limits->slow_job_ms, master->limits->hard_timeout_ms, master->limits->stop_timeout_ms};
+	const struct policy_patience patience = {master->limits->slow_job_ms,
+	                                         master->limits->hard_timeout_ms,
+	                                         master->limits->stop_timeout_ms};
 	int64_t in_ms = TICK_MS;
 
-	BROOD_EACH(child, &master->brood) {
+	BROOD_EACH (child, &master->brood) {
 		struct policy_progress progress = brood_progress(child, now_ms);
 		if (!child->killed)
 			measure(master, child, policy_watch(&patience, &progress, &in_ms), now_ms);
@@ -142,8 +152,11 @@ static struct policy_settings settings_of(const struct master *master, int kind)
 {
 	const struct conf_pool *limits = master->limits;
 	struct policy_settings settings = {
-		.children = (int)limits->children, .start = (int)limits->start_children, .min_spare = (int)limits->min_spare,
-		.max_spare = (int)limits->max_spare, .max_children = (int)limits->max_children,
+		.children = (int)limits->children,
+		.start = (int)limits->start_children,
+		.min_spare = (int)limits->min_spare,
+		.max_spare = (int)limits->max_spare,
+		.max_children = (int)limits->max_children,
 	};
 
 	if (kind > 0)
@@ -168,9 +181,14 @@ static void let_go(void *arg)
 static bool start_one(struct master *master, int kind, int64_t now_ms)
 {
 	struct brood_birth birth = {
-		.kinds = master->options->kinds, .kind = kind, .generation = master->generation,
-		.first = kind == 0 && master->policies[0].probing, .conf = master->conf, .limits = master->limits,
-		.let_go = let_go, .arg = master,
+		.kinds = master->options->kinds,
+		.kind = kind,
+		.generation = master->generation,
+		.first = kind == 0 && master->policies[0].probing,
+		.conf = master->conf,
+		.limits = master->limits,
+		.let_go = let_go,
+		.arg = master,
 	};
 
 	if (brood_start(&master->brood, &birth))
@@ -184,8 +202,10 @@ static void report_max(struct master *master, const struct policy_counts *counts
 {
 	master->brood.totals.max_children_reached++;
 	if (!master->max_reported)
-		log_warning("max_children reached: no more than %d children may wait or work busy=%d idle=%d starting=%d; said once",
-		            counts->busy + counts->idle + counts->starting + counts->leaving, counts->busy, counts->idle, counts->starting);
+		log_warning("max_children reached: no more than %d children may wait or work busy=%d "
+		            "idle=%d starting=%d; said once",
+		            counts->busy + counts->idle + counts->starting + counts->leaving, counts->busy,
+		            counts->idle, counts->starting);
 	master->max_reported = true;
 }
 
@@ -194,16 +214,19 @@ static int64_t size(struct master *master, int kind, int64_t now_ms)
 {
 	struct policy_settings settings = settings_of(master, kind);
 	struct policy_counts counts = brood_count(&master->brood, kind, master->generation);
-	struct policy_advice advice = policy_decide(&master->policies[kind], &settings, &counts, now_ms);
+	struct policy_advice advice =
+		policy_decide(&master->policies[kind], &settings, &counts, now_ms);
 	struct brood_child *child;
 
 	if (advice.max_reached)
 		report_max(master, &counts);
 	while (advice.start-- > 0 && start_one(master, kind, now_ms))
 		;
-	while (advice.stop_old-- > 0 && (child = brood_choose(&master->brood, kind, master->generation, true)) != NULL)
+	while (advice.stop_old-- > 0 &&
+	       (child = brood_choose(&master->brood, kind, master->generation, true)) != NULL)
 		brood_tell(child, TOLD_LEAVE, now_ms);
-	while (advice.stop_spare-- > 0 && (child = brood_choose(&master->brood, kind, 0, false)) != NULL)
+	while (advice.stop_spare-- > 0 &&
+	       (child = brood_choose(&master->brood, kind, 0, false)) != NULL)
 		brood_tell(child, TOLD_LEAVE, now_ms);
 	return advice.again_ms == INT64_MAX ? TICK_MS : advice.again_ms - now_ms;
 }
@@ -236,8 +259,9 @@ static void tell_the_world(struct master *master)
 	if (master->stopping)
 		notify_status(&master->notify, "Stopping: %d children left", brood_size(&master->brood));
 	else if (master->served)
-		notify_status(&master->notify, "%s%d busy, %d idle, %d starting, %d leaving", paused ? "Paused: " : "",
-		              counts.busy, counts.idle, counts.starting, counts.leaving);
+		notify_status(&master->notify, "%s%d busy, %d idle, %d starting, %d leaving",
+		              paused ? "Paused: " : "", counts.busy, counts.idle, counts.starting,
+		              counts.leaving);
 	else
 		notify_status(&master->notify, "Waiting for the first child to serve");
 }
@@ -248,7 +272,7 @@ int64_t master_tend(struct master *master, int64_t now_ms)
 
 	bury_all(master, now_ms);
 	brood_look(&master->brood);
-	BROOD_EACH(child, &master->brood)
+	BROOD_EACH (child, &master->brood)
 		note(master, child, now_ms);
 	if (master->served && !served) {
 		log_info("serving");

@@ -14,15 +14,18 @@
 #include <unistd.h>
 
 #define MAGIC "FAREWELL"
-#define READ_TRIES 200          /* some microseconds each, with the processor given away in between */
+#define READ_TRIES 200 /* some microseconds each, with the processor given away in between */
 #define SLOT_WORDS (sizeof(struct scoreboard_slot) / sizeof(uint64_t))
 #define TOTALS_WORDS (sizeof(struct scoreboard_totals) / sizeof(uint64_t))
 
 _Static_assert(sizeof(struct scoreboard_slot) % sizeof(uint64_t) == 0, "a slot is copied in words");
-_Static_assert(sizeof(struct scoreboard_totals) % sizeof(uint64_t) == 0, "the totals are copied in words");
-_Static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2, "locks would not reach across processes");
+_Static_assert(sizeof(struct scoreboard_totals) % sizeof(uint64_t) == 0,
+               "the totals are copied in words");
+_Static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2,
+               "locks would not reach across processes");
 
-/* The file, from its first byte. Cells are whole cache lines, so that children don't slow each other down. */
+/* The file, from its first byte. Cells are whole cache lines, so that children don't slow each
+ * other down. */
 struct head {
 	char magic[8];
 	uint32_t version, slots;
@@ -72,8 +75,8 @@ static void *fail(char *why, const char *format, ...)
 
 static struct scoreboard *make(const char *run_dir, const char *program)
 {
-	size_t room = strlen(run_dir) + strlen(program) + sizeof "/.scoreboard";
-	struct scoreboard *board = calloc(1, sizeof *board + room);
+	size_t room = strlen(run_dir) + strlen(program) + sizeof("/.scoreboard");
+	struct scoreboard *board = calloc(1, sizeof(*board) + room);
 
 	if (board != NULL)
 		snprintf(board->path, room, "%s/%s.scoreboard", run_dir, program);
@@ -82,19 +85,20 @@ static struct scoreboard *make(const char *run_dir, const char *program)
 
 static void put_head(struct head *head, const char *program, int slots, const char *const *counters)
 {
-	memcpy(head->magic, MAGIC, sizeof head->magic);
+	memcpy(head->magic, MAGIC, sizeof(head->magic));
 	head->version = SCOREBOARD_VERSION;
 	head->slots = (uint32_t)slots;
 	head->slot_size = sizeof(struct slot_cell);
 	head->totals_size = sizeof(struct totals_cell);
-	snprintf(head->program, sizeof head->program, "%s", program);
+	snprintf(head->program, sizeof(head->program), "%s", program);
 	for (int i = 0; counters != NULL && counters[i] != NULL; i++) {
 		assert(i < SCOREBOARD_COUNTERS);
-		snprintf(head->counters[i], sizeof head->counters[i], "%s", counters[i]);
+		snprintf(head->counters[i], sizeof(head->counters[i]), "%s", counters[i]);
 	}
 }
 
-/* Allocates before it maps: on a full disk that is an error here, and not a SIGBUS at the first touch. */
+/* Allocates before it maps: on a full disk that is an error here, and not a SIGBUS at the first
+ * touch. */
 static struct file *map_new(const char *path, size_t size, char *why)
 {
 	struct file *file = NULL;
@@ -113,15 +117,15 @@ static struct file *map_new(const char *path, size_t size, char *why)
 	return file;
 }
 
-struct scoreboard *scoreboard_create(const char *run_dir, const char *program, int slots, const char *const *counters,
-                                     char why[SCOREBOARD_WHY])
+struct scoreboard *scoreboard_create(const char *run_dir, const char *program, int slots,
+                                     const char *const *counters, char why[SCOREBOARD_WHY])
 {
 	char fresh[4096];
 	struct scoreboard *board = make(run_dir, program);
 
 	if (board == NULL)
 		return fail(why, "out of memory");
-	snprintf(fresh, sizeof fresh, "%s.new", board->path);
+	snprintf(fresh, sizeof(fresh), "%s.new", board->path);
 	unlink(fresh);
 	board->size = file_size((uint32_t)slots);
 	if ((board->file = map_new(fresh, board->size, why)) == NULL)
@@ -145,7 +149,8 @@ static struct file *map_old(const char *path, size_t *size, char *why)
 
 	if (fd < 0)
 		return fail(why, "%s can't be opened: %s", path, strerror(errno));
-	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || (size_t)status.st_size < sizeof(struct file)) {
+	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) ||
+	    (size_t)status.st_size < sizeof(struct file)) {
 		fail(why, "%s is not a scoreboard", path);
 	} else {
 		*size = (size_t)status.st_size;
@@ -156,7 +161,8 @@ static struct file *map_old(const char *path, size_t *size, char *why)
 	return file;
 }
 
-struct scoreboard *scoreboard_open_readonly(const char *run_dir, const char *program, char why[SCOREBOARD_WHY])
+struct scoreboard *scoreboard_open_readonly(const char *run_dir, const char *program,
+                                            char why[SCOREBOARD_WHY])
 {
 	struct scoreboard *board = make(run_dir, program);
 
@@ -165,12 +171,14 @@ struct scoreboard *scoreboard_open_readonly(const char *run_dir, const char *pro
 	if ((board->file = map_old(board->path, &board->size, why)) == NULL)
 		goto failed;
 	const struct head *head = &board->file->head;
-	if (memcmp(head->magic, MAGIC, sizeof head->magic) != 0)
+	if (memcmp(head->magic, MAGIC, sizeof(head->magic)) != 0)
 		fail(why, "%s is not a scoreboard", board->path);
 	else if (head->version != SCOREBOARD_VERSION)
-		fail(why, "%s has version %u, this program reads %d", board->path, (unsigned)head->version, SCOREBOARD_VERSION);
-	else if (head->slot_size != sizeof(struct slot_cell) || head->totals_size != sizeof(struct totals_cell)
-	         || board->size != file_size(head->slots))
+		fail(why, "%s has version %u, this program reads %d", board->path, (unsigned)head->version,
+		     SCOREBOARD_VERSION);
+	else if (head->slot_size != sizeof(struct slot_cell) ||
+	         head->totals_size != sizeof(struct totals_cell) ||
+	         board->size != file_size(head->slots))
 		fail(why, "%s is of the wrong size", board->path);
 	else
 		return board;
@@ -197,15 +205,17 @@ int scoreboard_slots(const struct scoreboard *board)
 
 const char *scoreboard_counter(const struct scoreboard *board, int counter)
 {
-	if (counter < 0 || counter >= SCOREBOARD_COUNTERS || board->file->head.counters[counter][0] == '\0')
+	if (counter < 0 || counter >= SCOREBOARD_COUNTERS ||
+	    board->file->head.counters[counter][0] == '\0')
 		return NULL;
 	return board->file->head.counters[counter];
 }
 
-/* ---- the sequence lock: odd while the writer is at it (Boehm, "Can seqlocks get along with programming language
- * memory models?", MSPC 2012) ---- */
+/* ---- the sequence lock: odd while the writer is at it (Boehm, "Can seqlocks get along with
+ * programming language memory models?", MSPC 2012) ---- */
 
-static bool cell_read(const _Atomic uint32_t *sequence, const _Atomic uint64_t *from, uint64_t *words, size_t count)
+static bool cell_read(const _Atomic uint32_t *sequence, const _Atomic uint64_t *from,
+                      uint64_t *words, size_t count)
 {
 	for (int tries = 0; tries < READ_TRIES; tries++) {
 		uint32_t before = atomic_load_explicit(sequence, memory_order_acquire);
@@ -222,7 +232,8 @@ static bool cell_read(const _Atomic uint32_t *sequence, const _Atomic uint64_t *
 }
 
 /* A writer that died over the cell left it odd: the next one goes on to the next odd number. */
-static void cell_write(_Atomic uint32_t *sequence, _Atomic uint64_t *to, const uint64_t *words, size_t count)
+static void cell_write(_Atomic uint32_t *sequence, _Atomic uint64_t *to, const uint64_t *words,
+                       size_t count)
 {
 	uint32_t odd = (atomic_load_explicit(sequence, memory_order_relaxed) + 1) | 1;
 
@@ -241,7 +252,7 @@ bool scoreboard_read_slot(const struct scoreboard *board, int number, struct sco
 	assert(number >= 0 && number < scoreboard_slots(board));
 	if (!cell_read(&cell->sequence, cell->words, words, SLOT_WORDS))
 		return false;
-	memcpy(slot, words, sizeof *slot);
+	memcpy(slot, words, sizeof(*slot));
 	return true;
 }
 
@@ -251,7 +262,7 @@ void scoreboard_write_slot(struct scoreboard *board, int number, const struct sc
 	struct slot_cell *cell = &board->file->slots[number];
 
 	assert(number >= 0 && number < scoreboard_slots(board));
-	memcpy(words, slot, sizeof words);
+	memcpy(words, slot, sizeof(words));
 	cell_write(&cell->sequence, cell->words, words, SLOT_WORDS);
 }
 
@@ -261,7 +272,7 @@ bool scoreboard_read_totals(const struct scoreboard *board, struct scoreboard_to
 
 	if (!cell_read(&board->file->totals.sequence, board->file->totals.words, words, TOTALS_WORDS))
 		return false;
-	memcpy(totals, words, sizeof *totals);
+	memcpy(totals, words, sizeof(*totals));
 	return true;
 }
 
@@ -269,7 +280,7 @@ void scoreboard_write_totals(struct scoreboard *board, const struct scoreboard_t
 {
 	uint64_t words[TOTALS_WORDS];
 
-	memcpy(words, totals, sizeof words);
+	memcpy(words, totals, sizeof(words));
 	cell_write(&board->file->totals.sequence, board->file->totals.words, words, TOTALS_WORDS);
 }
 
@@ -287,5 +298,5 @@ const char *scoreboard_state_name(uint32_t state)
 {
 	static const char *const names[] = {"free", "starting", "idle", "busy", "leaving"};
 
-	return state < sizeof names / sizeof names[0] ? names[state] : "unknown";
+	return state < sizeof(names) / sizeof(names[0]) ? names[state] : "unknown";
 }

@@ -1,9 +1,11 @@
-/* The scoreboard: what every child of a pool is doing, in a memory-mapped file that anybody allowed to may read.
+/* The scoreboard: what every child of a pool is doing, in a memory-mapped file that anybody allowed
+ * to may read.
  *
- * `<program>.scoreboard` in the run directory: a head, the pool's totals, and a fixed number of slots, one for each child there can
- * be. Every cell has one writer at a time (a slot: the master while it is free, the child while it lives; the totals: the master)
- * and a sequence lock, so a reader never sees half of one and never waits for a writer that died. Times named
- * _ms are clock_now_ms of this machine. */
+ * `<program>.scoreboard` in the run directory: a head, the pool's totals, and a fixed number of
+ * slots, one for each child there can be. Every cell has one writer at a time (a slot: the master
+ * while it is free, the child while it lives; the totals: the master) and a sequence lock, so a
+ * reader never sees half of one and never waits for a writer that died. Times named _ms are
+ * clock_now_ms of this machine. */
 #ifndef FAREWELL_SCOREBOARD_H
 #define FAREWELL_SCOREBOARD_H
 
@@ -11,7 +13,7 @@
 #include <stdint.h>
 
 #define SCOREBOARD_VERSION 1
-#define SCOREBOARD_NAME 32      /* bytes of a name with its NUL */
+#define SCOREBOARD_NAME 32 /* bytes of a name with its NUL */
 #define SCOREBOARD_JOB 64
 #define SCOREBOARD_COUNTERS 16
 #define SCOREBOARD_WHY 256
@@ -19,52 +21,54 @@
 enum scoreboard_state { SLOT_FREE, SLOT_STARTING, SLOT_IDLE, SLOT_BUSY, SLOT_LEAVING };
 
 enum scoreboard_flag {
-	SLOT_SERVING = 1,           /* it has called child_serving            */
-	SLOT_STOPPING = 2,          /* it takes no more work                  */
-	SLOT_FIRST = 4,             /* it was tried alone before the others   */
+	SLOT_SERVING = 1,  /* it has called child_serving            */
+	SLOT_STOPPING = 2, /* it takes no more work                  */
+	SLOT_FIRST = 4,    /* it was tried alone before the others   */
 };
 
 struct scoreboard_slot {
 	int64_t pid;
-	int64_t started_at;         /* seconds since 1970 */
+	int64_t started_at; /* seconds since 1970 */
 	int64_t started_ms;
-	int64_t since_ms;           /* of the state; for a busy child: when it took the job */
-	int64_t step_ms;            /* of the step */
-	int64_t rss;                /* bytes, as of the last job */
+	int64_t since_ms;               /* of the state; for a busy child: when it took the job */
+	int64_t step_ms;                /* of the step */
+	int64_t rss;                    /* bytes, as of the last job */
 	uint64_t taken, jobs, failures; /* jobs begun, jobs ended, jobs ended without success */
 	uint64_t counters[SCOREBOARD_COUNTERS];
-	uint32_t generation;        /* of the configuration: 1, and one more after each reload */
-	uint32_t state;             /* enum scoreboard_state */
-	uint32_t flags;             /* enum scoreboard_flag */
+	uint32_t generation; /* of the configuration: 1, and one more after each reload */
+	uint32_t state;      /* enum scoreboard_state */
+	uint32_t flags;      /* enum scoreboard_flag */
 	uint32_t unused;
 	char kind[SCOREBOARD_NAME];
 	char step[SCOREBOARD_NAME];
-	char job[SCOREBOARD_JOB];   /* deletion or request id; empty: none */
+	char job[SCOREBOARD_JOB]; /* deletion or request id; empty: none */
 };
 
 struct scoreboard_totals {
-	int64_t master;             /* pid */
-	int64_t started_at;         /* seconds since 1970 */
+	int64_t master;     /* pid */
+	int64_t started_at; /* seconds since 1970 */
 	uint64_t generation;
 	uint64_t reloads, reloads_refused;
 	uint64_t spawned;
-	uint64_t restarts;          /* children replaced that nobody had told to leave */
-	uint64_t crashes;           /* of those: killed by a signal that was not ours, or a bad exit code */
-	uint64_t kills;             /* by the master, for hanging or not leaving */
+	uint64_t restarts; /* children replaced that nobody had told to leave */
+	uint64_t crashes;  /* of those: killed by a signal that was not ours, or a bad exit code */
+	uint64_t kills;    /* by the master, for hanging or not leaving */
 	uint64_t max_children_reached;
-	uint64_t taken, jobs, failures;           /* of the children that have ended */
+	uint64_t taken, jobs, failures; /* of the children that have ended */
 	uint64_t counters[SCOREBOARD_COUNTERS];
 };
 
 struct scoreboard;
 
-/* Makes the file anew in RUN_DIR, with its space allocated, and moves it into place. COUNTERS: names, ends with NULL, or NULL. On failure
- * NULL, and WHY says why. */
-struct scoreboard *scoreboard_create(const char *run_dir, const char *program, int slots, const char *const *counters,
-                                     char why[SCOREBOARD_WHY]);
-/* Opens another process's to read. It is the caller's to see from totals.master whether that process still lives. On failure
- * NULL, and WHY says why: not there, not a scoreboard, another version. */
-struct scoreboard *scoreboard_open_readonly(const char *run_dir, const char *program, char why[SCOREBOARD_WHY]);
+/* Makes the file anew in RUN_DIR, with its space allocated, and moves it into place. COUNTERS:
+ * names, ends with NULL, or NULL. On failure NULL, and WHY says why. */
+struct scoreboard *scoreboard_create(const char *run_dir, const char *program, int slots,
+                                     const char *const *counters, char why[SCOREBOARD_WHY]);
+/* Opens another process's to read. It is the caller's to see from totals.master whether that
+ * process still lives. On failure NULL, and WHY says why: not there, not a scoreboard, another
+ * version. */
+struct scoreboard *scoreboard_open_readonly(const char *run_dir, const char *program,
+                                            char why[SCOREBOARD_WHY]);
 /* REMOVE: the file too. NULL is fine. */
 void scoreboard_close(struct scoreboard *, bool remove);
 
@@ -72,7 +76,8 @@ int scoreboard_slots(const struct scoreboard *);
 /* The name of a counter, or NULL. */
 const char *scoreboard_counter(const struct scoreboard *, int counter);
 
-/* False: no whole copy was to be had, because the writer is at it or was killed or stopped over it. */
+/* False: no whole copy was to be had, because the writer is at it or was killed or stopped over it.
+ */
 bool scoreboard_read_slot(const struct scoreboard *, int number, struct scoreboard_slot *);
 bool scoreboard_read_totals(const struct scoreboard *, struct scoreboard_totals *);
 

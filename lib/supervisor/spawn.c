@@ -14,7 +14,7 @@ pid_t spawn_child(int (*body)(void *arg), void *arg)
 {
 	pid_t pid;
 
-	fflush(NULL);  /* or both would write what is buffered */
+	fflush(NULL); /* or both would write what is buffered */
 	if ((pid = fork()) == 0)
 		exit(body(arg));
 	return pid;
@@ -54,14 +54,10 @@ void spawn_lifeline_take(struct spawn_lifeline *line)
 static const char *code_in_words(int code)
 {
 	switch (code) {
-	case CHILD_RECYCLE:
-		return "ended as it should";
-	case CHILD_SICK:
-		return "gave up (exit code 75: a server is away)";
-	case CHILD_MISCONFIGURED:
-		return "refused the configuration (exit code 78)";
-	default:
-		return NULL;
+	case CHILD_RECYCLE: return "ended as it should";
+	case CHILD_SICK: return "gave up (exit code 75: a server is away)";
+	case CHILD_MISCONFIGURED: return "refused the configuration (exit code 78)";
+	default: return NULL;
 	}
 }
 
@@ -69,7 +65,8 @@ void spawn_obituary(int status, char text[SPAWN_TEXT])
 {
 	if (WIFSIGNALED(status)) {
 		const char *core = WCOREDUMP(status) ? ", core dumped" : "";
-		snprintf(text, SPAWN_TEXT, "was killed by signal %d (%s)%s", WTERMSIG(status), strsignal(WTERMSIG(status)), core);
+		snprintf(text, SPAWN_TEXT, "was killed by signal %d (%s)%s", WTERMSIG(status),
+		         strsignal(WTERMSIG(status)), core);
 		return;
 	}
 	const char *words = code_in_words(WEXITSTATUS(status));

@@ -1,4 +1,5 @@
-/* Starting child processes and hearing of their end: the mechanism. How many and when is policy.h's. */
+/* Starting child processes and hearing of their end: the mechanism. How many and when is
+ * policy.h's. */
 #ifndef FAREWELL_SPAWN_H
 #define FAREWELL_SPAWN_H
 
@@ -9,10 +10,12 @@
 
 #define SPAWN_TEXT 128
 
-/* Forks. In the child BODY(ARG) runs and its answer is the exit code. Returns the child's pid, or -1 (errno). */
+/* Forks. In the child BODY(ARG) runs and its answer is the exit code. Returns the child's pid, or
+ * -1 (errno). */
 pid_t spawn_child(int (*body)(void *arg), void *arg);
 
-/* Takes one child that has ended, without waiting. False: none. As pid 1 it may be somebody else's orphan. */
+/* Takes one child that has ended, without waiting. False: none. As pid 1 it may be somebody else's
+ * orphan. */
 bool spawn_reap(pid_t *pid, int *status);
 
 /* A pipe by which children see the master's death: only the master holds the write end. */

@@ -2,8 +2,9 @@
  *
  *     mail_tool [--NAME=VALUE]... [send | compose | check]
  *
- * Options are mail.h's fields; `--stop-after-ms` makes the pump say stop from then on. Prints the result's name, a blank, and
- * the why; then `turns=N longest_gap_ms=N took_ms=N`. `compose` prints the message. */
+ * Options are mail.h's fields; `--stop-after-ms` makes the pump say stop from then on. Prints the
+ * result's name, a blank, and the why; then `turns=N longest_gap_ms=N took_ms=N`. `compose` prints
+ * the message. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,25 +21,63 @@ struct watch {
 };
 
 enum choice {
-	URL = 1, STARTTLS, CA_FILE, USER, PASSWORD, CONNECT_TIMEOUT, TIMEOUT, FROM, TEMPLATES, DEFAULT_LOCALE, TO, NAME, LOCALE, USER_ID,
-	DELETION_ID, REQUESTED_AT, FILES, STOP_AFTER, OPTIONS
+	URL = 1,
+	STARTTLS,
+	CA_FILE,
+	USER,
+	PASSWORD,
+	CONNECT_TIMEOUT,
+	TIMEOUT,
+	FROM,
+	TEMPLATES,
+	DEFAULT_LOCALE,
+	TO,
+	NAME,
+	LOCALE,
+	USER_ID,
+	DELETION_ID,
+	REQUESTED_AT,
+	FILES,
+	STOP_AFTER,
+	OPTIONS
 };
 
 static const struct option names[] = {
-	{"url", required_argument, NULL, URL}, {"starttls", required_argument, NULL, STARTTLS}, {"ca-file", required_argument, NULL, CA_FILE},
-	{"user", required_argument, NULL, USER}, {"password", required_argument, NULL, PASSWORD},
-	{"connect-timeout-ms", required_argument, NULL, CONNECT_TIMEOUT}, {"timeout-ms", required_argument, NULL, TIMEOUT},
-	{"from", required_argument, NULL, FROM}, {"templates", required_argument, NULL, TEMPLATES},
-	{"default-locale", required_argument, NULL, DEFAULT_LOCALE}, {"to", required_argument, NULL, TO}, {"name", required_argument, NULL, NAME},
-	{"locale", required_argument, NULL, LOCALE}, {"user-id", required_argument, NULL, USER_ID},
-	{"deletion-id", required_argument, NULL, DELETION_ID}, {"requested-at", required_argument, NULL, REQUESTED_AT},
-	{"files", required_argument, NULL, FILES}, {"stop-after-ms", required_argument, NULL, STOP_AFTER}, {NULL, 0, NULL, 0},
+	{"url", required_argument, NULL, URL},
+	{"starttls", required_argument, NULL, STARTTLS},
+	{"ca-file", required_argument, NULL, CA_FILE},
+	{"user", required_argument, NULL, USER},
+	{"password", required_argument, NULL, PASSWORD},
+	{"connect-timeout-ms", required_argument, NULL, CONNECT_TIMEOUT},
+	{"timeout-ms", required_argument, NULL, TIMEOUT},
+	{"from", required_argument, NULL, FROM},
+	{"templates", required_argument, NULL, TEMPLATES},
+	{"default-locale", required_argument, NULL, DEFAULT_LOCALE},
+	{"to", required_argument, NULL, TO},
+	{"name", required_argument, NULL, NAME},
+	{"locale", required_argument, NULL, LOCALE},
+	{"user-id", required_argument, NULL, USER_ID},
+	{"deletion-id", required_argument, NULL, DELETION_ID},
+	{"requested-at", required_argument, NULL, REQUESTED_AT},
+	{"files", required_argument, NULL, FILES},
+	{"stop-after-ms", required_argument, NULL, STOP_AFTER},
+	{NULL, 0, NULL, 0},
 };
 
 static const char *given[OPTIONS] = {
-	[STARTTLS] = "never", [CONNECT_TIMEOUT] = "3000", [TIMEOUT] = "10000", [FROM] = "Farewell <bye@farewell.example>", [DEFAULT_LOCALE] = "en",
-	[TEMPLATES] = "conf/mail", [TO] = "user@example.com", [DELETION_ID] = "0f8fad5b-d9cb-469f-a165-70867728950e",
-	[REQUESTED_AT] = "2026-11-22T15:39:07Z", [USER_ID] = "42", [FILES] = "3", [STOP_AFTER] = "-1", [URL] = "smtp://127.0.0.1:25",
+	[STARTTLS] = "never",
+	[CONNECT_TIMEOUT] = "3000",
+	[TIMEOUT] = "10000",
+	[FROM] = "Farewell <bye@farewell.example>",
+	[DEFAULT_LOCALE] = "en",
+	[TEMPLATES] = "conf/mail",
+	[TO] = "user@example.com",
+	[DELETION_ID] = "0f8fad5b-d9cb-469f-a165-70867728950e",
+	[REQUESTED_AT] = "2026-11-22T15:39:07Z",
+	[USER_ID] = "42",
+	[FILES] = "3",
+	[STOP_AFTER] = "-1",
+	[URL] = "smtp://127.0.0.1:25",
 };
 
 static bool turn(void *arg)
@@ -55,7 +94,9 @@ static bool turn(void *arg)
 
 static int starttls(const char *name)
 {
-	static const char *const kinds[] = {[STARTTLS_NEVER] = "never", [STARTTLS_OFFERED] = "offered", [STARTTLS_REQUIRED] = "required"};
+	static const char *const kinds[] = {[STARTTLS_NEVER] = "never",
+	                                    [STARTTLS_OFFERED] = "offered",
+	                                    [STARTTLS_REQUIRED] = "required"};
 
 	for (int i = 0; i < 3; i++)
 		if (strcmp(kinds[i], name) == 0)
@@ -67,17 +108,23 @@ static int starttls(const char *name)
 static void act(struct mailer *mailer, const char *what)
 {
 	static const char *const results[] = {
-		[MAIL_ACCEPTED] = "accepted", [MAIL_TEMPORARY] = "temporary", [MAIL_REJECTED] = "rejected", [MAIL_NO_ANSWER] = "no-answer",
+		[MAIL_ACCEPTED] = "accepted", [MAIL_TEMPORARY] = "temporary",
+		[MAIL_REJECTED] = "rejected", [MAIL_NO_ANSWER] = "no-answer",
 		[MAIL_STOPPED] = "stopped",
 	};
 	struct mail_letter letter = {
-		.to = given[TO], .name = given[NAME], .locale = given[LOCALE], .user_id = given[USER_ID], .deletion_id = given[DELETION_ID],
-		.requested_at = given[REQUESTED_AT], .files_deleted = strtoll(given[FILES], NULL, 10),
+		.to = given[TO],
+		.name = given[NAME],
+		.locale = given[LOCALE],
+		.user_id = given[USER_ID],
+		.deletion_id = given[DELETION_ID],
+		.requested_at = given[REQUESTED_AT],
+		.files_deleted = strtoll(given[FILES], NULL, 10),
 	};
 	char why[256] = "";
 
 	if (strcmp(what, "compose") == 0) {
-		char *message = mail_compose(mailer, &letter, why, sizeof why);
+		char *message = mail_compose(mailer, &letter, why, sizeof(why));
 
 		if (message != NULL)
 			fputs(message, stdout);
@@ -85,11 +132,11 @@ static void act(struct mailer *mailer, const char *what)
 			printf("refused %s\n", why);
 		free(message);
 	} else if (strcmp(what, "check") == 0) {
-		bool good = mail_check(mailer, why, sizeof why);
+		bool good = mail_check(mailer, why, sizeof(why));
 
 		printf("%s %s\n", good ? "good" : "bad", why);
 	} else {
-		enum mail_result result = mail_send(mailer, &letter, why, sizeof why);
+		enum mail_result result = mail_send(mailer, &letter, why, sizeof(why));
 
 		printf("%s %s\n", results[result], why);
 	}
@@ -110,11 +157,18 @@ int main(int argc, char **argv)
 	watch.last_ms = watch.start_ms;
 	watch.stop_after_ms = strtoll(given[STOP_AFTER], NULL, 10);
 	struct mail_options options = {
-		.smtp_url = given[URL], .starttls = starttls(given[STARTTLS]), .ca_file = given[CA_FILE], .user = given[USER],
-		.password = given[PASSWORD], .connect_timeout_ms = strtoll(given[CONNECT_TIMEOUT], NULL, 10),
-		.timeout_ms = strtoll(given[TIMEOUT], NULL, 10), .from = given[FROM], .templates = given[TEMPLATES], .locale = given[DEFAULT_LOCALE],
+		.smtp_url = given[URL],
+		.starttls = starttls(given[STARTTLS]),
+		.ca_file = given[CA_FILE],
+		.user = given[USER],
+		.password = given[PASSWORD],
+		.connect_timeout_ms = strtoll(given[CONNECT_TIMEOUT], NULL, 10),
+		.timeout_ms = strtoll(given[TIMEOUT], NULL, 10),
+		.from = given[FROM],
+		.templates = given[TEMPLATES],
+		.locale = given[DEFAULT_LOCALE],
 	};
-	struct mailer *mailer = mailer_open(&options, &pump, why, sizeof why);
+	struct mailer *mailer = mailer_open(&options, &pump, why, sizeof(why));
 	if (mailer == NULL) {
 		printf("unusable %s\n", why);
 		return 0;
@@ -123,9 +177,11 @@ int main(int argc, char **argv)
 	act(mailer, what);
 	if (strcmp(what, "compose") != 0) {
 		int64_t now = clock_now_ms();
-		int64_t gap = now - watch.last_ms > watch.longest_ms ? now - watch.last_ms : watch.longest_ms;
+		int64_t gap =
+			now - watch.last_ms > watch.longest_ms ? now - watch.last_ms : watch.longest_ms;
 
-		printf("turns=%d longest_gap_ms=%" PRId64 " took_ms=%" PRId64 "\n", watch.turns, gap, now - watch.start_ms);
+		printf("turns=%d longest_gap_ms=%" PRId64 " took_ms=%" PRId64 "\n", watch.turns, gap,
+		       now - watch.start_ms);
 	}
 	mailer_close(mailer);
 	return 0;

@@ -1,7 +1,9 @@
-/* A pool of children that do what they are told, to test the supervisor with: `demo_child -c FILE [-f]`, DEMO_DIR in the environment.
+/* A pool of children that do what they are told, to test the supervisor with: `demo_child -c FILE
+ * [-f]`, DEMO_DIR in the environment.
  *
- * A job is a connection to DEMO_DIR/socket with one line on it: pid, sleep MS, read, hang, spin, segv, exit CODE, leak BYTES, fail, count. What a
- * child does before it serves is in DEMO_DIR/start: misconfigured, sick, crash, leave, hang, wait MS, serve-and-die. A configuration
+ * A job is a connection to DEMO_DIR/socket with one line on it: pid, sleep MS, read, hang, spin,
+ * segv, exit CODE, leak BYTES, fail, count. What a child does before it serves is in
+ * DEMO_DIR/start: misconfigured, sick, crash, leave, hang, wait MS, serve-and-die. A configuration
  * is not accepted at reload while DEMO_DIR/refuse exists. DEMO_AUX=1 adds a second kind. */
 #include <errno.h>
 #include <poll.h>
@@ -13,8 +15,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "lib/config/conf.h"
 #include "lib/base/log.h"
+#include "lib/config/conf.h"
 #include "lib/supervisor/pool.h"
 
 static int listener = -1;
@@ -24,7 +26,7 @@ static const char *in_dir(const char *name)
 {
 	static char path[sizeof((struct sockaddr_un *)NULL)->sun_path];
 
-	snprintf(path, sizeof path, "%s/%s", getenv("DEMO_DIR"), name);
+	snprintf(path, sizeof(path), "%s/%s", getenv("DEMO_DIR"), name);
 	return path;
 }
 
@@ -32,10 +34,11 @@ static void open_listener(void)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-	memcpy(address.sun_path, in_dir("socket"), sizeof address.sun_path);
+	memcpy(address.sun_path, in_dir("socket"), sizeof(address.sun_path));
 	unlink(address.sun_path);
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (bind(listener, (const struct sockaddr *)&address, sizeof address) != 0 || listen(listener, 128) != 0) {
+	if (bind(listener, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
+	    listen(listener, 128) != 0) {
 		perror(address.sun_path);
 		exit(EXIT_FAILURE);
 	}
@@ -103,7 +106,7 @@ static const char *work(struct child *me, int fd, const char *line)
 		leak((size_t)atol(line + 5));
 	if (strcmp(line, "count") == 0)
 		child_count(me, 1, 5);
-	snprintf(pid, sizeof pid, "%ld", (long)getpid());
+	snprintf(pid, sizeof(pid), "%ld", (long)getpid());
 	return pid;
 }
 
@@ -117,7 +120,7 @@ static void serve_one(struct child *me)
 		child_idle(me, "waiting");
 		return;
 	}
-	ssize_t length = read(fd, line, sizeof line - 1);
+	ssize_t length = read(fd, line, sizeof(line) - 1);
 	line[length > 0 ? length - 1 : 0] = '\0';
 	child_busy(me, line, "working");
 	dprintf(fd, "%s\n", work(me, fd, line));
@@ -133,7 +136,7 @@ static int begin(struct child *me)
 
 	if (file == NULL)
 		return -1;
-	if (fgets(how, sizeof how, file) == NULL)
+	if (fgets(how, sizeof(how), file) == NULL)
 		how[0] = '\0';
 	fclose(file);
 	if (strcmp(how, "misconfigured") == 0) {
@@ -197,7 +200,10 @@ int main(int argc, char **argv)
 	static const struct child_kind two[] = {{"demo", run_demo}, {"aux", run_aux}, {NULL, NULL}};
 	static const char *const counters[] = {"first", "second", NULL};
 	struct pool_options options = {
-		.program = "demo", .conf_program = CONF_WORKER, .counters = counters, .accept = accept_conf,
+		.program = "demo",
+		.conf_program = CONF_WORKER,
+		.counters = counters,
+		.accept = accept_conf,
 		.kinds = getenv("DEMO_AUX") != NULL ? two : one,
 	};
 	int option;
@@ -212,7 +218,8 @@ int main(int argc, char **argv)
 		else
 			return EXIT_FAILURE;
 	}
-	struct conf *conf = options.conf_file != NULL ? conf_load(options.conf_file, CONF_WORKER) : NULL;
+	struct conf *conf =
+		options.conf_file != NULL ? conf_load(options.conf_file, CONF_WORKER) : NULL;
 	if (conf == NULL)
 		return CHILD_MISCONFIGURED;
 	open_listener();

@@ -1,5 +1,6 @@
-/* Drives workerd/s3.c from outside: reads NUL-separated keys on standard input, deletes them from a bucket and prints one line per key,
- * `result<TAB>why`, then `worst<TAB>…` and `pump<TAB>turns<TAB>longest gap in ms`. With -c it runs s3_check instead. */
+/* Drives workerd/s3.c from outside: reads NUL-separated keys on standard input, deletes them from a
+ * bucket and prints one line per key, `result<TAB>why`, then `worst<TAB>…` and
+ * `pump<TAB>turns<TAB>longest gap in ms`. With -c it runs s3_check instead. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,7 @@ static char *read_all(FILE *in, size_t *length)
 	FILE *out = open_memstream(&text, length);
 	if (out == NULL)
 		return NULL;
-	while ((got = fread(chunk, 1, sizeof chunk, in)) > 0)
+	while ((got = fread(chunk, 1, sizeof(chunk), in)) > 0)
 		fwrite(chunk, 1, got, out);
 	return fclose(out) == 0 ? text : NULL;
 }
@@ -44,7 +45,7 @@ static struct s3_object *split(const char *text, size_t length, size_t *count)
 	*count = 0;
 	for (size_t i = 0; i < length; i++)
 		*count += text[i] == '\0';
-	struct s3_object *objects = calloc(*count + 1, sizeof *objects);
+	struct s3_object *objects = calloc(*count + 1, sizeof(*objects));
 	for (size_t i = 0; objects != NULL && i < *count; i++) {
 		objects[i].key = text;
 		text += strlen(text) + 1;
@@ -62,7 +63,8 @@ static int delete_all(struct s3 *s3, const char *bucket, const struct watch *wat
 	enum s3_result worst = s3_delete(s3, bucket, objects, count);
 	for (size_t i = 0; i < count; i++)
 		printf("%s\t%s\n", result_names[objects[i].result], objects[i].why);
-	printf("worst\t%s\npump\t%d\t%lld\n", result_names[worst], watch->turns, (long long)watch->gap_ms);
+	printf("worst\t%s\npump\t%d\t%lld\n", result_names[worst], watch->turns,
+	       (long long)watch->gap_ms);
 	free(objects);
 	free(text);
 	return EXIT_SUCCESS;
@@ -71,7 +73,7 @@ static int delete_all(struct s3 *s3, const char *bucket, const struct watch *wat
 static int check(struct s3 *s3)
 {
 	char why[200] = "";
-	bool good = s3_check(s3, why, sizeof why);
+	bool good = s3_check(s3, why, sizeof(why));
 	printf("%s\t%s\n", good ? "good" : "bad", why);
 	return EXIT_SUCCESS;
 }
@@ -109,7 +111,7 @@ int main(int argc, char **argv)
 	}
 	if (options.endpoint == NULL || options.access_key == NULL || options.secret_key == NULL)
 		return 64;
-	struct s3 *s3 = s3_open(&options, &(struct pump){look, &watch}, why, sizeof why);
+	struct s3 *s3 = s3_open(&options, &(struct pump){look, &watch}, why, sizeof(why));
 	if (s3 == NULL) {
 		printf("refused\t%s\n", why);
 		return EXIT_SUCCESS;

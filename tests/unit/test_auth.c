@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/config/conf.h"
 #include "fcgi/auth.h"
+#include "lib/config/conf.h"
 #include "tests/unit/unit.h"
 
 #define NOW 1700000000
@@ -18,7 +18,11 @@ static char role[] = "role", admin[] = "admin", empty[] = "";
 
 static const struct conf jwt_conf = {
 	.common = {.id_format = ID_INTEGER},
-	.gateway = {.auth = AUTH_JWT, .jwt_algorithm = JWT_HS256, .jwt_key = {.value = key}, .jwt_admin_claim = role, .jwt_admin_value = admin},
+	.gateway = {.auth = AUTH_JWT,
+                .jwt_algorithm = JWT_HS256,
+                .jwt_key = {.value = key},
+                .jwt_admin_claim = role,
+                .jwt_admin_value = admin},
 };
 
 static struct auth_caller caller;
@@ -36,7 +40,8 @@ static void append(char *to, const void *data, size_t length)
 }
 
 /* "Bearer " and a token of HEADER and CLAIMS, signed by HASH (NULL: not at all) with SECRET. */
-static const char *bearer(const char *header, const char *claims, const EVP_MD *hash, const char *secret)
+static const char *bearer(const char *header, const char *claims, const EVP_MD *hash,
+                          const char *secret)
 {
 	static char text[32768];
 	unsigned char signature[EVP_MAX_MD_SIZE];
@@ -47,7 +52,8 @@ static const char *bearer(const char *header, const char *claims, const EVP_MD *
 	strcat(text, ".");
 	append(text, claims, strlen(claims));
 	if (hash != NULL)
-		HMAC(hash, secret, (int)strlen(secret), (unsigned char *)text + 7, strlen(text + 7), signature, &length);
+		HMAC(hash, secret, (int)strlen(secret), (unsigned char *)text + 7, strlen(text + 7),
+		     signature, &length);
 	strcat(text, ".");
 	append(text, signature, length);
 	return text;
@@ -95,8 +101,15 @@ static void knows_absent_from_invalid(void)
 static void insists_on_three_segments(void)
 {
 	static const char *const bad[] = {
-		"Bearer ..", "Bearer .eyJ9.x", "Bearer eyJhbGciOiJIUzI1NiJ9..x", "Bearer eyJhbGciOiJIUzI1NiJ9.e30.", "Bearer eyJhbGciOiJIUzI1NiJ9.e30",
-		"Bearer eyJhbGciOiJIUzI1NiJ9.e30.x.y", "Bearer eyJhbGciOiJIUzI1NiJ9.e30=.x", "Bearer eyJhbGciOiJIUzI1NiJ9.e30.x y", "Bearer \xff.\xff.\xff",
+		"Bearer ..",
+		"Bearer .eyJ9.x",
+		"Bearer eyJhbGciOiJIUzI1NiJ9..x",
+		"Bearer eyJhbGciOiJIUzI1NiJ9.e30.",
+		"Bearer eyJhbGciOiJIUzI1NiJ9.e30",
+		"Bearer eyJhbGciOiJIUzI1NiJ9.e30.x.y",
+		"Bearer eyJhbGciOiJIUzI1NiJ9.e30=.x",
+		"Bearer eyJhbGciOiJIUzI1NiJ9.e30.x y",
+		"Bearer \xff.\xff.\xff",
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -108,7 +121,8 @@ static void takes_any_case_of_bearer(void)
 {
 	char text[1024];
 
-	snprintf(text, sizeof(text), "bEARER   %s", bearer(HS256, "{\"sub\":\"42\"," SOON "}", EVP_sha256(), key) + 7);
+	snprintf(text, sizeof(text), "bEARER   %s",
+	         bearer(HS256, "{\"sub\":\"42\"," SOON "}", EVP_sha256(), key) + 7);
 	CU_ASSERT_EQUAL(check(&jwt_conf, text), AUTH_GOOD);
 }
 
@@ -116,18 +130,25 @@ static void insists_on_the_algorithm(void)
 {
 	static const char claims[] = "{\"sub\":\"42\"," SOON "}";
 
-	CU_ASSERT_EQUAL(check(&jwt_conf, bearer("{\"alg\":\"HS384\"}", claims, EVP_sha384(), key)), AUTH_INVALID);
-	CU_ASSERT_EQUAL(check(&jwt_conf, bearer("{\"alg\":\"HS512\"}", claims, EVP_sha512(), key)), AUTH_INVALID);
-	CU_ASSERT_EQUAL(check(&jwt_conf, bearer("{\"alg\":\"none\"}", claims, NULL, NULL)), AUTH_INVALID);
-	CU_ASSERT_EQUAL(check(&jwt_conf, bearer("{\"alg\":\"none\"}", claims, EVP_sha256(), key)), AUTH_INVALID);
-	CU_ASSERT_EQUAL(check(&jwt_conf, bearer("{\"alg\":\"RS256\"}", claims, EVP_sha256(), key)), AUTH_INVALID);
+	CU_ASSERT_EQUAL(check(&jwt_conf, bearer("{\"alg\":\"HS384\"}", claims, EVP_sha384(), key)),
+	                AUTH_INVALID);
+	CU_ASSERT_EQUAL(check(&jwt_conf, bearer("{\"alg\":\"HS512\"}", claims, EVP_sha512(), key)),
+	                AUTH_INVALID);
+	CU_ASSERT_EQUAL(check(&jwt_conf, bearer("{\"alg\":\"none\"}", claims, NULL, NULL)),
+	                AUTH_INVALID);
+	CU_ASSERT_EQUAL(check(&jwt_conf, bearer("{\"alg\":\"none\"}", claims, EVP_sha256(), key)),
+	                AUTH_INVALID);
+	CU_ASSERT_EQUAL(check(&jwt_conf, bearer("{\"alg\":\"RS256\"}", claims, EVP_sha256(), key)),
+	                AUTH_INVALID);
 	CU_ASSERT_EQUAL(check(&jwt_conf, bearer("{}", claims, EVP_sha256(), key)), AUTH_INVALID);
 	struct conf conf = jwt_conf;
 	conf.gateway.jwt_algorithm = JWT_HS512;
-	CU_ASSERT_EQUAL(check(&conf, bearer("{\"alg\":\"HS512\"}", claims, EVP_sha512(), key)), AUTH_GOOD);
+	CU_ASSERT_EQUAL(check(&conf, bearer("{\"alg\":\"HS512\"}", claims, EVP_sha512(), key)),
+	                AUTH_GOOD);
 	CU_ASSERT_EQUAL(check(&conf, bearer(HS256, claims, EVP_sha256(), key)), AUTH_INVALID);
 	conf.gateway.jwt_algorithm = JWT_HS384;
-	CU_ASSERT_EQUAL(check(&conf, bearer("{\"alg\":\"HS384\"}", claims, EVP_sha384(), key)), AUTH_GOOD);
+	CU_ASSERT_EQUAL(check(&conf, bearer("{\"alg\":\"HS384\"}", claims, EVP_sha384(), key)),
+	                AUTH_GOOD);
 }
 
 static void insists_on_the_signature(void)
@@ -135,7 +156,9 @@ static void insists_on_the_signature(void)
 	static const char claims[] = "{\"sub\":\"42\"," SOON "}";
 	char text[1024];
 
-	CU_ASSERT_EQUAL(check(&jwt_conf, bearer(HS256, claims, EVP_sha256(), "another key that is as long as it has to be")), AUTH_INVALID);
+	CU_ASSERT_EQUAL(check(&jwt_conf, bearer(HS256, claims, EVP_sha256(),
+	                                        "another key that is as long as it has to be")),
+	                AUTH_INVALID);
 	CU_ASSERT_EQUAL(check(&jwt_conf, bearer(HS256, claims, NULL, NULL)), AUTH_INVALID);
 	snprintf(text, sizeof(text), "%s", bearer(HS256, claims, EVP_sha256(), key));
 	for (size_t i = 7; i < strlen(text) - 1; i++) {
@@ -149,7 +172,9 @@ static void insists_on_the_signature(void)
 
 static void refuses_critical_extensions(void)
 {
-	CU_ASSERT_EQUAL(check(&jwt_conf, bearer("{\"alg\":\"HS256\",\"crit\":[\"exp\"]}", "{\"sub\":\"42\"," SOON "}", EVP_sha256(), key)), AUTH_INVALID);
+	CU_ASSERT_EQUAL(check(&jwt_conf, bearer("{\"alg\":\"HS256\",\"crit\":[\"exp\"]}",
+	                                        "{\"sub\":\"42\"," SOON "}", EVP_sha256(), key)),
+	                AUTH_INVALID);
 }
 
 static void keeps_the_time(void)
@@ -206,7 +231,10 @@ static void compares_uuids_in_lower_case(void)
 	struct conf conf = jwt_conf;
 
 	conf.common.id_format = ID_UUID;
-	CU_ASSERT_EQUAL(check(&conf, bearer(HS256, "{\"sub\":\"F81D4FAE-7DEC-11D0-A765-00A0C91E6BF6\"," SOON "}", EVP_sha256(), key)), AUTH_GOOD);
+	CU_ASSERT_EQUAL(
+		check(&conf, bearer(HS256, "{\"sub\":\"F81D4FAE-7DEC-11D0-A765-00A0C91E6BF6\"," SOON "}",
+	                        EVP_sha256(), key)),
+		AUTH_GOOD);
 	CU_ASSERT_TRUE(auth_may(&caller, UUID));
 }
 
@@ -216,8 +244,16 @@ static void knows_administrators(void)
 	CU_ASSERT_TRUE(auth_may(&caller, "42"));
 	CU_ASSERT_EQUAL(check_claims("{\"role\":[\"user\",\"admin\"]," SOON "}"), AUTH_GOOD);
 	CU_ASSERT_TRUE(auth_may(&caller, "42"));
-	static const char *const others[] = {"\"administrator\"", "\"Admin\"", "\"admin\\u0000\"", "[]", "[\"user\",[\"admin\"],{\"admin\":\"admin\"}]",
-	                                     "{\"admin\":true}", "true", "null", "\"\"", "[null]"};
+	static const char *const others[] = {"\"administrator\"",
+	                                     "\"Admin\"",
+	                                     "\"admin\\u0000\"",
+	                                     "[]",
+	                                     "[\"user\",[\"admin\"],{\"admin\":\"admin\"}]",
+	                                     "{\"admin\":true}",
+	                                     "true",
+	                                     "null",
+	                                     "\"\"",
+	                                     "[null]"};
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		char claims[256];
 		snprintf(claims, sizeof(claims), "{\"sub\":\"1\",\"role\":%s," SOON "}", others[i]);
@@ -231,11 +267,14 @@ static void has_no_administrators_without_a_name_for_them(void)
 	struct conf conf = jwt_conf;
 
 	conf.gateway.jwt_admin_claim = empty;
-	CU_ASSERT_EQUAL(check(&conf, bearer(HS256, "{\"\":\"admin\",\"role\":\"admin\"," SOON "}", EVP_sha256(), key)), AUTH_GOOD);
+	CU_ASSERT_EQUAL(check(&conf, bearer(HS256, "{\"\":\"admin\",\"role\":\"admin\"," SOON "}",
+	                                    EVP_sha256(), key)),
+	                AUTH_GOOD);
 	CU_ASSERT_FALSE(auth_may(&caller, "42"));
 	conf = jwt_conf;
 	conf.gateway.jwt_admin_value = empty;
-	CU_ASSERT_EQUAL(check(&conf, bearer(HS256, "{\"role\":\"\"," SOON "}", EVP_sha256(), key)), AUTH_GOOD);
+	CU_ASSERT_EQUAL(check(&conf, bearer(HS256, "{\"role\":\"\"," SOON "}", EVP_sha256(), key)),
+	                AUTH_GOOD);
 	CU_ASSERT_FALSE(auth_may(&caller, "42"));
 }
 
@@ -300,7 +339,8 @@ int main(void)
 		{"cuts no subject", cuts_no_subject},
 		{"compares UUIDs in lower case", compares_uuids_in_lower_case},
 		{"knows administrators", knows_administrators},
-		{"has no administrators without a name for them", has_no_administrators_without_a_name_for_them},
+		{"has no administrators without a name for them",
+	     has_no_administrators_without_a_name_for_them},
 		{"bounds the token", bounds_the_token},
 		{"claims must be an object", claims_must_be_an_object},
 		{"asks nobody with auth none", asks_nobody_with_auth_none},

@@ -20,7 +20,8 @@ static void is_monotonic(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	int64_t theirs_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, difference_ms = clock_now_ms() - theirs_ms;
+	int64_t theirs_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
+			difference_ms = clock_now_ms() - theirs_ms;
 	CU_ASSERT(difference_ms >= 0 && difference_ms < 10000);
 }
 

@@ -7,14 +7,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/log.h"
 #include "lib/config/conf.h"
 #include "lib/config/conf_load.h"
-#include "lib/base/log.h"
 #include "tests/unit/unit.h"
 
 /* What each program needs, each on one line, so that what a test adds begins on line 2. */
 #define GATEWAY "gateway { user_db = x broker = 'amqp://h' auth = none }\n"
-#define WORKER "worker { user_db = x broker = 'amqp://h' worker_db = x s3_endpoint = 'http://h' s3_access_key = a " \
+#define WORKER                                                                                     \
+	"worker { user_db = x broker = 'amqp://h' worker_db = x s3_endpoint = 'http://h' "             \
+	"s3_access_key = a "                                                                           \
 	"smtp_url = 'smtp://h' mail_from = 'a@b' s3_secret_key_file = '%s' }\n"
 
 static char directory[] = "/tmp/farewell-conf-XXXXXX";
@@ -40,10 +42,10 @@ static void put_secret(const char *text, mode_t mode)
 static char *read_file(const char *name)
 {
 	FILE *in = fopen(name, "r");
-	char *text = calloc(1, sizeof said);
+	char *text = calloc(1, sizeof(said));
 
 	CU_ASSERT_FATAL(in != NULL && text != NULL);
-	CU_ASSERT_FATAL(fread(text, 1, sizeof said - 1, in) < sizeof said - 1);
+	CU_ASSERT_FATAL(fread(text, 1, sizeof(said) - 1, in) < sizeof(said) - 1);
 	fclose(in);
 	return text;
 }
@@ -59,32 +61,33 @@ static struct conf *load_bytes(enum conf_program program, const char *text, size
 	struct conf *conf = conf_load(conf_file, program);
 	log_open("unit", NULL, LOG_WARNING);
 	log = read_file(log_file);
-	snprintf(said, sizeof said, "%s", log);
+	snprintf(said, sizeof(said), "%s", log);
 	free(log);
 	return conf;
 }
 
-__attribute__((format(printf, 2, 3)))
-static struct conf *load(enum conf_program program, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static struct conf *load(enum conf_program program,
+                                                               const char *format, ...)
 {
 	static char text[64 * 1024];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	return load_bytes(program, text, strlen(text));
 }
 
-/* Whether SAID has a line that ends in ` error unit[…]: FILE:LINE: SENTENCE`, SENTENCE being its beginning. LINE 0: FILE alone. */
+/* Whether SAID has a line that ends in ` error unit[…]: FILE:LINE: SENTENCE`, SENTENCE being its
+ * beginning. LINE 0: FILE alone. */
 static bool complained(int line, const char *sentence)
 {
 	char wanted[1024];
 
 	if (line > 0)
-		snprintf(wanted, sizeof wanted, "]: %s:%d: %s", conf_file, line, sentence);
+		snprintf(wanted, sizeof(wanted), "]: %s:%d: %s", conf_file, line, sentence);
 	else
-		snprintf(wanted, sizeof wanted, "]: %s: %s", conf_file, sentence);
+		snprintf(wanted, sizeof(wanted), "]: %s: %s", conf_file, sentence);
 	if (strstr(said, wanted) != NULL)
 		return true;
 	fprintf(stderr, "wanted: %s\nsaid: %s\n", wanted, said);
@@ -153,10 +156,14 @@ static void defaults(void)
 
 static void every_type(void)
 {
-	struct conf *conf = load(CONF_GATEWAY, GATEWAY
-		"common { id_format = uuid allow_root = ON retry_delays = ' 2s  1500m ' log_level = debug run_dir = '/a b' }\n"
-		"gateway { socket_mode = 600 backlog = 7 confirm_timeout = 750ms mark_user_sql = \"SELECT\n 'x'\" max_child_rss = 64M jwt_algorithm = HS512 }\n"
-		"worker { park_after = 2d foreign_grace = 0s max_child_rss = 2k reconcile_queue_limit = 0 reconciler = false stop_timeout = 1h }\n");
+	struct conf *conf =
+		load(CONF_GATEWAY, GATEWAY
+	         "common { id_format = uuid allow_root = ON retry_delays = ' 2s  1500m ' log_level = "
+	         "debug run_dir = '/a b' }\n"
+	         "gateway { socket_mode = 600 backlog = 7 confirm_timeout = 750ms mark_user_sql = "
+	         "\"SELECT\n 'x'\" max_child_rss = 64M jwt_algorithm = HS512 }\n"
+	         "worker { park_after = 2d foreign_grace = 0s max_child_rss = 2k reconcile_queue_limit "
+	         "= 0 reconciler = false stop_timeout = 1h }\n");
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
 	CU_ASSERT_EQUAL(conf->common.id_format, ID_UUID);
@@ -181,73 +188,111 @@ static void every_type(void)
 
 static void wrong_values(void)
 {
-	static const char *const durations[] = {"10x", "10", "s", "1.5s", "-1s", "10 s", "10S", "1h30m", "", "99999999999999999999s", "9999999999999999d"};
+	static const char *const durations[] = {"10x",
+	                                        "10",
+	                                        "s",
+	                                        "1.5s",
+	                                        "-1s",
+	                                        "10 s",
+	                                        "10S",
+	                                        "1h30m",
+	                                        "",
+	                                        "99999999999999999999s",
+	                                        "9999999999999999d"};
 	static const char *const sizes[] = {"4x", "-4", "k", "1.5M", "1kB", "9999999999G"};
-	static const char *const numbers[] = {"x", "1x", "0x10", "1.0", "99999999999999999999", "-", "ten"};
+	static const char *const numbers[] = {"x", "1x", "0x10", "1.0", "99999999999999999999",
+	                                      "-", "ten"};
 	char more[256], sentence[256];
 
-	for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++) {
-		snprintf(more, sizeof more, "worker { s3_timeout = '%s' }", durations[i]);
-		snprintf(sentence, sizeof sentence, "worker.s3_timeout: \"%s\" is no duration; write 500ms, 10s, 5m, 1h or 7d\n", durations[i]);
+	for (size_t i = 0; i < sizeof(durations) / sizeof(durations[0]); i++) {
+		snprintf(more, sizeof(more), "worker { s3_timeout = '%s' }", durations[i]);
+		snprintf(sentence, sizeof(sentence),
+		         "worker.s3_timeout: \"%s\" is no duration; write 500ms, 10s, 5m, 1h or 7d\n",
+		         durations[i]);
 		refused(more, sentence);
 	}
-	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-		snprintf(more, sizeof more, "worker { max_child_rss = '%s' }", sizes[i]);
-		snprintf(sentence, sizeof sentence, "worker.max_child_rss: \"%s\" is no size; write 4096, 64k, 8M or 1G\n", sizes[i]);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		snprintf(more, sizeof(more), "worker { max_child_rss = '%s' }", sizes[i]);
+		snprintf(sentence, sizeof(sentence),
+		         "worker.max_child_rss: \"%s\" is no size; write 4096, 64k, 8M or 1G\n", sizes[i]);
 		refused(more, sentence);
 	}
-	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-		snprintf(more, sizeof more, "gateway { backlog = '%s' }", numbers[i]);
-		snprintf(sentence, sizeof sentence, "gateway.backlog: \"%s\" is no whole number\n", numbers[i]);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		snprintf(more, sizeof(more), "gateway { backlog = '%s' }", numbers[i]);
+		snprintf(sentence, sizeof(sentence), "gateway.backlog: \"%s\" is no whole number\n",
+		         numbers[i]);
 		refused(more, sentence);
 	}
-	refused("gateway { socket_mode = 0680 }", "gateway.socket_mode: \"0680\" is no file mode; write it in octal, such as 0660\n");
+	refused("gateway { socket_mode = 0680 }",
+	        "gateway.socket_mode: \"0680\" is no file mode; write it in octal, such as 0660\n");
 	refused("gateway { socket_mode = rw }", "gateway.socket_mode: \"rw\" is no file mode");
-	refused("common { allow_root = maybe }", "common.allow_root: \"maybe\" is neither yes nor no; write yes, no, on, off, true or false\n");
-	refused("common { log_level = loud }", "common.log_level: \"loud\" is not possible; write error, warning, info or debug\n");
+	refused("common { allow_root = maybe }", "common.allow_root: \"maybe\" is neither yes nor no; "
+	                                         "write yes, no, on, off, true or false\n");
+	refused("common { log_level = loud }",
+	        "common.log_level: \"loud\" is not possible; write error, warning, info or debug\n");
 	refused("common { log_level = INFO }", "common.log_level: \"INFO\" is not possible");
-	refused("gateway { lock_user_sql = ' \n\t' }", "gateway.lock_user_sql: must not be empty; it is one SQL statement\n");
+	refused("gateway { lock_user_sql = ' \n\t' }",
+	        "gateway.lock_user_sql: must not be empty; it is one SQL statement\n");
 	refused("common { run_dir = 'a\tb' }", "common.run_dir: has a control character in it\n");
-	refused("worker { mail_from = 'a@b\nBcc: c@d' }", "worker.mail_from: has a control character in it\n");
+	refused("worker { mail_from = 'a@b\nBcc: c@d' }",
+	        "worker.mail_from: has a control character in it\n");
 	refused("worker { mail_from = '' }", "worker.mail_from: must not be empty\n");
 }
 
 static void out_of_range(void)
 {
-	refused("worker { s3_timeout = 50ms }", "worker.s3_timeout: 50ms is out of range; it may be 100ms to 1h\n");
-	refused("worker { s3_timeout = 61m }", "worker.s3_timeout: 61m is out of range; it may be 100ms to 1h\n");
-	refused("worker { broker_heartbeat = 1999ms }", "worker.broker_heartbeat: 1999ms is out of range; it may be 2s to 10m\n");
-	refused("worker { foreign_grace = 8d }", "worker.foreign_grace: 8d is out of range; it may be 0s to 7d\n");
-	refused("gateway { backlog = 0 }", "gateway.backlog: 0 is out of range; it may be 1 to 65535\n");
-	refused("gateway { backlog = -1 }", "gateway.backlog: -1 is out of range; it may be 1 to 65535\n");
-	refused("gateway { socket_mode = 1777 }", "gateway.socket_mode: 1777 is out of range; it may be 0000 to 0777\n");
-	refused("worker { s3_batch_bytes = 1M }", "worker.s3_batch_bytes: 1M is out of range; it may be 4k to 1000000\n");
-	accepted("worker { s3_timeout = 100ms broker_heartbeat = 2s foreign_grace = 7d } gateway { backlog = 65535 socket_mode = 0777 }");
+	refused("worker { s3_timeout = 50ms }",
+	        "worker.s3_timeout: 50ms is out of range; it may be 100ms to 1h\n");
+	refused("worker { s3_timeout = 61m }",
+	        "worker.s3_timeout: 61m is out of range; it may be 100ms to 1h\n");
+	refused("worker { broker_heartbeat = 1999ms }",
+	        "worker.broker_heartbeat: 1999ms is out of range; it may be 2s to 10m\n");
+	refused("worker { foreign_grace = 8d }",
+	        "worker.foreign_grace: 8d is out of range; it may be 0s to 7d\n");
+	refused("gateway { backlog = 0 }",
+	        "gateway.backlog: 0 is out of range; it may be 1 to 65535\n");
+	refused("gateway { backlog = -1 }",
+	        "gateway.backlog: -1 is out of range; it may be 1 to 65535\n");
+	refused("gateway { socket_mode = 1777 }",
+	        "gateway.socket_mode: 1777 is out of range; it may be 0000 to 0777\n");
+	refused("worker { s3_batch_bytes = 1M }",
+	        "worker.s3_batch_bytes: 1M is out of range; it may be 4k to 1000000\n");
+	accepted("worker { s3_timeout = 100ms broker_heartbeat = 2s foreign_grace = 7d } gateway { "
+	         "backlog = 65535 socket_mode = 0777 }");
 }
 
 /* ---- the file ---- */
 
 static void unknown_names(void)
 {
-	refused("worker { s3_timout = 1s }", "there is no setting s3_timout in the section worker; did you mean s3_timeout?\n");
-	refused("worker { lock_user_sqll = 1s }", "there is no setting lock_user_sqll in the section worker; did you mean lock_user_sql?\n");
-	refused("gateway { queue = q }", "there is no setting queue in the section gateway; it belongs into common\n");
-	refused("common { colour = red }", "there is no setting colour in the section common; a value with spaces in it needs quotes\n");
-	refused("common { retry_delays = 1s 5s }", "there is no setting 5s in the section common; a value with spaces in it needs quotes\n");
+	refused("worker { s3_timout = 1s }",
+	        "there is no setting s3_timout in the section worker; did you mean s3_timeout?\n");
+	refused(
+		"worker { lock_user_sqll = 1s }",
+		"there is no setting lock_user_sqll in the section worker; did you mean lock_user_sql?\n");
+	refused("gateway { queue = q }",
+	        "there is no setting queue in the section gateway; it belongs into common\n");
+	refused("common { colour = red }", "there is no setting colour in the section common; a value "
+	                                   "with spaces in it needs quotes\n");
+	refused(
+		"common { retry_delays = 1s 5s }",
+		"there is no setting 5s in the section common; a value with spaces in it needs quotes\n");
 	refused("gatway { auth = jwt }", "there is no section gatway; did you mean gateway?\n");
-	refused("database { a = 1 }", "there is no section database; there are common, gateway and worker\n");
+	refused("database { a = 1 }",
+	        "there is no section database; there are common, gateway and worker\n");
 	refused("queue = q", "queue belongs into a section: common { queue = … }\n");
-	refused("common|queue = q", "a setting belongs into a section: common { … } gateway { … } worker { … }\n");
+	refused("common|queue = q",
+	        "a setting belongs into a section: common { … } gateway { … } worker { … }\n");
 	refused("common { gateway { } }", "there is no setting gateway in the section common");
 }
 
 /* One go shows all there is. */
 static void many_errors(void)
 {
-	struct conf *conf = load(CONF_GATEWAY,
-		"common {\n\tqueu = q\n\tlog_level = loud\n}\n"
-		"gateway {\n\tbacklog = 0\n\tauht = jwt\n\tlock_timeout = 8s\n\tsocket_mode = x\n\tcolour = red\n}\n"
-		"worker {\n\ts3_timeout = 10x\n}\n");
+	struct conf *conf = load(CONF_GATEWAY, "common {\n\tqueu = q\n\tlog_level = loud\n}\n"
+	                                       "gateway {\n\tbacklog = 0\n\tauht = jwt\n\tlock_timeout "
+	                                       "= 8s\n\tsocket_mode = x\n\tcolour = red\n}\n"
+	                                       "worker {\n\ts3_timeout = 10x\n}\n");
 
 	CU_ASSERT_PTR_NULL(conf);
 	CU_ASSERT(complained(2, "there is no setting queu "));
@@ -268,7 +313,8 @@ static void set_twice(void)
 	struct conf *conf;
 
 	refused("gateway { user_db = y }", "gateway.user_db: set twice, first in line 1\n");
-	CU_ASSERT_PTR_NULL(load(CONF_GATEWAY, GATEWAY "common { queue = a }\n\ncommon { queue = a }\n"));
+	CU_ASSERT_PTR_NULL(
+		load(CONF_GATEWAY, GATEWAY "common { queue = a }\n\ncommon { queue = a }\n"));
 	CU_ASSERT(complained(4, "common.queue: set twice, first in line 2\n"));
 	conf = load(CONF_GATEWAY, GATEWAY "gateway { backlog = 5 }\ngateway { retry_after = 9s }\n");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
@@ -281,14 +327,18 @@ static void set_twice(void)
 /* libconfuse's own count is wrong after comments. */
 static void lines_are_right(void)
 {
-	struct conf *conf = load(CONF_GATEWAY, "# one\n// two\n/* three\n four */ /* */\n\n" GATEWAY
-		"common { # seven # \" '\n\trun_dir = '/a#b//c/*d*/' // eight\n\tqueue = \"a\\\n9\\\"#\"\n\trouting_key = a//b\n\tlog_file = 'x\n\n'\n\tlog_level = x\n}\n");
+	struct conf *conf =
+		load(CONF_GATEWAY,
+	         "# one\n// two\n/* three\n four */ /* */\n\n" GATEWAY
+	         "common { # seven # \" '\n\trun_dir = '/a#b//c/*d*/' // eight\n\tqueue = "
+	         "\"a\\\n9\\\"#\"\n\trouting_key = a//b\n\tlog_file = 'x\n\n'\n\tlog_level = x\n}\n");
 
 	CU_ASSERT_PTR_NULL(conf);
 	CU_ASSERT(complained(12, "common.log_file: has a control character"));
 	CU_ASSERT(complained(15, "common.log_level: "));
 	CU_ASSERT_EQUAL(count_errors(), 2);
-	conf = load(CONF_GATEWAY, GATEWAY "common { run_dir = '/a#b//c/*d*/' // eight\n\tqueue = \"a\\\n9\\\"#\"\n\trouting_key = a//b\n}\n");
+	conf = load(CONF_GATEWAY, GATEWAY "common { run_dir = '/a#b//c/*d*/' // eight\n\tqueue = "
+	                                  "\"a\\\n9\\\"#\"\n\trouting_key = a//b\n}\n");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
 	CU_ASSERT_STRING_EQUAL(conf->common.run_dir, "/a#b//c/*d*/");
 	CU_ASSERT_STRING_EQUAL(conf->common.queue, "a9\"#");
@@ -299,7 +349,8 @@ static void lines_are_right(void)
 
 static void crlf(void)
 {
-	struct conf *conf = load(CONF_GATEWAY, GATEWAY "common {\r\n\tqueue = q # x\r\n\tid_format = uuid\r\n}\r\n");
+	struct conf *conf =
+		load(CONF_GATEWAY, GATEWAY "common {\r\n\tqueue = q # x\r\n\tid_format = uuid\r\n}\r\n");
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
 	CU_ASSERT_STRING_EQUAL(conf->common.queue, "q");
@@ -310,9 +361,11 @@ static void bad_syntax(void)
 {
 	static const char nul[] = GATEWAY "common { queue = a\0b }\n";
 
-	refused("common { queue = 'abc }\n\n", "this string has no end; the closing quote is missing\n");
-	accepted("");  /* and the next file does not begin inside that string */
-	refused("common { queue = \"abc }\n\n", "this string has no end; the closing quote is missing\n");
+	refused("common { queue = 'abc }\n\n",
+	        "this string has no end; the closing quote is missing\n");
+	accepted(""); /* and the next file does not begin inside that string */
+	refused("common { queue = \"abc }\n\n",
+	        "this string has no end; the closing quote is missing\n");
 	accepted("");
 	refused("/* abc\n\n", "this comment has no end\n");
 	accepted("");
@@ -330,7 +383,7 @@ static void bad_syntax(void)
 	CU_ASSERT(complained(2, "this section has no end; the closing brace is missing\n"));
 	CU_ASSERT_PTR_NULL(load(CONF_GATEWAY, GATEWAY "common"));
 	CU_ASSERT(complained(3, "premature end of file\n"));
-	CU_ASSERT_PTR_NULL(load_bytes(CONF_GATEWAY, nul, sizeof nul - 1));
+	CU_ASSERT_PTR_NULL(load_bytes(CONF_GATEWAY, nul, sizeof(nul) - 1));
 	CU_ASSERT(complained(2, "has a NUL byte in it"));
 	CU_ASSERT_PTR_NULL(load(CONF_GATEWAY, "%s", ""));
 	CU_ASSERT(complained(0, "gateway.user_db: must be set"));
@@ -351,7 +404,8 @@ static void bad_files(void)
 	CU_ASSERT_PTR_NULL(conf_load(directory, CONF_GATEWAY));
 	log_open("unit", NULL, LOG_WARNING);
 	char *log = read_file(log_file);
-	CU_ASSERT_PTR_NOT_NULL(strstr(log, "]: /nonexistent/x.conf: can't be opened: No such file or directory\n"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(log, "]: /nonexistent/x.conf: can't be opened: No such file or directory\n"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(log, ": is a directory\n"));
 	free(log);
 }
@@ -362,17 +416,20 @@ static void environment_overrides(void)
 {
 	setenv("FAREWELL_GATEWAY_BACKLOG", "9", 1);
 	setenv("FAREWELL_COMMON_LOG_FILE", "", 1);
-	struct conf *conf = load(CONF_GATEWAY, GATEWAY "gateway { backlog = 5 retry_after = 6s }\ncommon { log_file = /x }\n");
+	struct conf *conf =
+		load(CONF_GATEWAY,
+	         GATEWAY "gateway { backlog = 5 retry_after = 6s }\ncommon { log_file = /x }\n");
 	unsetenv("FAREWELL_GATEWAY_BACKLOG");
 	unsetenv("FAREWELL_COMMON_LOG_FILE");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
 	CU_ASSERT_EQUAL(conf->gateway.backlog, 9);
 	CU_ASSERT_STRING_EQUAL(conf->common.log_file, "");
-	CU_ASSERT_STRING_EQUAL(conf_origin(conf, "gateway", "backlog"), "environment variable FAREWELL_GATEWAY_BACKLOG");
+	CU_ASSERT_STRING_EQUAL(conf_origin(conf, "gateway", "backlog"),
+	                       "environment variable FAREWELL_GATEWAY_BACKLOG");
 	CU_ASSERT_STRING_EQUAL(conf_origin(conf, "gateway", "socket"), "default");
 	CU_ASSERT_STRING_EQUAL(conf_origin(conf, "worker", "mail_from"), "not set");
 	char origin[256];
-	snprintf(origin, sizeof origin, "%s:2", conf_file);
+	snprintf(origin, sizeof(origin), "%s:2", conf_file);
 	CU_ASSERT_STRING_EQUAL(conf_origin(conf, "gateway", "retry_after"), origin);
 	conf_free(conf);
 }
@@ -402,23 +459,34 @@ static void bad_environment(void)
 	unsetenv("FAREWELL_GATEWAY_COLOUR");
 	unsetenv("FAREWELL_GATEWAY_SOFT_TIMEOUT");
 	CU_ASSERT_PTR_NULL(conf);
-	CU_ASSERT_PTR_NOT_NULL(strstr(said, "]: environment variable FAREWELL_WORKER_S3_TIMEOUT: worker.s3_timeout: \"10x\" is no duration; "));
-	CU_ASSERT_PTR_NOT_NULL(strstr(said, "]: environment variable FAREWELL_WORKER_S3_TIMOUT: there is no such setting; did you mean FAREWELL_WORKER_S3_TIMEOUT?\n"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(said, "]: environment variable FAREWELL_GATEWAY_COLOUR: there is no such setting"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(said, "]: environment variable FAREWELL_GATEWAY_SOFT_TIMEOUT: gateway.soft_timeout: 5s must be more than gateway.request_timeout, "
-	                                    "which is 10s (default): "));
+	CU_ASSERT_PTR_NOT_NULL(strstr(said, "]: environment variable FAREWELL_WORKER_S3_TIMEOUT: "
+	                                    "worker.s3_timeout: \"10x\" is no duration; "));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(said, "]: environment variable FAREWELL_WORKER_S3_TIMOUT: there is no such setting; "
+	                 "did you mean FAREWELL_WORKER_S3_TIMEOUT?\n"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(said, "]: environment variable FAREWELL_GATEWAY_COLOUR: there is no such setting"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(said, "]: environment variable FAREWELL_GATEWAY_SOFT_TIMEOUT: gateway.soft_timeout: "
+	                 "5s must be more than gateway.request_timeout, "
+	                 "which is 10s (default): "));
 	CU_ASSERT_EQUAL(count_errors(), 4);
 }
 
 static void other_environment(void)
 {
-	static const char *const names[] = {"FAREWELL_GATEWAY_SERVICE_HOST", "FAREWELL_GATEWAY_SERVICE_PORT_HTTP", "FAREWELL_WORKER_PORT",
-		"FAREWELL_GATEWAY_PORT_80_TCP_ADDR", "FAREWELL_CRASH", "FAREWELL_", "FAREWELL_GATEWAYS_X"};
+	static const char *const names[] = {"FAREWELL_GATEWAY_SERVICE_HOST",
+	                                    "FAREWELL_GATEWAY_SERVICE_PORT_HTTP",
+	                                    "FAREWELL_WORKER_PORT",
+	                                    "FAREWELL_GATEWAY_PORT_80_TCP_ADDR",
+	                                    "FAREWELL_CRASH",
+	                                    "FAREWELL_",
+	                                    "FAREWELL_GATEWAYS_X"};
 
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		setenv(names[i], "x", 1);
 	accepted("");
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		unsetenv(names[i]);
 }
 
@@ -426,15 +494,19 @@ static void variables_in_the_file(void)
 {
 	setenv("UNIT_NAME", "q", 1);
 	unsetenv("UNIT_NONE");
-	struct conf *conf = load(CONF_GATEWAY, GATEWAY
-		"common { queue = \"${UNIT_NAME}/1\" parked_queue = '${UNIT_NONE}' exchange = ${UNIT_NAME} routing_key = \"${UNIT_NONE:-d}\" } # ${UNIT_NONE}\n");
+	struct conf *conf =
+		load(CONF_GATEWAY,
+	         GATEWAY "common { queue = \"${UNIT_NAME}/1\" parked_queue = '${UNIT_NONE}' exchange = "
+	                 "${UNIT_NAME} routing_key = \"${UNIT_NONE:-d}\" } # ${UNIT_NONE}\n");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
 	CU_ASSERT_STRING_EQUAL(conf->common.queue, "q/1");
 	CU_ASSERT_STRING_EQUAL(conf->common.parked_queue, "${UNIT_NONE}");
 	CU_ASSERT_STRING_EQUAL(conf->common.exchange, "q");
 	CU_ASSERT_STRING_EQUAL(conf->common.routing_key, "d");
 	conf_free(conf);
-	refused("common { queue = \"${UNIT_NONE}\" }", "there is no environment variable UNIT_NONE; set it, give a default as in ${UNIT_NONE:-default}, or use");
+	refused("common { queue = \"${UNIT_NONE}\" }",
+	        "there is no environment variable UNIT_NONE; set it, give a default as in "
+	        "${UNIT_NONE:-default}, or use");
 	refused("common { queue = ${UNIT_NONE} }", "there is no environment variable UNIT_NONE;");
 	unsetenv("UNIT_NAME");
 }
@@ -451,18 +523,19 @@ static void secret_is_refused(const char *because)
 	char sentence[512];
 
 	CU_ASSERT_PTR_NULL(load_secret());
-	snprintf(sentence, sizeof sentence, "worker.s3_secret_key_file: %s: %s", secret_file, because);
+	snprintf(sentence, sizeof(sentence), "worker.s3_secret_key_file: %s: %s", secret_file, because);
 	CU_ASSERT(complained(1, sentence));
 	CU_ASSERT_EQUAL(count_errors(), 1);
 }
 
 static void secrets(void)
 {
-	static const char *const contents[] = {"s3cret", "s3cret\n", "s3cret\r\n", "s3cret\nsecond line\n"};
+	static const char *const contents[] = {"s3cret", "s3cret\n", "s3cret\r\n",
+	                                       "s3cret\nsecond line\n"};
 	char *large = calloc(1, 64 * 1024 + 2);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(large);
-	for (size_t i = 0; i < sizeof contents / sizeof contents[0]; i++) {
+	for (size_t i = 0; i < sizeof(contents) / sizeof(contents[0]); i++) {
 		put_secret(contents[i], i % 2 == 0 ? 0600 : 0640);
 		struct conf *conf = load_secret();
 		CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
@@ -546,7 +619,11 @@ static void secrets_of_the_other(void)
 	CU_ASSERT_STRING_EQUAL(conf->worker.s3_secret_key.file, secret_file);
 	conf_free(conf);
 	put_secret("x", 0600);
-	conf = load(CONF_WORKER, WORKER "gateway { auth = jwt jwt_key_file = /nonexistent user_db_password_file = /nonexistent }\n", secret_file);
+	conf = load(
+		CONF_WORKER,
+		WORKER
+		"gateway { auth = jwt jwt_key_file = /nonexistent user_db_password_file = /nonexistent }\n",
+		secret_file);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
 	CU_ASSERT_PTR_NULL(conf->gateway.jwt_key.value);
 	CU_ASSERT_EQUAL(conf->gateway.auth, AUTH_JWT);
@@ -556,34 +633,44 @@ static void secrets_of_the_other(void)
 
 static void required(void)
 {
-	static const char *const keys[] = {"user_db", "broker", "worker_db", "s3_endpoint", "s3_access_key", "s3_secret_key_file", "smtp_url", "mail_from"};
+	static const char *const keys[] = {"user_db",     "broker",        "worker_db",
+	                                   "s3_endpoint", "s3_access_key", "s3_secret_key_file",
+	                                   "smtp_url",    "mail_from"};
 	char sentence[256];
 
 	CU_ASSERT_PTR_NULL(load(CONF_WORKER, GATEWAY));
-	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-		snprintf(sentence, sizeof sentence, "worker.%s: must be set, in the section worker of the file\n", keys[i]);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		snprintf(sentence, sizeof(sentence),
+		         "worker.%s: must be set, in the section worker of the file\n", keys[i]);
 		CU_ASSERT(complained(0, sentence));
 	}
-	CU_ASSERT_EQUAL(count_errors(), (int)(sizeof keys / sizeof keys[0]));
+	CU_ASSERT_EQUAL(count_errors(), (int)(sizeof(keys) / sizeof(keys[0])));
 	CU_ASSERT_PTR_NULL(load(CONF_GATEWAY, "gateway { user_db = x broker = 'amqp://h' }"));
 	CU_ASSERT(complained(0, "gateway.auth: must be set"));
 	CU_ASSERT_EQUAL(count_errors(), 1);
-	CU_ASSERT_PTR_NULL(load(CONF_GATEWAY, "gateway {\n user_db = x broker = 'amqp://h'\n auth = '' }"));
+	CU_ASSERT_PTR_NULL(
+		load(CONF_GATEWAY, "gateway {\n user_db = x broker = 'amqp://h'\n auth = '' }"));
 	CU_ASSERT(complained(3, "gateway.auth: \"\" is not possible; write jwt or none\n"));
 }
 
 static void jwt_keys(void)
 {
-	static const struct { const char *algorithm; size_t least; } algorithms[] = {{"HS256", 32}, {"HS384", 48}, {"HS512", 64}};
-	static const char text[] = "gateway {\n user_db = x broker = 'amqp://h'\n auth = jwt\n jwt_algorithm = %s\n jwt_key_file = '%s'\n}\n";
+	static const struct {
+		const char *algorithm;
+		size_t least;
+	} algorithms[] = {{"HS256", 32}, {"HS384", 48}, {"HS512", 64}};
+	static const char text[] = "gateway {\n user_db = x broker = 'amqp://h'\n auth = jwt\n "
+							   "jwt_algorithm = %s\n jwt_key_file = '%s'\n}\n";
 	char key[65], sentence[512];
 
-	CU_ASSERT_PTR_NULL(load(CONF_GATEWAY, "gateway {\n user_db = x broker = 'amqp://h'\n auth = jwt }"));
-	snprintf(sentence, sizeof sentence, "gateway.jwt_key_file: must be set when gateway.auth is jwt (%s:3)\n", conf_file);
+	CU_ASSERT_PTR_NULL(
+		load(CONF_GATEWAY, "gateway {\n user_db = x broker = 'amqp://h'\n auth = jwt }"));
+	snprintf(sentence, sizeof(sentence),
+	         "gateway.jwt_key_file: must be set when gateway.auth is jwt (%s:3)\n", conf_file);
 	CU_ASSERT(complained(0, sentence));
-	for (size_t i = 0; i < sizeof algorithms / sizeof algorithms[0]; i++) {
+	for (size_t i = 0; i < sizeof(algorithms) / sizeof(algorithms[0]); i++) {
 		size_t least = algorithms[i].least;
-		memset(key, 'k', sizeof key);
+		memset(key, 'k', sizeof(key));
 		key[least] = '\0';
 		put_secret(key, 0600);
 		struct conf *conf = load(CONF_GATEWAY, text, algorithms[i].algorithm, secret_file);
@@ -592,7 +679,9 @@ static void jwt_keys(void)
 		key[least - 1] = '\0';
 		put_secret(key, 0600);
 		CU_ASSERT_PTR_NULL(load(CONF_GATEWAY, text, algorithms[i].algorithm, secret_file));
-		snprintf(sentence, sizeof sentence, "gateway.jwt_key_file: %s: the key has %zu bytes, but %s (%s:4) needs at least %zu (RFC 7518, 3.2); make one with: ",
+		snprintf(sentence, sizeof(sentence),
+		         "gateway.jwt_key_file: %s: the key has %zu bytes, but %s (%s:4) needs at least "
+		         "%zu (RFC 7518, 3.2); make one with: ",
 		         secret_file, least - 1, algorithms[i].algorithm, conf_file, least);
 		CU_ASSERT(complained(5, sentence));
 		CU_ASSERT_PTR_NULL(strstr(said, key));
@@ -604,24 +693,44 @@ static void jwt_keys(void)
 
 static void orders(void)
 {
-	static const struct { const char *more, *sentence; } cases[] = {
-		{"gateway { confirm_timeout = 5s }", "gateway.confirm_timeout: 5s must be less than gateway.lock_timeout, which is 5s (default): "},
-		{"gateway { lock_timeout = 3s }", "gateway.lock_timeout: 3s must be more than gateway.confirm_timeout, which is 3s (default): "},
-		{"gateway { lock_timeout = 6s }", "gateway.lock_timeout: 6s must be less than gateway.statement_timeout, which is 6s (default): "},
-		{"gateway { statement_timeout = 10001ms }", "gateway.statement_timeout: 10001ms must not be more than gateway.request_timeout, which is 10s (default): "},
-		{"gateway { nginx_read_timeout = 10s }", "gateway.nginx_read_timeout: 10s must be more than gateway.request_timeout, which is 10s (default): "},
-		{"gateway { soft_timeout = 10s }", "gateway.soft_timeout: 10s must be more than gateway.request_timeout, which is 10s (default): "},
-		{"gateway { soft_timeout = 20s }", "gateway.soft_timeout: 20s must be less than gateway.hard_timeout, which is 20s (default): "},
-		{"worker { lock_timeout = 30s }", "worker.lock_timeout: 30s must be less than worker.statement_timeout, which is 30s (default): "},
-		{"worker { handover_after = 12m }", "worker.handover_after: 12m must be less than worker.soft_timeout, which is 12m (default): "},
-		{"worker { soft_timeout = 20m }", "worker.soft_timeout: 20m must be less than worker.hard_timeout, which is 20m (default): "},
-		{"worker { hard_timeout = 30m }", "worker.hard_timeout: 30m must be less than worker.broker_consumer_timeout, which is 30m (default): "},
-		{"worker { broker_consumer_timeout = 20m }", "worker.broker_consumer_timeout: 20m must be more than worker.hard_timeout, which is 20m (default): "},
-		{"worker { s3_timeout = 20m }", "worker.s3_timeout: 20m must be less than worker.hard_timeout, which is 20m (default): "},
-		{"worker { smtp_timeout = 20m }", "worker.smtp_timeout: 20m must be less than worker.hard_timeout, which is 20m (default): "},
+	static const struct {
+		const char *more, *sentence;
+	} cases[] = {
+		{"gateway { confirm_timeout = 5s }", "gateway.confirm_timeout: 5s must be less than "
+	                                         "gateway.lock_timeout, which is 5s (default): "},
+		{"gateway { lock_timeout = 3s }", "gateway.lock_timeout: 3s must be more than "
+	                                      "gateway.confirm_timeout, which is 3s (default): "},
+		{"gateway { lock_timeout = 6s }", "gateway.lock_timeout: 6s must be less than "
+	                                      "gateway.statement_timeout, which is 6s (default): "},
+		{"gateway { statement_timeout = 10001ms }",
+	     "gateway.statement_timeout: 10001ms must not be more than gateway.request_timeout, which "
+	     "is 10s (default): "},
+		{"gateway { nginx_read_timeout = 10s }",
+	     "gateway.nginx_read_timeout: 10s must be more than gateway.request_timeout, which is 10s "
+	     "(default): "},
+		{"gateway { soft_timeout = 10s }", "gateway.soft_timeout: 10s must be more than "
+	                                       "gateway.request_timeout, which is 10s (default): "},
+		{"gateway { soft_timeout = 20s }", "gateway.soft_timeout: 20s must be less than "
+	                                       "gateway.hard_timeout, which is 20s (default): "},
+		{"worker { lock_timeout = 30s }", "worker.lock_timeout: 30s must be less than "
+	                                      "worker.statement_timeout, which is 30s (default): "},
+		{"worker { handover_after = 12m }", "worker.handover_after: 12m must be less than "
+	                                        "worker.soft_timeout, which is 12m (default): "},
+		{"worker { soft_timeout = 20m }", "worker.soft_timeout: 20m must be less than "
+	                                      "worker.hard_timeout, which is 20m (default): "},
+		{"worker { hard_timeout = 30m }",
+	     "worker.hard_timeout: 30m must be less than worker.broker_consumer_timeout, which is 30m "
+	     "(default): "},
+		{"worker { broker_consumer_timeout = 20m }",
+	     "worker.broker_consumer_timeout: 20m must be more than worker.hard_timeout, which is 20m "
+	     "(default): "},
+		{"worker { s3_timeout = 20m }",
+	     "worker.s3_timeout: 20m must be less than worker.hard_timeout, which is 20m (default): "},
+		{"worker { smtp_timeout = 20m }", "worker.smtp_timeout: 20m must be less than "
+	                                      "worker.hard_timeout, which is 20m (default): "},
 	};
 
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		refused(cases[i].more, cases[i].sentence);
 	accepted("gateway { statement_timeout = 10s }");
 }
@@ -630,37 +739,56 @@ static void both_places(void)
 {
 	char sentence[512];
 
-	CU_ASSERT_PTR_NULL(load(CONF_GATEWAY, GATEWAY "gateway {\n\tlock_timeout = 7s\n\tconfirm_timeout = 8s statement_timeout = 8s }"));
-	snprintf(sentence, sizeof sentence, "gateway.confirm_timeout: 8s must be less than gateway.lock_timeout, which is 7s (%s:3): a second DELETE waits for the first one's confirm\n", conf_file);
+	CU_ASSERT_PTR_NULL(
+		load(CONF_GATEWAY, GATEWAY
+	         "gateway {\n\tlock_timeout = 7s\n\tconfirm_timeout = 8s statement_timeout = 8s }"));
+	snprintf(sentence, sizeof(sentence),
+	         "gateway.confirm_timeout: 8s must be less than gateway.lock_timeout, which is 7s "
+	         "(%s:3): a second DELETE waits for the first one's confirm\n",
+	         conf_file);
 	CU_ASSERT(complained(4, sentence));
 	CU_ASSERT_EQUAL(count_errors(), 1);
 	/* No talk about a value that is none. */
-	CU_ASSERT_PTR_NULL(load(CONF_GATEWAY, GATEWAY "gateway {\n\tlock_timeout = x\n\tconfirm_timeout = 8s }"));
+	CU_ASSERT_PTR_NULL(
+		load(CONF_GATEWAY, GATEWAY "gateway {\n\tlock_timeout = x\n\tconfirm_timeout = 8s }"));
 	CU_ASSERT_EQUAL(count_errors(), 1);
 }
 
 static void pools(void)
 {
-	refused("gateway { children = 0 min_spare = 9 }", "gateway.min_spare: 9 must not be more than gateway.max_spare, which is 8 (default): ");
-	refused("worker { children = 0 max_spare = 33 }", "worker.max_spare: 33 must not be more than worker.max_children, which is 32 (default): ");
-	refused("worker { children = 0 start_children = 33 }", "worker.start_children: 33 must not be more than worker.max_children, which is 32 (default): ");
-	refused("worker { children = 0 max_children = 7 }", "worker.max_children: 7 must not be less than worker.max_spare, which is 8 (default): ");
+	refused("gateway { children = 0 min_spare = 9 }",
+	        "gateway.min_spare: 9 must not be more than gateway.max_spare, which is 8 (default): ");
+	refused(
+		"worker { children = 0 max_spare = 33 }",
+		"worker.max_spare: 33 must not be more than worker.max_children, which is 32 (default): ");
+	refused("worker { children = 0 start_children = 33 }",
+	        "worker.start_children: 33 must not be more than worker.max_children, which is 32 "
+	        "(default): ");
+	refused(
+		"worker { children = 0 max_children = 7 }",
+		"worker.max_children: 7 must not be less than worker.max_spare, which is 8 (default): ");
 	accepted("gateway { children = 0 min_spare = 8 max_children = 8 }");
 	CU_ASSERT_STRING_EQUAL(said, "");
 	accepted("gateway { min_spare = 9 }");
-	CU_ASSERT_PTR_NOT_NULL(strstr(said, ":2: gateway.min_spare: has no effect while gateway.children is 16 (default); "));
+	CU_ASSERT_PTR_NOT_NULL(strstr(
+		said, ":2: gateway.min_spare: has no effect while gateway.children is 16 (default); "));
 }
 
 static void retry_delays(void)
 {
 	refused("common { retry_delays = '' }", "common.retry_delays: must have at least one delay");
-	refused("common { retry_delays = '10s 1x' }", "common.retry_delays: \"1x\" is no duration; write the delays as in ");
+	refused("common { retry_delays = '10s 1x' }",
+	        "common.retry_delays: \"1x\" is no duration; write the delays as in ");
 	refused("common { retry_delays = '10s,1m' }", "common.retry_delays: \"10s,1m\" is no duration");
-	refused("common { retry_delays = '10s 10s' }", "common.retry_delays: \"10s\" is not longer than the one before it");
-	refused("common { retry_delays = '1m 60s' }", "common.retry_delays: \"60s\" is not longer than the one before it");
-	refused("common { retry_delays = '999ms' }", "common.retry_delays: \"999ms\" is out of range; a delay may be from 1s to 7d");
+	refused("common { retry_delays = '10s 10s' }",
+	        "common.retry_delays: \"10s\" is not longer than the one before it");
+	refused("common { retry_delays = '1m 60s' }",
+	        "common.retry_delays: \"60s\" is not longer than the one before it");
+	refused("common { retry_delays = '999ms' }",
+	        "common.retry_delays: \"999ms\" is out of range; a delay may be from 1s to 7d");
 	refused("common { retry_delays = '8d' }", "common.retry_delays: \"8d\" is out of range");
-	refused("common { retry_delays = '1s 2s 3s 4s 5s 6s 7s 8s 9s' }", "common.retry_delays: \"9s\" at most 8 delays");
+	refused("common { retry_delays = '1s 2s 3s 4s 5s 6s 7s 8s 9s' }",
+	        "common.retry_delays: \"9s\" at most 8 delays");
 	accepted("common { retry_delays = '1s 2s 3s 4s 5s 6s 7s 7d' }");
 }
 
@@ -669,49 +797,66 @@ static void names_at_the_broker(void)
 	char name[257], more[512];
 
 	refused("common { queue = '' }", "common.queue: must not be empty\n");
-	refused("common { exchange = amq.direct }", "common.exchange: names that begin with amq. belong to the broker\n");
+	refused("common { exchange = amq.direct }",
+	        "common.exchange: names that begin with amq. belong to the broker\n");
 	refused("common { queue = farewell.parked }", "common.queue: common.queue (");
-	refused("common { parked_queue = farewell.retry.10s }", "common.parked_queue: is the name of a retry queue too; see common.retry_queue_prefix (default)\n");
-	memset(name, 'q', sizeof name);
+	refused("common { parked_queue = farewell.retry.10s }",
+	        "common.parked_queue: is the name of a retry queue too; see common.retry_queue_prefix "
+	        "(default)\n");
+	memset(name, 'q', sizeof(name));
 	name[255] = '\0';
-	snprintf(more, sizeof more, "common { queue = %s }", name);
+	snprintf(more, sizeof(more), "common { queue = %s }", name);
 	accepted(more);
-	snprintf(more, sizeof more, "common { queue = %sq }", name);
+	snprintf(more, sizeof(more), "common { queue = %sq }", name);
 	refused(more, "common.queue: is too long");
-	snprintf(more, sizeof more, "common { retry_queue_prefix = %s }", name + 4);
+	snprintf(more, sizeof(more), "common { retry_queue_prefix = %s }", name + 4);
 	accepted(more);
-	snprintf(more, sizeof more, "common { retry_queue_prefix = %s }", name + 3);
+	snprintf(more, sizeof(more), "common { retry_queue_prefix = %s }", name + 3);
 	refused(more, "common.retry_queue_prefix: is too long");
 }
 
 static void urls(void)
 {
 	static const char *const good[] = {
-		"worker { broker = 'amqp://u:p%40w@host:5672/v%2Fhost' }", "worker { broker = 'amqp://[::1]:5672' }", "worker { s3_endpoint = 'HTTPS://s3.example.com' }",
-		"worker { s3_endpoint = 'http://127.0.0.1:7480' }", "worker { s3_endpoint = 'http://[fe80::1]' }", "worker { smtp_url = 'smtps://mail:465' }",
+		"worker { broker = 'amqp://u:p%40w@host:5672/v%2Fhost' }",
+		"worker { broker = 'amqp://[::1]:5672' }",
+		"worker { s3_endpoint = 'HTTPS://s3.example.com' }",
+		"worker { s3_endpoint = 'http://127.0.0.1:7480' }",
+		"worker { s3_endpoint = 'http://[fe80::1]' }",
+		"worker { smtp_url = 'smtps://mail:465' }",
 	};
-	static const struct { const char *more, *sentence; } bad[] = {
-		{"worker { broker = localhost }", "worker.broker: has a scheme that is not possible here; write it as in amqp://"},
+	static const struct {
+		const char *more, *sentence;
+	} bad[] = {
+		{"worker { broker = localhost }",
+	     "worker.broker: has a scheme that is not possible here; write it as in amqp://"},
 		{"worker { broker = 'amqps://h' }", "worker.broker: has a scheme"},
 		{"worker { broker = 'amqp://u@' }", "worker.broker: has no host, or a port that is none"},
-		{"worker { broker = 'amqp://h:port' }", "worker.broker: has no host, or a port that is none"},
-		{"worker { broker = 'amqp://h:70000' }", "worker.broker: has no host, or a port that is none"},
+		{"worker { broker = 'amqp://h:port' }",
+	     "worker.broker: has no host, or a port that is none"},
+		{"worker { broker = 'amqp://h:70000' }",
+	     "worker.broker: has no host, or a port that is none"},
 		{"worker { broker = 'amqp://h:' }", "worker.broker: has no host, or a port that is none"},
 		{"worker { s3_endpoint = 's3://bucket' }", "worker.s3_endpoint: has a scheme"},
-		{"worker { s3_endpoint = 'http://h/bucket' }", "worker.s3_endpoint: must not have anything behind host and port"},
-		{"worker { s3_endpoint = 'http://h/' }", "worker.s3_endpoint: must not have anything behind host and port"},
-		{"worker { s3_endpoint = 'http://h?x' }", "worker.s3_endpoint: must not have anything behind host and port"},
-		{"worker { s3_endpoint = 'http://u:p@h' }", "worker.s3_endpoint: must not have a user or a password in it"},
+		{"worker { s3_endpoint = 'http://h/bucket' }",
+	     "worker.s3_endpoint: must not have anything behind host and port"},
+		{"worker { s3_endpoint = 'http://h/' }",
+	     "worker.s3_endpoint: must not have anything behind host and port"},
+		{"worker { s3_endpoint = 'http://h?x' }",
+	     "worker.s3_endpoint: must not have anything behind host and port"},
+		{"worker { s3_endpoint = 'http://u:p@h' }",
+	     "worker.s3_endpoint: must not have a user or a password in it"},
 		{"worker { s3_endpoint = 'http://' }", "worker.s3_endpoint: has no host"},
 		{"worker { s3_endpoint = 'http://[::1' }", "worker.s3_endpoint: has no host"},
 		{"worker { s3_endpoint = 'http://a b' }", "worker.s3_endpoint: has no host"},
 		{"worker { smtp_url = 'mail:25' }", "worker.smtp_url: has a scheme"},
-		{"worker { smtp_url = 'smtp://h/helo' }", "worker.smtp_url: must not have anything behind host and port"},
+		{"worker { smtp_url = 'smtp://h/helo' }",
+	     "worker.smtp_url: must not have anything behind host and port"},
 	};
 
-	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
 		accepted(good[i]);
-	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		refused(bad[i].more, bad[i].sentence);
 	/* A password may stand in it. */
 	refused("worker { broker = 'amqps://u:hunter2@h' }", "worker.broker: ");
@@ -722,18 +867,19 @@ static void the_rest(void)
 {
 	char more[256], path[120];
 
-	memset(path, 'a', sizeof path);
+	memset(path, 'a', sizeof(path));
 	path[0] = '/';
 	path[107] = '\0';
-	snprintf(more, sizeof more, "gateway { socket = %s }", path);
+	snprintf(more, sizeof(more), "gateway { socket = %s }", path);
 	accepted(more);
-	snprintf(more, sizeof more, "gateway { socket = %sa }", path);
+	snprintf(more, sizeof(more), "gateway { socket = %sa }", path);
 	refused(more, "gateway.socket: is too long; the path of a socket has at most 107 bytes\n");
 
 	put_secret("x", 0600);
 	CU_ASSERT_PTR_NULL(load(CONF_WORKER, WORKER "worker { smtp_user = u }\n", secret_file));
 	CU_ASSERT(complained(2, "worker.smtp_user: needs worker.smtp_password_file as well\n"));
-	CU_ASSERT_PTR_NULL(load(CONF_WORKER, WORKER "worker { smtp_password_file = '%s' }\n", secret_file, secret_file));
+	CU_ASSERT_PTR_NULL(load(CONF_WORKER, WORKER "worker { smtp_password_file = '%s' }\n",
+	                        secret_file, secret_file));
 	CU_ASSERT(complained(2, "worker.smtp_password_file: needs worker.smtp_user as well\n"));
 	unlink(secret_file);
 }
@@ -745,7 +891,7 @@ static char *read_source(const char *name)
 	const char *source = getenv("srcdir");
 	char path[1024];
 
-	snprintf(path, sizeof path, "%s/%s", source != NULL ? source : ".", name);
+	snprintf(path, sizeof(path), "%s/%s", source != NULL ? source : ".", name);
 	return read_file(path);
 }
 
@@ -769,7 +915,7 @@ static void begin_meeting(void)
 
 	while (conf_table[length].key != NULL)
 		length++;
-	met = calloc(length, sizeof *met);
+	met = calloc(length, sizeof(*met));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(met);
 }
 
@@ -792,7 +938,7 @@ static void squeeze(char *text)
 		if (!isspace((unsigned char)*text))
 			*out++ = *text;
 		else if (text[1] == '#' && text[2] == ' ')
-			text++;  /* the next line of a comment */
+			text++; /* the next line of a comment */
 		else if (!isspace((unsigned char)text[1]))
 			*out++ = ' ';
 	*out = '\0';
@@ -823,8 +969,8 @@ static void sample_line(const char *section, const char *key, bool off, char *co
 	CU_ASSERT_EQUAL(off, setting->fallback != NULL && strcmp(key, "jwt_key_file") != 0);
 	CU_ASSERT(strlen(comment) > 20);
 	squeeze(comment);
-	conf_value_range(setting, range, sizeof range);
-	snprintf(wanted, sizeof wanted, " [%s] ", range);
+	conf_value_range(setting, range, sizeof(range));
+	snprintf(wanted, sizeof(wanted), " [%s] ", range);
 	if (range[0] != '\0' && strstr(comment, wanted) == NULL)
 		fprintf(stderr, "%s.%s: no \"%s\" in: %s\n", section, key, wanted, comment);
 	CU_ASSERT(range[0] == '\0' || strstr(comment, wanted) != NULL);
@@ -832,30 +978,32 @@ static void sample_line(const char *section, const char *key, bool off, char *co
 
 static void sample_has_all(void)
 {
-	char *text = read_source("conf/farewell.conf"), *rest = text, *line, section[64] = "", key[64], comment[4096] = "";
+	char *text = read_source("conf/farewell.conf"), *rest = text, *line, section[64] = "", key[64],
+		 comment[4096] = "";
 	bool off;
 
 	begin_meeting();
 	while ((line = strsep(&rest, "\n")) != NULL) {
 		if (islower((unsigned char)line[0])) {
-			snprintf(section, sizeof section, "%.*s", (int)strcspn(line, " "), line);
+			snprintf(section, sizeof(section), "%.*s", (int)strcspn(line, " "), line);
 			CU_ASSERT_STRING_EQUAL(line + strlen(section), " {");
 		} else if (line[0] == '\0') {
 			comment[0] = '\0';
 		} else if (is_setting(line, key, &off)) {
-			strncat(comment, " ", sizeof comment - strlen(comment) - 1);
+			strncat(comment, " ", sizeof(comment) - strlen(comment) - 1);
 			sample_line(section, key, off, comment);
 			comment[0] = '\0';
 		} else {
 			size_t length = strlen(comment);
-			snprintf(comment + length, sizeof comment - length, " %s", line);
+			snprintf(comment + length, sizeof(comment) - length, " %s", line);
 		}
 	}
 	end_meeting();
 	free(text);
 }
 
-/* The sample with every secret at SECRET_FILE; EVERYTHING: with all that is commented out switched on. */
+/* The sample with every secret at SECRET_FILE; EVERYTHING: with all that is commented out switched
+ * on. */
 static char *rewrite_sample(const char *sample, bool everything)
 {
 	char *copy = strdup(sample), *rest = copy, *line, *text = NULL, key[64];
@@ -866,7 +1014,8 @@ static char *rewrite_sample(const char *sample, bool everything)
 	CU_ASSERT_FATAL(copy != NULL && out != NULL);
 	while ((line = strsep(&rest, "\n")) != NULL) {
 		bool setting = is_setting(line, key, &off);
-		bool secret = setting && strlen(key) > 5 && strcmp(key + strlen(key) - 5, "_file") == 0 && strcmp(key, "log_file") != 0 && strstr(key, "_ca_") == NULL;
+		bool secret = setting && strlen(key) > 5 && strcmp(key + strlen(key) - 5, "_file") == 0 &&
+		              strcmp(key, "log_file") != 0 && strstr(key, "_ca_") == NULL;
 		if (secret && !off)
 			fprintf(out, "\t%s = '%s'\n", key, secret_file);
 		else if (setting && off && everything)
@@ -879,7 +1028,8 @@ static char *rewrite_sample(const char *sample, bool everything)
 	return text;
 }
 
-static void same_value(const struct conf *a, const struct conf *b, const struct conf_setting *setting)
+static void same_value(const struct conf *a, const struct conf *b,
+                       const struct conf_setting *setting)
 {
 	const char *left = (const char *)a + setting->place, *right = (const char *)b + setting->place;
 
@@ -888,26 +1038,29 @@ static void same_value(const struct conf *a, const struct conf *b, const struct 
 	case CONF_SQL:
 		/* Where the data are is told by configure. */
 		if (strcmp(setting->key, "mail_templates") != 0)
-			CU_ASSERT_STRING_EQUAL(*(char *const *)(const void *)left, *(char *const *)(const void *)right);
+			CU_ASSERT_STRING_EQUAL(*(char *const *)(const void *)left,
+			                       *(char *const *)(const void *)right);
 		break;
 	case CONF_SECRET:
-		CU_ASSERT_STRING_EQUAL(((const struct conf_secret *)(const void *)left)->file, ((const struct conf_secret *)(const void *)right)->file);
+		CU_ASSERT_STRING_EQUAL(((const struct conf_secret *)(const void *)left)->file,
+		                       ((const struct conf_secret *)(const void *)right)->file);
 		break;
-	case CONF_BOOL:
-		CU_ASSERT_EQUAL(*(const bool *)left, *(const bool *)right);
-		break;
+	case CONF_BOOL: CU_ASSERT_EQUAL(*(const bool *)left, *(const bool *)right); break;
 	case CONF_ENUM:
 		CU_ASSERT_EQUAL(*(const int *)(const void *)left, *(const int *)(const void *)right);
 		break;
 	default:
-		CU_ASSERT_EQUAL(*(const int64_t *)(const void *)left, *(const int64_t *)(const void *)right);
+		CU_ASSERT_EQUAL(*(const int64_t *)(const void *)left,
+		                *(const int64_t *)(const void *)right);
 	}
 }
 
-/* As it is, and with all that is commented out: that shows the defaults, so it must come to the same. */
+/* As it is, and with all that is commented out: that shows the defaults, so it must come to the
+ * same. */
 static void sample_loads(void)
 {
-	char *sample = read_source("conf/farewell.conf"), *plain = rewrite_sample(sample, false), *full = rewrite_sample(sample, true);
+	char *sample = read_source("conf/farewell.conf"), *plain = rewrite_sample(sample, false),
+		 *full = rewrite_sample(sample, true);
 
 	put_secret("0123456789abcdef0123456789abcdef", 0600);
 	for (int program = CONF_GATEWAY; program <= CONF_WORKER; program++) {
@@ -934,18 +1087,18 @@ static void manual_item(const char *section, const char *key, const char *text, 
 	char item[8192], range[256], wanted[600];
 	const struct conf_setting *setting = &conf_table[conf_find(section, key)];
 
-	snprintf(item, sizeof item, "%.*s", (int)length, text);
+	snprintf(item, sizeof(item), "%.*s", (int)length, text);
 	squeeze(item);
-	conf_value_range(setting, range, sizeof range);
+	conf_value_range(setting, range, sizeof(range));
 	if (strstr(item, range) == NULL)
 		fprintf(stderr, "%s.%s: no \"%s\" in the manual\n", section, key, range);
 	CU_ASSERT_PTR_NOT_NULL(strstr(item, range));
 	if (setting->fallback == NULL)
-		snprintf(wanted, sizeof wanted, "must be set)");
+		snprintf(wanted, sizeof(wanted), "must be set)");
 	else if (setting->fallback[0] == '\0')
-		snprintf(wanted, sizeof wanted, "default: empty)");
+		snprintf(wanted, sizeof(wanted), "default: empty)");
 	else
-		snprintf(wanted, sizeof wanted, "%s", setting->fallback);
+		snprintf(wanted, sizeof(wanted), "%s", setting->fallback);
 	if (strcmp(key, "mail_templates") == 0)
 		return;
 	if (strstr(item, wanted) == NULL)
@@ -955,7 +1108,8 @@ static void manual_item(const char *section, const char *key, const char *text, 
 
 static void manual_has_all(void)
 {
-	char *text = read_source("doc/farewell.conf.5"), *rest = strstr(text, "\n.Sh SETTINGS\n"), *line, section[64] = "", key[64];
+	char *text = read_source("doc/farewell.conf.5"), *rest = strstr(text, "\n.Sh SETTINGS\n"),
+		 *line, section[64] = "", key[64];
 
 	begin_meeting();
 	CU_ASSERT_PTR_NOT_NULL(rest);
@@ -965,7 +1119,8 @@ static void manual_has_all(void)
 		if (sscanf(line, ".Ss %63[a-z ]", section) == 1 || sscanf(line, ".It Ic %63s", key) != 1)
 			continue;
 		size_t length = 0;
-		while (rest[length] != '\0' && strncmp(rest + length, ".It ", 4) != 0 && strncmp(rest + length, ".El\n", 4) != 0)
+		while (rest[length] != '\0' && strncmp(rest + length, ".It ", 4) != 0 &&
+		       strncmp(rest + length, ".El\n", 4) != 0)
 			length += strcspn(rest + length, "\n") + 1;
 		bool both = strcmp(section, "gateway and worker") == 0;
 		meet(both ? "gateway" : section, key);
@@ -979,13 +1134,16 @@ static void manual_has_all(void)
 	free(text);
 }
 
-/* The table against itself: defaults are values that would be taken, and the environment's names fit. */
+/* The table against itself: defaults are values that would be taken, and the environment's names
+ * fit. */
 static void table_is_sound(void)
 {
 	for (int i = 0; conf_table[i].key != NULL; i++) {
 		CU_ASSERT_EQUAL(conf_find(conf_table[i].section, conf_table[i].key), i);
-		CU_ASSERT(strlen(conf_table[i].section) + strlen(conf_table[i].key) + sizeof "FAREWELL__" <= 64);
-		CU_ASSERT(strncmp(conf_table[i].key, "service_", 8) != 0 && strncmp(conf_table[i].key, "port", 4) != 0);
+		CU_ASSERT(strlen(conf_table[i].section) + strlen(conf_table[i].key) + sizeof "FAREWELL__" <=
+		          64);
+		CU_ASSERT(strncmp(conf_table[i].key, "service_", 8) != 0 &&
+		          strncmp(conf_table[i].key, "port", 4) != 0);
 	}
 	conf_free(NULL);
 }
@@ -1032,9 +1190,9 @@ int main(void)
 
 	if (mkdtemp(directory) == NULL)
 		return EXIT_FAILURE;
-	snprintf(conf_file, sizeof conf_file, "%s/farewell.conf", directory);
-	snprintf(log_file, sizeof log_file, "%s/log", directory);
-	snprintf(secret_file, sizeof secret_file, "%s/secret", directory);
+	snprintf(conf_file, sizeof(conf_file), "%s/farewell.conf", directory);
+	snprintf(log_file, sizeof(log_file), "%s/log", directory);
+	snprintf(secret_file, sizeof(secret_file), "%s/secret", directory);
 	code = unit_main("conf", tests);
 	unlink(conf_file);
 	unlink(log_file);

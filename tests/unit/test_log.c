@@ -20,7 +20,7 @@ static char said[65536];
 static const char *read_back(const char *name)
 {
 	int fd = open(name, O_RDONLY);
-	ssize_t length = fd < 0 ? 0 : read(fd, said, sizeof said - 1);
+	ssize_t length = fd < 0 ? 0 : read(fd, said, sizeof(said) - 1);
 
 	said[length < 0 ? 0 : length] = '\0';
 	if (fd >= 0)
@@ -52,8 +52,10 @@ static void shape(void)
 
 	begin(LOG_INFO);
 	log_info("account deleted files=%d", 12);
-	snprintf(pattern, sizeof pattern,
-	         "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z info unit\\[%ld\\]: account deleted files=12\n$", (long)getpid());
+	snprintf(pattern, sizeof(pattern),
+	         "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z info "
+	         "unit\\[%ld\\]: account deleted files=12\n$",
+	         (long)getpid());
 	CU_ASSERT(matches(read_back(file), pattern));
 }
 
@@ -101,7 +103,8 @@ static void no_injection(void)
 {
 	begin(LOG_INFO);
 	log_context("user=%s", "x\n2026-11-22T00:00:00.000Z error");
-	log_info("id=%s", "a\nb\r\x1b[31mc\x7f \xC2\x9B""d \xEA\xB0\x80");
+	log_info("id=%s", "a\nb\r\x1b[31mc\x7f \xC2\x9B"
+	                  "d \xEA\xB0\x80");
 	read_back(file);
 	CU_ASSERT_EQUAL(count_lines(said), 1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(said, "id=a?b??[31mc? ??d \xEA\xB0\x80 user=x?2026"));
@@ -112,10 +115,10 @@ static void long_lines(void)
 {
 	char text[6000], longer[500];
 
-	for (size_t i = 0; i + 3 < sizeof text; i += 3)
+	for (size_t i = 0; i + 3 < sizeof(text); i += 3)
 		memcpy(text + i, "\xE2\x82\xAC", 4);
-	memset(longer, 'x', sizeof longer - 1);
-	longer[sizeof longer - 1] = '\0';
+	memset(longer, 'x', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
 	for (int shift = 0; shift < 4; shift++) {
 		begin(LOG_INFO);
 		log_context("deletion=abc");
@@ -147,11 +150,11 @@ static void one_write_a_line(void)
 	log_info("%0900d", 7);
 	log_info("second");
 	dup2(kept, STDERR_FILENO);
-	ssize_t length = recv(ends[0], line, sizeof line - 1, MSG_DONTWAIT);
+	ssize_t length = recv(ends[0], line, sizeof(line) - 1, MSG_DONTWAIT);
 	CU_ASSERT_FATAL(length > 900);
 	line[length] = '\0';
 	CU_ASSERT(matches(line, "7 a=b\n$"));
-	length = recv(ends[0], line, sizeof line - 1, MSG_DONTWAIT);
+	length = recv(ends[0], line, sizeof(line) - 1, MSG_DONTWAIT);
 	CU_ASSERT_FATAL(length > 0);
 	line[length] = '\0';
 	CU_ASSERT(matches(line, ": second a=b\n$"));
@@ -230,8 +233,8 @@ int main(void)
 
 	if (mkdtemp(directory) == NULL)
 		return EXIT_FAILURE;
-	snprintf(file, sizeof file, "%s/log", directory);
-	snprintf(moved, sizeof moved, "%s/log.1", directory);
+	snprintf(file, sizeof(file), "%s/log", directory);
+	snprintf(moved, sizeof(moved), "%s/log.1", directory);
 	code = unit_main("log", tests);
 	unlink(file);
 	unlink(moved);

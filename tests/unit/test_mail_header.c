@@ -1,20 +1,21 @@
-/* Header fields and addresses: encoded-words, quoting, folding, and what is refused. Expected values were written by hand from RFC 2047 and 5322. */
+/* Header fields and addresses: encoded-words, quoting, folding, and what is refused. Expected
+ * values were written by hand from RFC 2047 and 5322. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/ids.h"
-#include "tests/unit/unit.h"
 #include "lib/mail/mail_address.h"
 #include "lib/mail/mail_body.h"
 #include "lib/mail/mail_header.h"
+#include "tests/unit/unit.h"
 
 static char written[8192];
 
 static FILE *begin(void)
 {
-	memset(written, 0, sizeof written);
-	return fmemopen(written, sizeof written, "w");
+	memset(written, 0, sizeof(written));
+	return fmemopen(written, sizeof(written), "w");
 }
 
 static bool text(const char *value)
@@ -58,7 +59,7 @@ static void other_scripts_are_encoded(void)
 	CU_ASSERT_STRING_EQUAL(written, "Subject: =?UTF-8?B?R3LDtsOfZQ==?=\r\n");
 	CU_ASSERT_TRUE(text("계정"));
 	CU_ASSERT_STRING_EQUAL(written, "Subject: =?UTF-8?B?6rOE7KCV?=\r\n");
-	CU_ASSERT_TRUE(text("=?UTF-8?B?IQ==?="));  /* ASCII that a reader would decode */
+	CU_ASSERT_TRUE(text("=?UTF-8?B?IQ==?=")); /* ASCII that a reader would decode */
 	CU_ASSERT_STRING_EQUAL(written, "Subject: =?UTF-8?B?PT9VVEYtOD9CP0lRPT0/PQ==?=\r\n");
 }
 
@@ -89,7 +90,8 @@ static size_t decode(const char *word, size_t length, char *decoded)
 	return bytes;
 }
 
-/* Each word: at most 75 characters, on a line of at most 76, whole characters only; together the text. */
+/* Each word: at most 75 characters, on a line of at most 76, whole characters only; together the
+ * text. */
 static void words_hold(const char *value)
 {
 	char all[4096] = "";
@@ -153,8 +155,10 @@ static void names_are_quoted_or_encoded(void)
 	CU_ASSERT_STRING_EQUAL(written, "To: \"x@evil.example\" <a@b.example>\r\n");
 	CU_ASSERT_TRUE(mailbox("김민수", "a@b.example"));
 	CU_ASSERT_STRING_EQUAL(written, "To: =?UTF-8?B?6rmA66+87IiY?= <a@b.example>\r\n");
-	CU_ASSERT_TRUE(mailbox("A name of forty-three ASCII characters, no?", "a.rather.long.mailbox@b.example"));
-	CU_ASSERT_STRING_EQUAL(written, "To: \"A name of forty-three ASCII characters, no?\"\r\n <a.rather.long.mailbox@b.example>\r\n");
+	CU_ASSERT_TRUE(
+		mailbox("A name of forty-three ASCII characters, no?", "a.rather.long.mailbox@b.example"));
+	CU_ASSERT_STRING_EQUAL(written, "To: \"A name of forty-three ASCII characters, no?\"\r\n "
+	                                "<a.rather.long.mailbox@b.example>\r\n");
 }
 
 static void dates_are_in_english(void)
@@ -170,7 +174,7 @@ static void dates_are_in_english(void)
 static void address_is(const char *given, const char *wanted)
 {
 	char address[MAIL_ADDRESS_SIZE] = "", why[128] = "";
-	bool good = mail_address_read(given, address, why, sizeof why);
+	bool good = mail_address_read(given, address, why, sizeof(why));
 
 	if (good != (wanted != NULL))
 		printf("  %s: %s\n", given, good ? address : why);
@@ -200,20 +204,54 @@ static void bad_addresses_are_refused(void)
 {
 	char many[300];
 	static const char *const bad[] = {
-		"", " ", "@", "a@", "@b", "a", "a@b@c", "a b@c.example", "a@b c", "a@b..c", "a@.b", "a@b.", "a@b>", "<a@b>", "a@b,c@d",
-		"a@b\r\nRCPT TO:<x@y>", "a\r\n@b", "a@b\n", "\ta@b", "a@b\x7F", "\"a@b", "\"\"@b", "\"a\"b@c", "\"a\\", "a@[x]", "a@[192.0.2.1",
-		"a@b/c", "a@b?c", "a@b#c", "a@b:25", "a@b%20c", "a@\xFF.example", "a\xC0\x80@b.example", "a@b;c", "a@ü/x", "a@ü@x", "a@ü?",
+		"",
+		" ",
+		"@",
+		"a@",
+		"@b",
+		"a",
+		"a@b@c",
+		"a b@c.example",
+		"a@b c",
+		"a@b..c",
+		"a@.b",
+		"a@b.",
+		"a@b>",
+		"<a@b>",
+		"a@b,c@d",
+		"a@b\r\nRCPT TO:<x@y>",
+		"a\r\n@b",
+		"a@b\n",
+		"\ta@b",
+		"a@b\x7F",
+		"\"a@b",
+		"\"\"@b",
+		"\"a\"b@c",
+		"\"a\\",
+		"a@[x]",
+		"a@[192.0.2.1",
+		"a@b/c",
+		"a@b?c",
+		"a@b#c",
+		"a@b:25",
+		"a@b%20c",
+		"a@\xFF.example",
+		"a\xC0\x80@b.example",
+		"a@b;c",
+		"a@ü/x",
+		"a@ü@x",
+		"a@ü?",
 	};
 
-	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		address_is(bad[i], NULL);
-	snprintf(many, sizeof many, "%065d@example.com", 0);
+	snprintf(many, sizeof(many), "%065d@example.com", 0);
 	address_is(many, NULL);
-	snprintf(many, sizeof many, "%064d@example.com", 0);
+	snprintf(many, sizeof(many), "%064d@example.com", 0);
 	address_is(many, many);
-	snprintf(many, sizeof many, "a@%064d.example", 0);
+	snprintf(many, sizeof(many), "a@%064d.example", 0);
 	address_is(many, NULL);
-	snprintf(many, sizeof many, "%030d@%060d.%060d.%060d.%039d", 0, 0, 0, 0, 0);
+	snprintf(many, sizeof(many), "%030d@%060d.%060d.%060d.%039d", 0, 0, 0, 0, 0);
 	CU_ASSERT_EQUAL(strlen(many), 253);
 	address_is(many, many);
 	strcat(many, "0");
@@ -227,21 +265,22 @@ static void mailboxes_are_read(void)
 	struct mail_address box;
 	char why[128];
 
-	CU_ASSERT_TRUE(mail_mailbox_read("Farewell <bye@farewell.example>", &box, why, sizeof why));
+	CU_ASSERT_TRUE(mail_mailbox_read("Farewell <bye@farewell.example>", &box, why, sizeof(why)));
 	CU_ASSERT_STRING_EQUAL(box.name, "Farewell");
 	CU_ASSERT_STRING_EQUAL(box.address, "bye@farewell.example");
-	CU_ASSERT_TRUE(mail_mailbox_read("\"A <b>, \\\"c\\\"\" <bye@farewell.example>", &box, why, sizeof why));
+	CU_ASSERT_TRUE(
+		mail_mailbox_read("\"A <b>, \\\"c\\\"\" <bye@farewell.example>", &box, why, sizeof(why)));
 	CU_ASSERT_STRING_EQUAL(box.name, "A <b>, \"c\"");
-	CU_ASSERT_TRUE(mail_mailbox_read("안녕 <bye@farewell.example>", &box, why, sizeof why));
+	CU_ASSERT_TRUE(mail_mailbox_read("안녕 <bye@farewell.example>", &box, why, sizeof(why)));
 	CU_ASSERT_STRING_EQUAL(box.name, "안녕");
-	CU_ASSERT_TRUE(mail_mailbox_read("bye@farewell.example", &box, why, sizeof why));
+	CU_ASSERT_TRUE(mail_mailbox_read("bye@farewell.example", &box, why, sizeof(why)));
 	CU_ASSERT_STRING_EQUAL(box.name, "");
 	CU_ASSERT_STRING_EQUAL(mail_address_domain(box.address), "farewell.example");
-	CU_ASSERT_FALSE(mail_mailbox_read("a@b>", &box, why, sizeof why));
-	CU_ASSERT_FALSE(mail_mailbox_read("A <>", &box, why, sizeof why));
-	CU_ASSERT_FALSE(mail_mailbox_read("<a@b", &box, why, sizeof why));
-	CU_ASSERT_FALSE(mail_mailbox_read("A\r\nBcc: x@y <a@b>", &box, why, sizeof why));
-	CU_ASSERT_FALSE(mail_mailbox_read("A\xFF <a@b>", &box, why, sizeof why));
+	CU_ASSERT_FALSE(mail_mailbox_read("a@b>", &box, why, sizeof(why)));
+	CU_ASSERT_FALSE(mail_mailbox_read("A <>", &box, why, sizeof(why)));
+	CU_ASSERT_FALSE(mail_mailbox_read("<a@b", &box, why, sizeof(why)));
+	CU_ASSERT_FALSE(mail_mailbox_read("A\r\nBcc: x@y <a@b>", &box, why, sizeof(why)));
+	CU_ASSERT_FALSE(mail_mailbox_read("A\xFF <a@b>", &box, why, sizeof(why)));
 }
 
 static void bodies_are_quoted_printable(void)
@@ -252,7 +291,7 @@ static void bodies_are_quoted_printable(void)
 	CU_ASSERT_STRING_EQUAL(body("end "), "end=20\r\n");
 	CU_ASSERT_STRING_EQUAL(body("a \t\nb c\n"), "a =09\r\nb c\r\n");
 	CU_ASSERT_STRING_EQUAL(body("a\rb"), "a=0Db\r\n");
-	snprintf(line, sizeof line, "%080d", 0);
+	snprintf(line, sizeof(line), "%080d", 0);
 	const char *out = body(line);
 	CU_ASSERT_EQUAL(strcspn(out, "\r"), 76);
 	CU_ASSERT_STRING_EQUAL(out + 75, "=\r\n00000\r\n");

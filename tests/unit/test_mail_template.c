@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tests/unit/unit.h"
 #include "lib/mail/mail_template.h"
+#include "tests/unit/unit.h"
 
 static const char *const values[MAIL_VALUES] = {
 	[MAIL_VALUE_NAME] = "Ann <b> & \"Co\"'s {{user_id}}",
@@ -19,8 +19,8 @@ static char written[1024], why[256], directory[64];
 
 static const char *filled(const char *source, bool as_html)
 {
-	memset(written, 0, sizeof written);
-	FILE *out = fmemopen(written, sizeof written, "w");
+	memset(written, 0, sizeof(written));
+	FILE *out = fmemopen(written, sizeof(written), "w");
 
 	mail_template_write(out, source, values, as_html);
 	fclose(out);
@@ -31,9 +31,9 @@ static void put(const char *locale, const char *name, const char *content)
 {
 	char path[256];
 
-	snprintf(path, sizeof path, "%s/%s", directory, locale);
+	snprintf(path, sizeof(path), "%s/%s", directory, locale);
 	mkdir(path, 0700);
-	snprintf(path, sizeof path, "%s/%s/%s", directory, locale, name);
+	snprintf(path, sizeof(path), "%s/%s/%s", directory, locale, name);
 	FILE *out = fopen(path, "w");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(out);
 	fputs(content, out);
@@ -48,7 +48,7 @@ static void put_locale(const char *locale)
 
 static void fresh_directory(void)
 {
-	snprintf(directory, sizeof directory, "/tmp/farewell-mail-XXXXXX");
+	snprintf(directory, sizeof(directory), "/tmp/farewell-mail-XXXXXX");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
 	put_locale("en");
 }
@@ -57,7 +57,7 @@ static void remove_directory(void)
 {
 	char command[128];
 
-	snprintf(command, sizeof command, "rm -rf %s", directory);
+	snprintf(command, sizeof(command), "rm -rf %s", directory);
 	CU_ASSERT_EQUAL(system(command), 0);
 }
 
@@ -65,9 +65,9 @@ static void remove_directory(void)
 static void refused(const char *fallback, const char *place)
 {
 	char start[128];
-	struct mail_templates *all = mail_templates_load(directory, fallback, why, sizeof why);
+	struct mail_templates *all = mail_templates_load(directory, fallback, why, sizeof(why));
 
-	snprintf(start, sizeof start, "%s/%s", directory, place);
+	snprintf(start, sizeof(start), "%s/%s", directory, place);
 	CU_ASSERT_PTR_NULL(all);
 	if (all == NULL && strncmp(why, start, strlen(start)) != 0)
 		printf("  %s\n", why);
@@ -77,29 +77,35 @@ static void refused(const char *fallback, const char *place)
 
 static void placeholders_are_replaced(void)
 {
-	CU_ASSERT_STRING_EQUAL(filled("{{user_id}}: {{files_deleted}} {{deletion_id}}{{user_id}} { } {x}\n", false), "42: 7 d-142 { } {x}\n");
+	CU_ASSERT_STRING_EQUAL(
+		filled("{{user_id}}: {{files_deleted}} {{deletion_id}}{{user_id}} { } {x}\n", false),
+		"42: 7 d-142 { } {x}\n");
 	CU_ASSERT_STRING_EQUAL(filled("{{name}}", false), "Ann <b> & \"Co\"'s {{user_id}}");
-	CU_ASSERT_STRING_EQUAL(filled("[{{requested_at}}] [{{requested_at|not known}}] [{{user_id|x}}]", false), "[] [not known] [42]");
+	CU_ASSERT_STRING_EQUAL(
+		filled("[{{requested_at}}] [{{requested_at|not known}}] [{{user_id|x}}]", false),
+		"[] [not known] [42]");
 	CU_ASSERT_STRING_EQUAL(filled("", false), "");
 }
 
 static void html_values_are_escaped(void)
 {
-	CU_ASSERT_STRING_EQUAL(filled("<p>{{name}}</p>", true), "<p>Ann &lt;b&gt; &amp; &quot;Co&quot;&#39;s {{user_id}}</p>");
+	CU_ASSERT_STRING_EQUAL(filled("<p>{{name}}</p>", true),
+	                       "<p>Ann &lt;b&gt; &amp; &quot;Co&quot;&#39;s {{user_id}}</p>");
 }
 
 static void checks_find_line_and_name(void)
 {
-	CU_ASSERT_TRUE(mail_template_check("a {{name}}\n{{files_deleted|no}}\n", "f", why, sizeof why));
-	CU_ASSERT_FALSE(mail_template_check("a\nb {{nmae}}\n", "en/deleted.txt", why, sizeof why));
+	CU_ASSERT_TRUE(
+		mail_template_check("a {{name}}\n{{files_deleted|no}}\n", "f", why, sizeof(why)));
+	CU_ASSERT_FALSE(mail_template_check("a\nb {{nmae}}\n", "en/deleted.txt", why, sizeof(why)));
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "en/deleted.txt:2: unknown placeholder {{nmae}}"));
-	CU_ASSERT_FALSE(mail_template_check("{{ name }}", "f", why, sizeof why));
-	CU_ASSERT_FALSE(mail_template_check("{{}}", "f", why, sizeof why));
-	CU_ASSERT_FALSE(mail_template_check("\n\n{{name\n}}", "f", why, sizeof why));
+	CU_ASSERT_FALSE(mail_template_check("{{ name }}", "f", why, sizeof(why)));
+	CU_ASSERT_FALSE(mail_template_check("{{}}", "f", why, sizeof(why)));
+	CU_ASSERT_FALSE(mail_template_check("\n\n{{name\n}}", "f", why, sizeof(why)));
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "f:3: {{ without }}"));
-	CU_ASSERT_FALSE(mail_template_check("{{name", "f", why, sizeof why));
-	CU_ASSERT_FALSE(mail_template_check("{{name}", "f", why, sizeof why));
-	CU_ASSERT_FALSE(mail_template_check("{{", "f", why, sizeof why));
+	CU_ASSERT_FALSE(mail_template_check("{{name", "f", why, sizeof(why)));
+	CU_ASSERT_FALSE(mail_template_check("{{name}", "f", why, sizeof(why)));
+	CU_ASSERT_FALSE(mail_template_check("{{", "f", why, sizeof(why)));
 }
 
 static const char *found(const struct mail_templates *all, const char *locale)
@@ -113,7 +119,7 @@ static void locales_fall_back(void)
 	put_locale("ko");
 	put_locale("zh-Hant");
 	put_locale("pt_BR");
-	struct mail_templates *all = mail_templates_load(directory, "en", why, sizeof why);
+	struct mail_templates *all = mail_templates_load(directory, "en", why, sizeof(why));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(all);
 
 	CU_ASSERT_STRING_EQUAL(found(all, "ko"), "ko");
@@ -156,7 +162,7 @@ static void mistakes_in_files_are_found(void)
 	put("de", "subject.txt", "ohne Text\n");
 	refused("en", "de/deleted.txt: no such file");
 	remove_directory();
-	CU_ASSERT_PTR_NULL(mail_templates_load(directory, "en", why, sizeof why));
+	CU_ASSERT_PTR_NULL(mail_templates_load(directory, "en", why, sizeof(why)));
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "No such file"));
 }
 
@@ -167,12 +173,12 @@ static void what_is_no_locale_is_left_alone(void)
 	put(".git", "x", "");
 	put("en.bak", "subject.txt", "{{wrong}}");
 	put(".", "README", "a file");
-	struct mail_templates *all = mail_templates_load(directory, "en", why, sizeof why);
+	struct mail_templates *all = mail_templates_load(directory, "en", why, sizeof(why));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(all);
 	CU_ASSERT_STRING_EQUAL(mail_templates_find(all, "en")->html, "<p>");
 	mail_templates_free(all);
-	CU_ASSERT_PTR_NULL(mail_templates_load(directory, "../en", why, sizeof why));
-	CU_ASSERT_PTR_NULL(mail_templates_load(directory, "", why, sizeof why));
+	CU_ASSERT_PTR_NULL(mail_templates_load(directory, "../en", why, sizeof(why)));
+	CU_ASSERT_PTR_NULL(mail_templates_load(directory, "", why, sizeof(why)));
 	remove_directory();
 }
 

@@ -29,7 +29,9 @@ static void reads_our_own(void)
 {
 	struct message message;
 
-	CU_ASSERT_TRUE(reads("{\"userId\":\"42\",\"deletionId\":\"" DELETION "\",\"requestedAt\":\"2026-11-22T15:39:07Z\",\"turn\":7}", &message));
+	CU_ASSERT_TRUE(reads("{\"userId\":\"42\",\"deletionId\":\"" DELETION
+	                     "\",\"requestedAt\":\"2026-11-22T15:39:07Z\",\"turn\":7}",
+	                     &message));
 	CU_ASSERT_STRING_EQUAL(message.user_id, "42");
 	CU_ASSERT_STRING_EQUAL(message.deletion_id, DELETION);
 	CU_ASSERT_STRING_EQUAL(message.requested_at, "2026-11-22T15:39:07Z");
@@ -38,7 +40,11 @@ static void reads_our_own(void)
 
 static void reads_what_it_wrote(void)
 {
-	struct message message = {.user_id = "-9", .deletion_id = DELETION, .requested_at = "2026-11-22T15:39:07Z", .turn = 3}, again;
+	struct message message = {.user_id = "-9",
+	                          .deletion_id = DELETION,
+	                          .requested_at = "2026-11-22T15:39:07Z",
+	                          .turn = 3},
+				   again;
 	char *text = message_write(&message);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
@@ -61,14 +67,17 @@ static void reads_others(void)
 	CU_ASSERT_STRING_EQUAL(message.user_id, "42");
 	CU_ASSERT_STRING_EQUAL(message.deletion_id, "");
 	CU_ASSERT_EQUAL(message.turn, 1);
-	CU_ASSERT_TRUE(reads("{\"pattern\":\"UserDeleted\",\"data\":{\"userId\":\"42\",\"more\":[1,2]},\"id\":\"x\"}", &message));
+	CU_ASSERT_TRUE(reads(
+		"{\"pattern\":\"UserDeleted\",\"data\":{\"userId\":\"42\",\"more\":[1,2]},\"id\":\"x\"}",
+		&message));
 	CU_ASSERT_STRING_EQUAL(message.user_id, "42");
 }
 
 static void reads_any_script(void)
 {
 	struct message message;
-	const char *body = "{\"name\": \"\\u00e9 \xc3\xa9\", \"userId\": \"O'Brien \xea\xb9\x80 \xf0\x9f\x91\x8b\"}";
+	const char *body =
+		"{\"name\": \"\\u00e9 \xc3\xa9\", \"userId\": \"O'Brien \xea\xb9\x80 \xf0\x9f\x91\x8b\"}";
 
 	CU_ASSERT_TRUE(message_read(body, strlen(body), ID_TEXT, 128, &message, why, sizeof(why)));
 	CU_ASSERT_STRING_EQUAL(message.user_id, "O'Brien \xea\xb9\x80 \xf0\x9f\x91\x8b");
@@ -115,7 +124,8 @@ static void refuses_other_shapes(void)
 	refuses("{\"userId\": \"42\", \"deletionId\": 1}", "\"deletionId\"");
 	refuses("{\"userId\": \"42\", \"deletionId\": \"" DELETION "\", \"turn\": 0}", "\"turn\"");
 	refuses("{\"userId\": \"42\", \"deletionId\": \"" DELETION "\", \"turn\": \"1\"}", "\"turn\"");
-	refuses("{\"userId\": \"42\", \"deletionId\": \"" DELETION "\", \"turn\": 99999999999}", "\"turn\"");
+	refuses("{\"userId\": \"42\", \"deletionId\": \"" DELETION "\", \"turn\": 99999999999}",
+	        "\"turn\"");
 	refuses("{\"pattern\": \"UserCreated\", \"data\": {\"userId\": 1}}", "\"pattern\"");
 	refuses("{\"pattern\": \"UserDeleted\"}", "\"data\"");
 	refuses("{\"pattern\": \"UserDeleted\", \"data\": 1}", "\"data\"");
@@ -129,8 +139,11 @@ static void refuses_what_is_too_long(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(body);
 	memset(body, ' ', MESSAGE_MAX_BYTES + 1);
 	memcpy(body, "{\"userId\":42}", 13);
-	CU_ASSERT_TRUE(message_read(body, MESSAGE_MAX_BYTES - 1, ID_INTEGER, 128, &message, why, sizeof(why)) || strstr(why, "not JSON") != NULL);
-	CU_ASSERT_FALSE(message_read(body, MESSAGE_MAX_BYTES + 1, ID_INTEGER, 128, &message, why, sizeof(why)));
+	CU_ASSERT_TRUE(
+		message_read(body, MESSAGE_MAX_BYTES - 1, ID_INTEGER, 128, &message, why, sizeof(why)) ||
+		strstr(why, "not JSON") != NULL);
+	CU_ASSERT_FALSE(
+		message_read(body, MESSAGE_MAX_BYTES + 1, ID_INTEGER, 128, &message, why, sizeof(why)));
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "at most"));
 	free(body);
 }

@@ -4,7 +4,8 @@
 #include "tests/unit/unit.h"
 
 static const struct policy_settings fixed_4 = {.children = 4, .surplus = 1};
-static const struct policy_settings spares = {.start = 5, .min_spare = 3, .max_spare = 6, .max_children = 40};
+static const struct policy_settings spares = {
+	.start = 5, .min_spare = 3, .max_spare = 6, .max_children = 40};
 
 /* A policy whose first child serves already, and that had its start_children. */
 static struct policy settled(void)
@@ -17,7 +18,8 @@ static struct policy settled(void)
 	return policy;
 }
 
-static struct policy_advice decide(struct policy *policy, const struct policy_settings *settings, struct policy_counts counts, int64_t now_ms)
+static struct policy_advice decide(struct policy *policy, const struct policy_settings *settings,
+                                   struct policy_counts counts, int64_t now_ms)
 {
 	if (counts.free_slots == 0)
 		counts.free_slots = 1000;
@@ -36,7 +38,10 @@ static void one_child_first(void)
 
 	policy_init(&policy);
 	CU_ASSERT_EQUAL(decide(&policy, &fixed_4, (struct policy_counts){0}, 0).start, 1);
-	CU_ASSERT_EQUAL(decide(&policy, &fixed_4, (struct policy_counts){.starting = 1, .fresh_starting = 1}, 10).start, 0);
+	CU_ASSERT_EQUAL(
+		decide(&policy, &fixed_4, (struct policy_counts){.starting = 1, .fresh_starting = 1}, 10)
+			.start,
+		0);
 	CU_ASSERT_EQUAL(decide(&policy, &fixed_4, serving(1, 0), 20).start, 3);
 }
 
@@ -107,14 +112,20 @@ static void start_children_come_first(void)
 	policy_init(&policy);
 	CU_ASSERT_EQUAL(decide(&policy, &spares, (struct policy_counts){0}, 0).start, 1);
 	CU_ASSERT_EQUAL(decide(&policy, &spares, serving(1, 0), 0).start, 4);
-	CU_ASSERT_EQUAL(decide(&policy, &spares, (struct policy_counts){.idle = 1, .starting = 4, .fresh_serving = 1, .fresh_starting = 4}, 0).start, 0);
+	CU_ASSERT_EQUAL(decide(&policy, &spares,
+	                       (struct policy_counts){
+							   .idle = 1, .starting = 4, .fresh_serving = 1, .fresh_starting = 4},
+	                       0)
+	                    .start,
+	                0);
 	/* From then on the spare ones decide, not the start. */
 	CU_ASSERT_EQUAL(decide(&policy, &spares, serving(3, 0), 5000).start, 0);
 }
 
 static void spawn_rate_doubles_each_second(void)
 {
-	const struct policy_settings wide = {.start = 1, .min_spare = 100, .max_spare = 200, .max_children = 1000};
+	const struct policy_settings wide = {
+		.start = 1, .min_spare = 100, .max_spare = 200, .max_children = 1000};
 	struct policy policy = settled();
 	int expected[] = {1, 2, 4, 8, 16, 32, 32};
 
@@ -223,7 +234,8 @@ static void many_deaths_at_once_are_one_failure(void)
 	struct policy policy = settled();
 
 	policy_failed(&policy, 5000);
-	/* Others serve at that moment, so there would be nothing to try alone; but then they die as well. */
+	/* Others serve at that moment, so there would be nothing to try alone; but then they die as
+	 * well. */
 	CU_ASSERT_EQUAL(decide(&policy, &fixed_4, serving(3, 0), 5000).start, 0);
 	for (int i = 0; i < 3; i++)
 		policy_failed(&policy, 5001 + i);
@@ -238,7 +250,7 @@ static void back_off_ends_when_a_new_child_proves_itself(void)
 	struct policy policy = settled();
 
 	policy_failed(&policy, 1000);
-	policy_proved(&policy, 500);   /* an old one that still works proves nothing */
+	policy_proved(&policy, 500); /* an old one that still works proves nothing */
 	CU_ASSERT_EQUAL(policy.delay_ms, 1000);
 	policy_proved(&policy, 2000);
 	CU_ASSERT_EQUAL(policy.delay_ms, 0);
@@ -260,8 +272,12 @@ static void back_off_does_not_keep_children_from_going(void)
 static struct policy_counts rolling(int old, int fresh_serving, int fresh_starting, int leaving)
 {
 	return (struct policy_counts){
-		.idle = old + fresh_serving, .starting = fresh_starting, .old = old,
-		.fresh_serving = fresh_serving, .fresh_starting = fresh_starting, .leaving = leaving,
+		.idle = old + fresh_serving,
+		.starting = fresh_starting,
+		.old = old,
+		.fresh_serving = fresh_serving,
+		.fresh_starting = fresh_starting,
+		.leaving = leaving,
 	};
 }
 
@@ -280,8 +296,10 @@ static void reload_starts_one_and_stops_none_until_it_serves(void)
 	CU_ASSERT_EQUAL(advice.stop_old, 1);
 }
 
-/* Carries the advice out, each step at once, until all are new; fewer than WANTED may never serve. Returns the steps it took. */
-static int roll_out(struct policy *policy, const struct policy_settings *settings, int old, int wanted, int most)
+/* Carries the advice out, each step at once, until all are new; fewer than WANTED may never serve.
+ * Returns the steps it took. */
+static int roll_out(struct policy *policy, const struct policy_settings *settings, int old,
+                    int wanted, int most)
 {
 	int fresh = 0, starting = 0, steps;
 
@@ -313,7 +331,8 @@ static void reload_never_serves_with_fewer(void)
 
 static void reload_at_max_stops_one_to_make_room(void)
 {
-	const struct policy_settings tight = {.start = 4, .min_spare = 1, .max_spare = 4, .max_children = 4};
+	const struct policy_settings tight = {
+		.start = 4, .min_spare = 1, .max_spare = 4, .max_children = 4};
 	const struct policy_settings single = {.children = 1};
 	struct policy policy = settled();
 
@@ -365,7 +384,8 @@ static enum policy_measure watch(struct policy_progress progress, int64_t *in_ms
 
 static void patience_with_a_busy_child(void)
 {
-	struct policy_progress busy = {.state = SLOT_BUSY, .stuck_ms = 99, .told_ms = -1, .aborted_ms = -1};
+	struct policy_progress busy = {
+		.state = SLOT_BUSY, .stuck_ms = 99, .told_ms = -1, .aborted_ms = -1};
 	int64_t in_ms;
 
 	CU_ASSERT_EQUAL(watch(busy, &in_ms), POLICY_LET_BE);
@@ -387,7 +407,8 @@ static void patience_with_a_busy_child(void)
 
 static void kill_comes_two_seconds_after_abort(void)
 {
-	struct policy_progress busy = {.state = SLOT_BUSY, .stuck_ms = 5000, .told_ms = -1, .aborted_ms = 1999};
+	struct policy_progress busy = {
+		.state = SLOT_BUSY, .stuck_ms = 5000, .told_ms = -1, .aborted_ms = 1999};
 	int64_t in_ms;
 
 	CU_ASSERT_EQUAL(watch(busy, &in_ms), POLICY_LET_BE);
@@ -398,7 +419,8 @@ static void kill_comes_two_seconds_after_abort(void)
 
 static void patience_with_an_idle_child(void)
 {
-	struct policy_progress idle = {.state = SLOT_IDLE, .stuck_ms = 1000000, .told_ms = -1, .aborted_ms = -1};
+	struct policy_progress idle = {
+		.state = SLOT_IDLE, .stuck_ms = 1000000, .told_ms = -1, .aborted_ms = -1};
 	int64_t in_ms;
 
 	CU_ASSERT_EQUAL(watch(idle, &in_ms), POLICY_LET_BE);
@@ -414,13 +436,15 @@ static void patience_with_an_idle_child(void)
 
 static void patience_at_both_ends_of_a_life(void)
 {
-	struct policy_progress child = {.state = SLOT_STARTING, .stuck_ms = 999, .told_ms = -1, .aborted_ms = -1};
+	struct policy_progress child = {
+		.state = SLOT_STARTING, .stuck_ms = 999, .told_ms = -1, .aborted_ms = -1};
 	int64_t in_ms;
 
 	CU_ASSERT_EQUAL(watch(child, &in_ms), POLICY_LET_BE);
 	child.stuck_ms = 1000;
 	CU_ASSERT_EQUAL(watch(child, &in_ms), POLICY_ABORT);
-	child = (struct policy_progress){.state = SLOT_LEAVING, .stuck_ms = 299, .told_ms = -1, .aborted_ms = -1};
+	child = (struct policy_progress){
+		.state = SLOT_LEAVING, .stuck_ms = 299, .told_ms = -1, .aborted_ms = -1};
 	CU_ASSERT_EQUAL(watch(child, &in_ms), POLICY_LET_BE);
 	child.stuck_ms = 300;
 	CU_ASSERT_EQUAL(watch(child, &in_ms), POLICY_ABORT);
@@ -431,7 +455,8 @@ int main(void)
 	static const struct unit_test tests[] = {
 		{"one child first, the rest when it serves", one_child_first},
 		{"a fixed number is kept", fixed_number_is_kept},
-		{"leaving children are replaced early, within bounds", leaving_children_are_replaced_before_they_are_gone},
+		{"leaving children are replaced early, within bounds",
+	     leaving_children_are_replaced_before_they_are_gone},
 		{"few start at the same time", few_start_at_the_same_time},
 		{"slots are the last word", slots_are_the_last_word},
 		{"too many of a fixed number go one a second", too_many_of_a_fixed_number_go_one_a_second},
@@ -444,9 +469,11 @@ int main(void)
 		{"TTIN and TTOU", one_more_or_fewer},
 		{"back-off doubles to a minute", back_off_doubles_to_a_minute},
 		{"many deaths at once are one failure", many_deaths_at_once_are_one_failure},
-		{"back-off ends when a new child proves itself", back_off_ends_when_a_new_child_proves_itself},
+		{"back-off ends when a new child proves itself",
+	     back_off_ends_when_a_new_child_proves_itself},
 		{"back-off does not keep children from going", back_off_does_not_keep_children_from_going},
-		{"a reload starts one, and stops none until it serves", reload_starts_one_and_stops_none_until_it_serves},
+		{"a reload starts one, and stops none until it serves",
+	     reload_starts_one_and_stops_none_until_it_serves},
 		{"a reload never serves with fewer", reload_never_serves_with_fewer},
 		{"a reload at max_children stops one to make room", reload_at_max_stops_one_to_make_room},
 		{"a failed reload leaves the old ones alone", failed_reload_leaves_the_old_ones_alone},

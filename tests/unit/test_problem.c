@@ -13,13 +13,15 @@ static const char *member(struct json_object *body, const char *name)
 {
 	struct json_object *value = NULL;
 
-	return json_object_object_get_ex(body, name, &value) ? json_object_get_string(value) : "(absent)";
+	return json_object_object_get_ex(body, name, &value) ? json_object_get_string(value) :
+	                                                       "(absent)";
 }
 
 static struct json_object *parse(const struct http_response *response)
 {
 	struct json_tokener *tokener = json_tokener_new();
-	struct json_object *body = json_tokener_parse_ex(tokener, response->body, (int)response->length);
+	struct json_object *body =
+		json_tokener_parse_ex(tokener, response->body, (int)response->length);
 
 	json_tokener_free(tokener);
 	return body;
@@ -53,7 +55,8 @@ static void every_type_is_complete(void)
 		struct json_object *body = parse(&response);
 		CU_ASSERT_STRING_NOT_EQUAL(member(body, "title"), "(absent)");
 		for (int j = 0; j < i; j++)
-			CU_ASSERT_STRING_NOT_EQUAL(problem_slug((enum problem)i), problem_slug((enum problem)j));
+			CU_ASSERT_STRING_NOT_EQUAL(problem_slug((enum problem)i),
+			                           problem_slug((enum problem)j));
 		json_object_put(body);
 		http_response_free(&response);
 	}

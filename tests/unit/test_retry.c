@@ -1,6 +1,6 @@
 /* When a failed job is tried again, and when it is parked. */
-#include "tests/unit/unit.h"
 #include "lib/deletion/retry.h"
+#include "tests/unit/unit.h"
 
 static const struct conf conf = {
 	.common = {.retry_delay_ms = {10000, 60000, 600000, 3600000}, .retry_delay_count = 4},
@@ -20,7 +20,8 @@ static void waits_longer_each_time(void)
 static void parks_after_days_not_tries(void)
 {
 	CU_ASSERT_EQUAL(retry_decide(&conf, RETRY_TIME_HEALS, 1000, conf.worker.park_after_ms - 1), 3);
-	CU_ASSERT_EQUAL(retry_decide(&conf, RETRY_TIME_HEALS, 2, conf.worker.park_after_ms), RETRY_PARK);
+	CU_ASSERT_EQUAL(retry_decide(&conf, RETRY_TIME_HEALS, 2, conf.worker.park_after_ms),
+	                RETRY_PARK);
 }
 
 static void parks_what_needs_a_person_sooner(void)

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/config/conf.h"
 #include "fcgi/routes.h"
+#include "lib/config/conf.h"
 #include "tests/unit/unit.h"
 
 #define UUID "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
@@ -45,9 +45,34 @@ static void finds_every_endpoint(void)
 static void finds_nothing_elsewhere(void)
 {
 	static const char *const paths[] = {
-		"", "/", "*", "//", "/users", "/user/42", "/users/42/", "/users/42/deletion/", "/users/42/deletions", "/users/42/x", "//users/42",
-		"/users/../users/42", "/Users/42", "/users/42/Deletion", "/%75sers/42", "/healthz/", "/healthzz", "/readyz/x", "users/42", "/metrics",
-		"?/users/42", "/?/users/42", "/users?/42", "/users/{id}/{id}", "x://host/users/42", "http://host", "http:///", "https://host/users",
+		"",
+		"/",
+		"*",
+		"//",
+		"/users",
+		"/user/42",
+		"/users/42/",
+		"/users/42/deletion/",
+		"/users/42/deletions",
+		"/users/42/x",
+		"//users/42",
+		"/users/../users/42",
+		"/Users/42",
+		"/users/42/Deletion",
+		"/%75sers/42",
+		"/healthz/",
+		"/healthzz",
+		"/readyz/x",
+		"users/42",
+		"/metrics",
+		"?/users/42",
+		"/?/users/42",
+		"/users?/42",
+		"/users/{id}/{id}",
+		"x://host/users/42",
+		"http://host",
+		"http:///",
+		"https://host/users",
 	};
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
@@ -60,7 +85,8 @@ static void finds_nothing_elsewhere(void)
 static void takes_the_absolute_form(void)
 {
 	CU_ASSERT_PTR_EQUAL(found("http://farewell.example/users/42"), &delete_endpoint);
-	CU_ASSERT_PTR_EQUAL(found("HTTPS://farewell.example:8443/users/42/deletion"), &deletion_endpoint);
+	CU_ASSERT_PTR_EQUAL(found("HTTPS://farewell.example:8443/users/42/deletion"),
+	                    &deletion_endpoint);
 	CU_ASSERT_STRING_EQUAL(id_of(ID_INTEGER, "http://farewell.example/users/42"), "42");
 }
 
@@ -82,7 +108,8 @@ static void knows_the_methods(void)
 	CU_ASSERT_TRUE(route_allows(&deletion_endpoint, "GET"));
 	CU_ASSERT_TRUE(route_allows(&deletion_endpoint, "HEAD"));
 	CU_ASSERT_FALSE(route_allows(&deletion_endpoint, "DELETE"));
-	static const char *const odd[] = {"", "delete", "DELET", "DELETEE", "GET,", "GET, HEAD", ",", " HEAD", "PROPFIND"};
+	static const char *const odd[] = {"",          "delete", "DELET", "DELETEE", "GET,",
+	                                  "GET, HEAD", ",",      " HEAD", "PROPFIND"};
 	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
 		CU_ASSERT_FALSE(route_allows(&delete_endpoint, odd[i]));
 		CU_ASSERT_FALSE(route_allows(&deletion_endpoint, odd[i]));
@@ -93,8 +120,13 @@ static void reads_integers(void)
 {
 	CU_ASSERT_STRING_EQUAL(id_of(ID_INTEGER, "/users/42/deletion"), "42");
 	CU_ASSERT_STRING_EQUAL(id_of(ID_INTEGER, "/users/-1"), "-1");
-	static const char *const bad[] = {"/users/", "/users//deletion", "/users/x", "/users/4x", "/users/007", "/users/%34%32", "/users/42%20", "/users/+1",
-	                                  "/users/4.2", "/users/..", "/users/.", "/users/42%2f", "/users/42#x", "/users/12345678901234567890"};
+	static const char *const bad[] = {"/users/",      "/users//deletion",
+	                                  "/users/x",     "/users/4x",
+	                                  "/users/007",   "/users/%34%32",
+	                                  "/users/42%20", "/users/+1",
+	                                  "/users/4.2",   "/users/..",
+	                                  "/users/.",     "/users/42%2f",
+	                                  "/users/42#x",  "/users/12345678901234567890"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		if (id_of(ID_INTEGER, bad[i]) != NULL)
 			printf("taken: %s\n", bad[i]);
@@ -106,7 +138,8 @@ static void reads_uuids(void)
 {
 	CU_ASSERT_STRING_EQUAL(id_of(ID_UUID, "/users/" UUID), UUID);
 	CU_ASSERT_STRING_EQUAL(id_of(ID_UUID, "/users/F81D4FAE-7DEC-11D0-A765-00A0C91E6BF6"), UUID);
-	CU_ASSERT_PTR_NULL(id_of(ID_UUID, "/users/%66" "81d4fae-7dec-11d0-a765-00a0c91e6bf6"));
+	CU_ASSERT_PTR_NULL(id_of(ID_UUID, "/users/%66"
+	                                  "81d4fae-7dec-11d0-a765-00a0c91e6bf6"));
 	CU_ASSERT_PTR_NULL(id_of(ID_UUID, "/users/" UUID "0"));
 	CU_ASSERT_PTR_NULL(id_of(ID_UUID, "/users/{" UUID "}"));
 	CU_ASSERT_PTR_NULL(id_of(ID_UUID, "/users/42"));
@@ -128,9 +161,11 @@ static void decodes_text_once(void)
 static void refuses_bad_text(void)
 {
 	static const char *const bad[] = {
-		"/users/", "/users/..", "/users/.", "/users/%2e%2E", "/users/.%2e", "/users/a%2Fb", "/users/a%00", "/users/%00", "/users/a%0Ab", "/users/%7f",
-		"/users/%c2%85", "/users/%", "/users/a%4", "/users/a%zz", "/users/%%34", "/users/%ff", "/users/\xff", "/users/%c0%af", "/users/%ed%a0%80",
-		"/users/%f4%90%80%80", "/users/a%c3", "/users/a#b", "/users/%u0041",
+		"/users/",       "/users/..",   "/users/.",      "/users/%2e%2E",    "/users/.%2e",
+		"/users/a%2Fb",  "/users/a%00", "/users/%00",    "/users/a%0Ab",     "/users/%7f",
+		"/users/%c2%85", "/users/%",    "/users/a%4",    "/users/a%zz",      "/users/%%34",
+		"/users/%ff",    "/users/\xff", "/users/%c0%af", "/users/%ed%a0%80", "/users/%f4%90%80%80",
+		"/users/a%c3",   "/users/a#b",  "/users/%u0041",
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -158,7 +193,8 @@ static void keeps_to_the_length(void)
 static void says_what_is_wrong(void)
 {
 	CU_ASSERT_STRING_EQUAL(why_not(ID_INTEGER, "/users/"), "The user id is empty.");
-	CU_ASSERT_STRING_EQUAL(why_not(ID_INTEGER, "/users/%34"), "The user id must not be percent-encoded.");
+	CU_ASSERT_STRING_EQUAL(why_not(ID_INTEGER, "/users/%34"),
+	                       "The user id must not be percent-encoded.");
 	CU_ASSERT_STRING_EQUAL(why_not(ID_INTEGER, "/users/x"), "The user id is not an integer.");
 	CU_ASSERT_STRING_EQUAL(why_not(ID_UUID, "/users/x"), "The user id is not a UUID.");
 }

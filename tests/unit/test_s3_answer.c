@@ -2,14 +2,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/unit.h"
 #include "lib/s3/s3_answer.h"
 #include "lib/s3/s3_body.h"
 #include "lib/s3/s3_fault.h"
 #include "lib/s3/s3_request.h"
+#include "tests/unit/unit.h"
 
-#define RESULT(inside)                                                                                                                               \
-	"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<DeleteResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">" inside "</DeleteResult>"
+#define RESULT(inside)                                                                             \
+	"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<DeleteResult "                                   \
+	"xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">" inside "</DeleteResult>"
 
 /* What was mentioned, as `key;` or `key!Code;`. */
 static char seen[8192];
@@ -18,7 +19,8 @@ static void note(void *arg, const char *key, const char *code)
 {
 	(void)arg;
 	size_t used = strlen(seen);
-	snprintf(seen + used, sizeof seen - used, "%s%s%s;", key, code == NULL ? "" : "!", code == NULL ? "" : code);
+	snprintf(seen + used, sizeof(seen) - used, "%s%s%s;", key, code == NULL ? "" : "!",
+	         code == NULL ? "" : code);
 }
 
 static struct s3_answer answer_of(const char *body)
@@ -29,27 +31,35 @@ static struct s3_answer answer_of(const char *body)
 
 static void test_deleted(void)
 {
-	CU_ASSERT_EQUAL(answer_of(RESULT("<Deleted><Key>a</Key></Deleted>\n <Deleted><DeleteMarker>true</DeleteMarker><Key>b/c d</Key></Deleted>")).kind,
-	                S3_ANSWER_DELETED);
+	CU_ASSERT_EQUAL(
+		answer_of(RESULT("<Deleted><Key>a</Key></Deleted>\n "
+	                     "<Deleted><DeleteMarker>true</DeleteMarker><Key>b/c d</Key></Deleted>"))
+			.kind,
+		S3_ANSWER_DELETED);
 	CU_ASSERT_STRING_EQUAL(seen, "a;b/c d;");
 	CU_ASSERT_EQUAL(answer_of("<DeleteResult/>").kind, S3_ANSWER_DELETED);
 	CU_ASSERT_STRING_EQUAL(seen, "");
-	answer_of("<x:DeleteResult xmlns:x=\"u\"><x:Deleted><x:Key>p</x:Key></x:Deleted></x:DeleteResult>");
+	answer_of(
+		"<x:DeleteResult xmlns:x=\"u\"><x:Deleted><x:Key>p</x:Key></x:Deleted></x:DeleteResult>");
 	CU_ASSERT_STRING_EQUAL(seen, "p;");
 }
 
 static void test_errors_inside(void)
 {
-	answer_of(RESULT("<Deleted><Key>a</Key></Deleted><Error><Key>b</Key><Code>AccessDenied</Code><Message>no b</Message></Error>"
-	                 "<Error><Code>InternalError</Code><Key>c</Key></Error><Error><Key>d</Key></Error>"));
+	answer_of(
+		RESULT("<Deleted><Key>a</Key></Deleted><Error><Key>b</Key><Code>AccessDenied</"
+	           "Code><Message>no b</Message></Error>"
+	           "<Error><Code>InternalError</Code><Key>c</Key></Error><Error><Key>d</Key></Error>"));
 	CU_ASSERT_STRING_EQUAL(seen, "a;b!AccessDenied;c!InternalError;d!unreadable;");
 }
 
 /* Nothing but a Key in a Deleted or Error directly under the root counts. */
 static void test_only_the_right_place(void)
 {
-	answer_of(RESULT("<Key>a</Key><Deleted><Inner><Key>b</Key></Inner></Deleted><Other><Key>c</Key></Other>"
-	                 "<Wrap><Deleted><Key>d</Key></Deleted></Wrap><Deleted><VersionId>e</VersionId></Deleted><Deleted/>"));
+	answer_of(RESULT(
+		"<Key>a</Key><Deleted><Inner><Key>b</Key></Inner></Deleted><Other><Key>c</Key></Other>"
+		"<Wrap><Deleted><Key>d</Key></Deleted></Wrap><Deleted><VersionId>e</VersionId></"
+		"Deleted><Deleted/>"));
 	CU_ASSERT_STRING_EQUAL(seen, "");
 	answer_of("<Other><Deleted><Key>a</Key></Deleted></Other>");
 	CU_ASSERT_STRING_EQUAL(seen, "");
@@ -59,8 +69,10 @@ static void test_only_the_right_place(void)
 
 static void test_keys_byte_for_byte(void)
 {
-	answer_of(RESULT("<Deleted><Key>&lt;a&gt; &amp;&quot;&apos;+%20//&#xD55C;&#13;</Key></Deleted><Deleted><Key>\uAE00</Key></Deleted>"
-	                 "<Deleted><Key> <![CDATA[<x>]]> </Key></Deleted>"));
+	answer_of(RESULT(
+		"<Deleted><Key>&lt;a&gt; "
+		"&amp;&quot;&apos;+%20//&#xD55C;&#13;</Key></Deleted><Deleted><Key>\uAE00</Key></Deleted>"
+		"<Deleted><Key> <![CDATA[<x>]]> </Key></Deleted>"));
 	CU_ASSERT_STRING_EQUAL(seen, "<a> &\"'+%20//\uD55C\r;\uAE00; <x> ;");
 }
 
@@ -68,27 +80,36 @@ static void test_long_key(void)
 {
 	char body[2048], key[S3_KEY_BYTES + 2] = {0};
 	memset(key, 'k', S3_KEY_BYTES);
-	snprintf(body, sizeof body, RESULT("<Deleted><Key>%s</Key></Deleted>"), key);
+	snprintf(body, sizeof(body), RESULT("<Deleted><Key>%s</Key></Deleted>"), key);
 	answer_of(body);
 	CU_ASSERT_EQUAL(strlen(seen), S3_KEY_BYTES + 1);
 	key[S3_KEY_BYTES] = 'k';
-	snprintf(body, sizeof body, RESULT("<Deleted><Key>%s</Key></Deleted><Deleted><Key>next</Key></Deleted>"), key);
+	snprintf(body, sizeof(body),
+	         RESULT("<Deleted><Key>%s</Key></Deleted><Deleted><Key>next</Key></Deleted>"), key);
 	CU_ASSERT_EQUAL(answer_of(body).kind, S3_ANSWER_DELETED);
 	CU_ASSERT_STRING_EQUAL(seen, "next;");
 }
 
 static void test_error_document(void)
 {
-	struct s3_answer a = answer_of("<?xml version=\"1.0\"?><Error><Code>AuthorizationHeaderMalformed</Code><Message>x</Message>"
-	                               "<Region>eu-west-1</Region><Key>k</Key></Error>");
+	struct s3_answer a = answer_of(
+		"<?xml "
+		"version=\"1.0\"?><Error><Code>AuthorizationHeaderMalformed</Code><Message>x</Message>"
+		"<Region>eu-west-1</Region><Key>k</Key></Error>");
 	CU_ASSERT_EQUAL(a.kind, S3_ANSWER_ERROR);
 	CU_ASSERT_STRING_EQUAL(a.code, "AuthorizationHeaderMalformed");
 	CU_ASSERT_STRING_EQUAL(a.region, "eu-west-1");
 	CU_ASSERT_STRING_EQUAL(seen, "");
 	CU_ASSERT_STRING_EQUAL(answer_of("<Error><Code>bad\ncode</Code></Error>").code, "unreadable");
-	CU_ASSERT_STRING_EQUAL(answer_of("<Error><Code>0123456789012345678901234567890123456789012345678901234567890</Code></Error>").code, "unreadable");
-	CU_ASSERT_STRING_EQUAL(answer_of("<Error><Detail><Code>Inner</Code></Detail></Error>").code, "");
-	CU_ASSERT_EQUAL(answer_of("<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>").kind, S3_ANSWER_BUCKETS);
+	CU_ASSERT_STRING_EQUAL(
+		answer_of("<Error><Code>0123456789012345678901234567890123456789012345678901234567890</"
+	              "Code></Error>")
+			.code,
+		"unreadable");
+	CU_ASSERT_STRING_EQUAL(answer_of("<Error><Detail><Code>Inner</Code></Detail></Error>").code,
+	                       "");
+	CU_ASSERT_EQUAL(answer_of("<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>").kind,
+	                S3_ANSWER_BUCKETS);
 	CU_ASSERT_EQUAL(answer_of("<html><body>hello</body></html>").kind, S3_ANSWER_OTHER);
 }
 
@@ -96,21 +117,25 @@ static void test_broken(void)
 {
 	static const char whole[] = RESULT("<Deleted><Key>a</Key></Deleted>");
 	CU_ASSERT_EQUAL(answer_of(whole).kind, S3_ANSWER_DELETED);
-	for (size_t length = 0; length < sizeof whole - 1; length++)
+	for (size_t length = 0; length < sizeof(whole) - 1; length++)
 		CU_ASSERT_EQUAL(s3_answer_read(whole, length, NULL, NULL).kind, S3_ANSWER_BROKEN);
 	CU_ASSERT_EQUAL(answer_of("{\"Code\": 1}").kind, S3_ANSWER_BROKEN);
 	CU_ASSERT_EQUAL(answer_of(RESULT("<Deleted><Key>a</Deleted>")).kind, S3_ANSWER_BROKEN);
 	CU_ASSERT_EQUAL(answer_of(RESULT("<Deleted><Key>\x01</Key></Deleted>")).kind, S3_ANSWER_BROKEN);
 	CU_ASSERT_EQUAL(answer_of(RESULT("<Deleted><Key>\xff</Key></Deleted>")).kind, S3_ANSWER_BROKEN);
 	CU_ASSERT_EQUAL(answer_of(RESULT("") "<more/>").kind, S3_ANSWER_BROKEN);
-	CU_ASSERT_EQUAL(s3_answer_read("<DeleteResult>\0</DeleteResult>", 30, NULL, NULL).kind, S3_ANSWER_BROKEN);
+	CU_ASSERT_EQUAL(s3_answer_read("<DeleteResult>\0</DeleteResult>", 30, NULL, NULL).kind,
+	                S3_ANSWER_BROKEN);
 }
 
 static void test_refused(void)
 {
 	CU_ASSERT_EQUAL(answer_of("<!DOCTYPE DeleteResult><DeleteResult/>").kind, S3_ANSWER_BROKEN);
-	CU_ASSERT_EQUAL(answer_of("<!DOCTYPE d [<!ENTITY a \"x\">]><DeleteResult><Deleted><Key>&a;</Key></Deleted></DeleteResult>").kind,
-	                S3_ANSWER_BROKEN);
+	CU_ASSERT_EQUAL(
+		answer_of("<!DOCTYPE d [<!ENTITY a "
+	              "\"x\">]><DeleteResult><Deleted><Key>&a;</Key></Deleted></DeleteResult>")
+			.kind,
+		S3_ANSWER_BROKEN);
 	CU_ASSERT_STRING_EQUAL(seen, "");
 	CU_ASSERT_EQUAL(answer_of("<DeleteResult>&undefined;</DeleteResult>").kind, S3_ANSWER_BROKEN);
 	char deep[4096] = "";
@@ -136,9 +161,11 @@ static void test_body(void)
 	char *body = s3_body_write(list, 5, &length);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(body);
 	CU_ASSERT_EQUAL(length, strlen(body));
-	CU_ASSERT_PTR_NOT_NULL(strstr(body,
-	                              "<Quiet>false</Quiet><Object><Key>&amp;amp;</Key></Object><Object><Key>a</Key></Object>"
-	                              "<Object><Key>b&lt;&gt;&quot;&apos;&amp;c</Key></Object><Object><Key>\uD55C\uAE00 %+//</Key></Object></Delete>"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(
+		body,
+		"<Quiet>false</Quiet><Object><Key>&amp;amp;</Key></Object><Object><Key>a</Key></Object>"
+		"<Object><Key>b&lt;&gt;&quot;&apos;&amp;c</Key></Object><Object><Key>\uD55C\uAE00 "
+		"%+//</Key></Object></Delete>"));
 	for (size_t i = 0; i < 5; i++)
 		cost += i == 2 ? 0 : s3_body_object_bytes(keys[i]);
 	CU_ASSERT_EQUAL(length, cost);
@@ -147,11 +174,14 @@ static void test_body(void)
 
 static void test_can_name(void)
 {
-	static const char *const good[] = {"a", "a b", "/", "//", "a/../b", "<&>\"'", "\uD55C", "\uFFFD", "\xC2\x85z", "\U0001F600", "a.", "%00"};
-	static const char *const bad[] = {"", " a", "a ", " ", "\n", "a\tb", "a\rb", "\x01", "a\x1f", "\x7f", "a\uFFFE", "\uFFFF"};
-	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+	static const char *const good[] = {"a",         "a b",        "/",      "//",
+	                                   "a/../b",    "<&>\"'",     "\uD55C", "\uFFFD",
+	                                   "\xC2\x85z", "\U0001F600", "a.",     "%00"};
+	static const char *const bad[] = {"",     " a",   "a ",    " ",    "\n",      "a\tb",
+	                                  "a\rb", "\x01", "a\x1f", "\x7f", "a\uFFFE", "\uFFFF"};
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
 		CU_ASSERT_TRUE(s3_body_can_name(good[i]));
-	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		CU_ASSERT_FALSE(s3_body_can_name(bad[i]));
 }
 
@@ -161,21 +191,21 @@ static void test_fault_of_object(void)
 		const char *code;
 		enum s3_result result;
 	} wanted[] = {
-	    {"NoSuchKey", S3_DELETED},
-	    {"NoSuchVersion", S3_DELETED},
-	    {"AccessDenied", S3_OPERATOR},
-	    {"NoSuchBucket", S3_OPERATOR},
-	    {"InvalidAccessKeyId", S3_OPERATOR},
-	    {"SignatureDoesNotMatch", S3_OPERATOR},
-	    {"InvalidBucketName", S3_OPERATOR},
-	    {"MethodNotAllowed", S3_OPERATOR},
-	    {"InternalError", S3_RETRY},
-	    {"SlowDown", S3_RETRY},
-	    {"unreadable", S3_RETRY},
+		{"NoSuchKey", S3_DELETED},
+		{"NoSuchVersion", S3_DELETED},
+		{"AccessDenied", S3_OPERATOR},
+		{"NoSuchBucket", S3_OPERATOR},
+		{"InvalidAccessKeyId", S3_OPERATOR},
+		{"SignatureDoesNotMatch", S3_OPERATOR},
+		{"InvalidBucketName", S3_OPERATOR},
+		{"MethodNotAllowed", S3_OPERATOR},
+		{"InternalError", S3_RETRY},
+		{"SlowDown", S3_RETRY},
+		{"unreadable", S3_RETRY},
 	};
-	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 		char why[160];
-		CU_ASSERT_EQUAL(s3_fault_of_object(wanted[i].code, why, sizeof why), wanted[i].result);
+		CU_ASSERT_EQUAL(s3_fault_of_object(wanted[i].code, why, sizeof(why)), wanted[i].result);
 		CU_ASSERT_PTR_NOT_NULL(strstr(why, wanted[i].code));
 	}
 }
@@ -190,39 +220,40 @@ static void test_fault_of_request(void)
 		bool whole, no_batches;
 		const char *word;
 	} wanted[] = {
-	    {301, "PermanentRedirect", true, S3_OPERATOR, true, false, "s3_region"},
-	    {307, "", true, S3_OPERATOR, true, false, "s3_endpoint"},
-	    {400, "AuthorizationHeaderMalformed", true, S3_OPERATOR, true, false, "s3_region"},
-	    {400, "MalformedXML", true, S3_PENDING, false, false, "MalformedXML"},
-	    {400, "RequestTimeout", true, S3_RETRY, true, false, "RequestTimeout"},
-	    {400, "SomethingNew", false, S3_RETRY, false, false, "SomethingNew"},
-	    {403, "AccessDenied", true, S3_OPERATOR, true, false, "s3:DeleteObject"},
-	    {403, "AccessDenied", false, S3_OPERATOR, false, false, "s3:DeleteObject"},
-	    {403, "InvalidAccessKeyId", false, S3_OPERATOR, true, false, "s3_access_key"},
-	    {403, "SignatureDoesNotMatch", true, S3_OPERATOR, true, false, "s3_secret_key_file"},
-	    {403, "RequestTimeTooSkewed", true, S3_RETRY, true, false, "clock"},
-	    {403, "", true, S3_OPERATOR, true, false, "403"},
-	    {404, "NoSuchBucket", true, S3_OPERATOR, true, false, "NoSuchBucket"},
-	    {404, "NoSuchKey", false, S3_DELETED, false, false, ""},
-	    {404, "NoSuchKey", true, S3_PENDING, false, false, ""},
-	    {404, "", false, S3_RETRY, false, false, "s3_endpoint"},
-	    {405, "MethodNotAllowed", true, S3_PENDING, false, true, "405"},
-	    {405, "MethodNotAllowed", false, S3_OPERATOR, false, false, "405"},
-	    {501, "NotImplemented", true, S3_PENDING, false, true, "501"},
-	    {400, "NotImplemented", true, S3_PENDING, false, true, "400"},
-	    {429, "", true, S3_RETRY, true, false, "429"},
-	    {500, "InternalError", true, S3_RETRY, true, false, "InternalError"},
-	    {500, "InternalError", false, S3_RETRY, false, false, "InternalError"},
-	    {503, "SlowDown", false, S3_RETRY, true, false, "SlowDown"},
-	    {502, "", true, S3_RETRY, true, false, "502"},
-	    {200, "InternalError", true, S3_RETRY, true, false, "200 InternalError"},
-	    {200, "", true, S3_RETRY, true, false, "cut short"},
+		{301, "PermanentRedirect", true, S3_OPERATOR, true, false, "s3_region"},
+		{307, "", true, S3_OPERATOR, true, false, "s3_endpoint"},
+		{400, "AuthorizationHeaderMalformed", true, S3_OPERATOR, true, false, "s3_region"},
+		{400, "MalformedXML", true, S3_PENDING, false, false, "MalformedXML"},
+		{400, "RequestTimeout", true, S3_RETRY, true, false, "RequestTimeout"},
+		{400, "SomethingNew", false, S3_RETRY, false, false, "SomethingNew"},
+		{403, "AccessDenied", true, S3_OPERATOR, true, false, "s3:DeleteObject"},
+		{403, "AccessDenied", false, S3_OPERATOR, false, false, "s3:DeleteObject"},
+		{403, "InvalidAccessKeyId", false, S3_OPERATOR, true, false, "s3_access_key"},
+		{403, "SignatureDoesNotMatch", true, S3_OPERATOR, true, false, "s3_secret_key_file"},
+		{403, "RequestTimeTooSkewed", true, S3_RETRY, true, false, "clock"},
+		{403, "", true, S3_OPERATOR, true, false, "403"},
+		{404, "NoSuchBucket", true, S3_OPERATOR, true, false, "NoSuchBucket"},
+		{404, "NoSuchKey", false, S3_DELETED, false, false, ""},
+		{404, "NoSuchKey", true, S3_PENDING, false, false, ""},
+		{404, "", false, S3_RETRY, false, false, "s3_endpoint"},
+		{405, "MethodNotAllowed", true, S3_PENDING, false, true, "405"},
+		{405, "MethodNotAllowed", false, S3_OPERATOR, false, false, "405"},
+		{501, "NotImplemented", true, S3_PENDING, false, true, "501"},
+		{400, "NotImplemented", true, S3_PENDING, false, true, "400"},
+		{429, "", true, S3_RETRY, true, false, "429"},
+		{500, "InternalError", true, S3_RETRY, true, false, "InternalError"},
+		{500, "InternalError", false, S3_RETRY, false, false, "InternalError"},
+		{503, "SlowDown", false, S3_RETRY, true, false, "SlowDown"},
+		{502, "", true, S3_RETRY, true, false, "502"},
+		{200, "InternalError", true, S3_RETRY, true, false, "200 InternalError"},
+		{200, "", true, S3_RETRY, true, false, "cut short"},
 	};
-	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 		struct s3_answer answer = {.kind = S3_ANSWER_ERROR};
-		snprintf(answer.code, sizeof answer.code, "%s", wanted[i].code);
+		snprintf(answer.code, sizeof(answer.code), "%s", wanted[i].code);
 		struct s3_fault fault = s3_fault_of_request(wanted[i].status, &answer, wanted[i].batch);
-		if (fault.result != wanted[i].result || fault.whole != wanted[i].whole || strstr(fault.why, wanted[i].word) == NULL)
+		if (fault.result != wanted[i].result || fault.whole != wanted[i].whole ||
+		    strstr(fault.why, wanted[i].word) == NULL)
 			fprintf(stderr, "row %zu: %d %d %s\n", i, (int)fault.result, fault.whole, fault.why);
 		CU_ASSERT_EQUAL(fault.result, wanted[i].result);
 		CU_ASSERT_EQUAL(fault.whole, wanted[i].whole);
@@ -234,7 +265,8 @@ static void test_fault_of_request(void)
 static void test_region_is_told(void)
 {
 	struct s3_answer answer = {S3_ANSWER_ERROR, "AuthorizationHeaderMalformed", "ap-northeast-2"};
-	CU_ASSERT_PTR_NOT_NULL(strstr(s3_fault_of_request(400, &answer, true).why, "the bucket is in ap-northeast-2"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(s3_fault_of_request(400, &answer, true).why, "the bucket is in ap-northeast-2"));
 }
 
 static void test_endpoint(void)
@@ -243,12 +275,12 @@ static void test_endpoint(void)
 		const char *text, *host, *port;
 		bool tls;
 	} good[] = {
-	    {"http://127.0.0.1:7480", "127.0.0.1", ":7480", false},
-	    {"https://s3.eu-west-1.amazonaws.com", "s3.eu-west-1.amazonaws.com", "", true},
-	    {"https://S3.Example.com:443/", "s3.example.com", "", true},
-	    {"http://store:80", "store", "", false},
-	    {"http://store:443", "store", ":443", false},
-	    {"http://[::1]:8080", "[::1]", ":8080", false},
+		{"http://127.0.0.1:7480", "127.0.0.1", ":7480", false},
+		{"https://s3.eu-west-1.amazonaws.com", "s3.eu-west-1.amazonaws.com", "", true},
+		{"https://S3.Example.com:443/", "s3.example.com", "", true},
+		{"http://store:80", "store", "", false},
+		{"http://store:443", "store", ":443", false},
+		{"http://[::1]:8080", "[::1]", ":8080", false},
 	};
 	static const char *const bad[] = {"",
 	                                  "store",
@@ -269,16 +301,16 @@ static void test_endpoint(void)
 	                                  "http://:80"};
 	struct s3_endpoint endpoint;
 	char why[160];
-	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
-		CU_ASSERT_TRUE(s3_endpoint_read(good[i].text, &endpoint, why, sizeof why));
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		CU_ASSERT_TRUE(s3_endpoint_read(good[i].text, &endpoint, why, sizeof(why)));
 		CU_ASSERT_STRING_EQUAL(endpoint.host, good[i].host);
 		CU_ASSERT_STRING_EQUAL(endpoint.port, good[i].port);
 		CU_ASSERT_EQUAL(endpoint.tls, good[i].tls);
 	}
-	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-		if (s3_endpoint_read(bad[i], &endpoint, why, sizeof why))
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (s3_endpoint_read(bad[i], &endpoint, why, sizeof(why)))
 			fprintf(stderr, "taken: %s\n", bad[i]);
-		CU_ASSERT_FALSE(s3_endpoint_read(bad[i], &endpoint, why, sizeof why));
+		CU_ASSERT_FALSE(s3_endpoint_read(bad[i], &endpoint, why, sizeof(why)));
 		CU_ASSERT_PTR_NOT_NULL(strstr(why, "s3_endpoint"));
 	}
 }
@@ -286,21 +318,21 @@ static void test_endpoint(void)
 int main(void)
 {
 	static const struct unit_test tests[] = {
-	    {"what was deleted", test_deleted},
-	    {"errors inside a 200", test_errors_inside},
-	    {"only the right elements count", test_only_the_right_place},
-	    {"keys are read byte for byte", test_keys_byte_for_byte},
-	    {"a key that is too long is none", test_long_key},
-	    {"error documents", test_error_document},
-	    {"cut and malformed answers", test_broken},
-	    {"DOCTYPE, entities and depth are refused", test_refused},
-	    {"the body of a multi-object delete", test_body},
-	    {"keys that XML can't name", test_can_name},
-	    {"an object's error", test_fault_of_object},
-	    {"a request's error", test_fault_of_request},
-	    {"the right region is told", test_region_is_told},
-	    {"the endpoint", test_endpoint},
-	    {NULL, NULL},
+		{"what was deleted", test_deleted},
+		{"errors inside a 200", test_errors_inside},
+		{"only the right elements count", test_only_the_right_place},
+		{"keys are read byte for byte", test_keys_byte_for_byte},
+		{"a key that is too long is none", test_long_key},
+		{"error documents", test_error_document},
+		{"cut and malformed answers", test_broken},
+		{"DOCTYPE, entities and depth are refused", test_refused},
+		{"the body of a multi-object delete", test_body},
+		{"keys that XML can't name", test_can_name},
+		{"an object's error", test_fault_of_object},
+		{"a request's error", test_fault_of_request},
+		{"the right region is told", test_region_is_told},
+		{"the endpoint", test_endpoint},
+		{NULL, NULL},
 	};
 	return unit_main("s3_answer", tests);
 }

@@ -1,14 +1,14 @@
 /* s3://bucket/key: what is taken, byte for byte, and what is refused without being quoted. */
 #include <string.h>
 
-#include "tests/unit/unit.h"
 #include "lib/s3/s3.h"
+#include "tests/unit/unit.h"
 
 static void takes(const char *path, const char *bucket, const char *key)
 {
 	struct s3_path parsed;
 	char why[160] = "";
-	bool read = s3_path_read(path, &parsed, why, sizeof why);
+	bool read = s3_path_read(path, &parsed, why, sizeof(why));
 	if (!read)
 		fprintf(stderr, "refused: %s: %s\n", path, why);
 	CU_ASSERT_FATAL(read);
@@ -20,7 +20,7 @@ static void refuses(const char *path, const char *word)
 {
 	struct s3_path parsed;
 	char why[160] = "";
-	bool read = s3_path_read(path, &parsed, why, sizeof why);
+	bool read = s3_path_read(path, &parsed, why, sizeof(why));
 	if (read || strstr(why, word) == NULL)
 		fprintf(stderr, "%s: %s\n", path, read ? "taken" : why);
 	CU_ASSERT_FALSE(read);
@@ -30,10 +30,11 @@ static void refuses(const char *path, const char *word)
 static void test_plain(void)
 {
 	takes("s3://bucket/key", "bucket", "key");
-	takes("s3://my-bucket.example.com/users/42/photo.jpg", "my-bucket.example.com", "users/42/photo.jpg");
+	takes("s3://my-bucket.example.com/users/42/photo.jpg", "my-bucket.example.com",
+	      "users/42/photo.jpg");
 	takes("s3://abc/k", "abc", "k");
-	takes("s3://012345678901234567890123456789012345678901234567890123456789012/k", "012345678901234567890123456789012345678901234567890123456789012",
-	      "k");
+	takes("s3://012345678901234567890123456789012345678901234567890123456789012/k",
+	      "012345678901234567890123456789012345678901234567890123456789012", "k");
 }
 
 static void test_key_byte_for_byte(void)
@@ -111,23 +112,23 @@ static void test_never_quotes(void)
 {
 	struct s3_path parsed;
 	char why[160], small[8];
-	CU_ASSERT_FALSE(s3_path_read("s3://SECRETNAME/key", &parsed, why, sizeof why));
+	CU_ASSERT_FALSE(s3_path_read("s3://SECRETNAME/key", &parsed, why, sizeof(why)));
 	CU_ASSERT_PTR_NULL(strstr(why, "SECRETNAME"));
-	CU_ASSERT_FALSE(s3_path_read("SECRETNAME", &parsed, small, sizeof small));
-	CU_ASSERT_EQUAL(strlen(small), sizeof small - 1);
+	CU_ASSERT_FALSE(s3_path_read("SECRETNAME", &parsed, small, sizeof(small)));
+	CU_ASSERT_EQUAL(strlen(small), sizeof(small) - 1);
 }
 
 int main(void)
 {
 	static const struct unit_test tests[] = {
-	    {"plain paths", test_plain},
-	    {"a key is taken byte for byte", test_key_byte_for_byte},
-	    {"other schemes are refused", test_scheme},
-	    {"bad buckets are refused", test_bucket},
-	    {"bad keys are refused", test_key},
-	    {"1024 bytes are the limit", test_length},
-	    {"the reason never quotes the path", test_never_quotes},
-	    {NULL, NULL},
+		{"plain paths", test_plain},
+		{"a key is taken byte for byte", test_key_byte_for_byte},
+		{"other schemes are refused", test_scheme},
+		{"bad buckets are refused", test_bucket},
+		{"bad keys are refused", test_key},
+		{"1024 bytes are the limit", test_length},
+		{"the reason never quotes the path", test_never_quotes},
+		{NULL, NULL},
 	};
 	return unit_main("s3_path", tests);
 }

@@ -20,7 +20,7 @@ static const char *in_dir(const char *name)
 {
 	static char path[256];
 
-	snprintf(path, sizeof path, "%s/%s", dir, name);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	return path;
 }
 
@@ -37,7 +37,12 @@ static void others_read_what_was_written(void)
 {
 	struct scoreboard *board = create(3);
 	struct scoreboard *reader = scoreboard_open_readonly(dir, "unit", why);
-	struct scoreboard_slot slot = {.pid = 42, .state = SLOT_BUSY, .jobs = 7, .step = "files", .job = "some-deletion"}, seen;
+	struct scoreboard_slot slot = {.pid = 42,
+	                               .state = SLOT_BUSY,
+	                               .jobs = 7,
+	                               .step = "files",
+	                               .job = "some-deletion"},
+						   seen;
 	struct scoreboard_totals totals = {.master = 41, .kills = 3}, seen_totals;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(reader);
@@ -45,11 +50,11 @@ static void others_read_what_was_written(void)
 	scoreboard_write_slot(board, 2, &slot);
 	scoreboard_write_totals(board, &totals);
 	CU_ASSERT_TRUE(scoreboard_read_slot(reader, 2, &seen));
-	CU_ASSERT_EQUAL(memcmp(&slot, &seen, sizeof slot), 0);
+	CU_ASSERT_EQUAL(memcmp(&slot, &seen, sizeof(slot)), 0);
 	CU_ASSERT_TRUE(scoreboard_read_slot(reader, 1, &seen));
 	CU_ASSERT_EQUAL(seen.state, SLOT_FREE);
 	CU_ASSERT_TRUE(scoreboard_read_totals(reader, &seen_totals));
-	CU_ASSERT_EQUAL(memcmp(&totals, &seen_totals, sizeof totals), 0);
+	CU_ASSERT_EQUAL(memcmp(&totals, &seen_totals, sizeof(totals)), 0);
 	CU_ASSERT_STRING_EQUAL(scoreboard_counter(reader, 1), "retried");
 	CU_ASSERT_PTR_NULL(scoreboard_counter(reader, 2));
 	CU_ASSERT_FALSE(scoreboard_paused(reader));
@@ -103,11 +108,11 @@ static void refusals_say_why(void)
 	const char *path = in_dir("unit.scoreboard");
 	int version = SCOREBOARD_VERSION + 1;
 
-	overwrite(path, 8, &version, sizeof version);
+	overwrite(path, 8, &version, sizeof(version));
 	CU_ASSERT_PTR_NULL(scoreboard_open_readonly(dir, "unit", why));
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "version 2"));
 	version = SCOREBOARD_VERSION;
-	overwrite(path, 8, &version, sizeof version);
+	overwrite(path, 8, &version, sizeof(version));
 	overwrite(path, 0, "X", 1);
 	CU_ASSERT_PTR_NULL(scoreboard_open_readonly(dir, "unit", why));
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "not a scoreboard"));
@@ -145,11 +150,12 @@ static void no_room_is_an_error_at_once(void)
 /* Every field of a round has the same number, so that a mixture shows. */
 static void fill(struct scoreboard_slot *slot, uint64_t round)
 {
-	slot->pid = slot->started_at = slot->started_ms = slot->since_ms = slot->step_ms = slot->rss = (int64_t)round;
+	slot->pid = slot->started_at = slot->started_ms = slot->since_ms = slot->step_ms = slot->rss =
+		(int64_t)round;
 	slot->taken = slot->jobs = slot->failures = round;
 	for (int i = 0; i < SCOREBOARD_COUNTERS; i++)
 		slot->counters[i] = round;
-	memset(slot->job, (int)('a' + round % 26), sizeof slot->job - 1);
+	memset(slot->job, (int)('a' + round % 26), sizeof(slot->job) - 1);
 }
 
 static bool is_whole(const struct scoreboard_slot *slot)
@@ -157,7 +163,7 @@ static bool is_whole(const struct scoreboard_slot *slot)
 	struct scoreboard_slot expected = *slot;
 
 	fill(&expected, slot->jobs);
-	return memcmp(slot, &expected, sizeof expected) == 0;
+	return memcmp(slot, &expected, sizeof(expected)) == 0;
 }
 
 static pid_t start_writer(struct scoreboard *board)
@@ -246,7 +252,8 @@ int main(void)
 	static const struct unit_test tests[] = {
 		{"others read what was written", others_read_what_was_written},
 		{"space is allocated", space_is_allocated},
-		{"a new one leaves the old one's readers alone", a_new_one_leaves_the_old_ones_readers_alone},
+		{"a new one leaves the old one's readers alone",
+	     a_new_one_leaves_the_old_ones_readers_alone},
 		{"refusals say why", refusals_say_why},
 		{"no room is an error at once", no_room_is_an_error_at_once},
 		{"never half a slot", never_half_a_slot},

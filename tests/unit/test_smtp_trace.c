@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tests/unit/unit.h"
 #include "lib/mail/smtp_trace.h"
+#include "tests/unit/unit.h"
 
 /* Plays LINES: "> command", "< reply", "body", "last". */
 static struct smtp_trace play(const char *const *lines)
@@ -12,7 +12,7 @@ static struct smtp_trace play(const char *const *lines)
 	char line[256];
 
 	for (; *lines != NULL; lines++) {
-		snprintf(line, sizeof line, "%s\r\n", *lines + (strlen(*lines) > 1 ? 2 : 0));
+		snprintf(line, sizeof(line), "%s\r\n", *lines + (strlen(*lines) > 1 ? 2 : 0));
 		if ((*lines)[0] == '>')
 			smtp_trace_sent(&trace, line, strlen(line));
 		else if ((*lines)[0] == '<')
@@ -41,14 +41,16 @@ static void refusals_before_the_recipient_are_temporary(void)
 	check((struct smtp_trace){.stage = SMTP_CONNECTING}, MAIL_TEMPORARY, SMTP_CONNECTING, 0);
 	check(PLAY("< 554 no"), MAIL_TEMPORARY, SMTP_CONNECTING, 554);
 	check(PLAY("< 220 hi", "> EHLO me", "< 550 no"), MAIL_TEMPORARY, SMTP_EHLO, 550);
-	check(PLAY(HELLO, "> AUTH PLAIN", "< 334 ", "> UVVJVA==", "< 535 no"), MAIL_TEMPORARY, SMTP_AUTH, 535);
+	check(PLAY(HELLO, "> AUTH PLAIN", "< 334 ", "> UVVJVA==", "< 535 no"), MAIL_TEMPORARY,
+	      SMTP_AUTH, 535);
 	check(PLAY(HELLO, "> MAIL FROM:<a@b>", "< 550 no"), MAIL_TEMPORARY, SMTP_MAIL, 550);
 	check(PLAY(MAIL), MAIL_TEMPORARY, SMTP_MAIL, 250);
 }
 
 static void recipients_are_rejected_for_good(void)
 {
-	check(PLAY(MAIL, "> RCPT TO:<c@d>", "< 550 no", "> QUIT", "< 221 bye"), MAIL_REJECTED, SMTP_RCPT, 550);
+	check(PLAY(MAIL, "> RCPT TO:<c@d>", "< 550 no", "> QUIT", "< 221 bye"), MAIL_REJECTED,
+	      SMTP_RCPT, 550);
 	check(PLAY(MAIL, "> RCPT TO:<c@d>", "< 450 later"), MAIL_TEMPORARY, SMTP_RCPT, 450);
 	check(PLAY(MAIL, "> RCPT TO:<c@d>", "< 530 log in first"), MAIL_TEMPORARY, SMTP_RCPT, 530);
 	check(PLAY(MAIL, "> RCPT TO:<c@d>"), MAIL_TEMPORARY, SMTP_RCPT, 0);
@@ -63,17 +65,20 @@ static void only_the_final_reply_counts_after_the_body(void)
 	check(PLAY(DATA, "body", "last"), MAIL_NO_ANSWER, SMTP_HANDED_OVER, 0);
 	check(PLAY(DATA, "last", "< 250 ok"), MAIL_ACCEPTED, SMTP_HANDED_OVER, 250);
 	check(PLAY(DATA, "last", "< 250-ok"), MAIL_NO_ANSWER, SMTP_HANDED_OVER, 0);
-	check(PLAY(DATA, "last", "< 250 ok", "> QUIT", "< 421 bye"), MAIL_ACCEPTED, SMTP_HANDED_OVER, 250);
+	check(PLAY(DATA, "last", "< 250 ok", "> QUIT", "< 421 bye"), MAIL_ACCEPTED, SMTP_HANDED_OVER,
+	      250);
 	check(PLAY(DATA, "last", "> QUIT", "< 221 bye"), MAIL_NO_ANSWER, SMTP_HANDED_OVER, 0);
 	check(PLAY(DATA, "last", "< 452 full"), MAIL_TEMPORARY, SMTP_HANDED_OVER, 452);
-	check(PLAY(DATA, "last", "< 421 bye", "> QUIT", "< 250 odd"), MAIL_TEMPORARY, SMTP_HANDED_OVER, 421);
+	check(PLAY(DATA, "last", "< 421 bye", "> QUIT", "< 250 odd"), MAIL_TEMPORARY, SMTP_HANDED_OVER,
+	      421);
 	check(PLAY(DATA, "last", "< 554 spam"), MAIL_REJECTED, SMTP_HANDED_OVER, 554);
 	check(PLAY(DATA, "last", "< what?"), MAIL_NO_ANSWER, SMTP_HANDED_OVER, 0);
 }
 
 static void stopping_never_hides_an_outcome(void)
 {
-	struct smtp_trace before = PLAY(DATA, "body"), after = PLAY(DATA, "last"), refused = PLAY(MAIL, "> RCPT TO:<c@d>", "< 550 no");
+	struct smtp_trace before = PLAY(DATA, "body"), after = PLAY(DATA, "last"),
+					  refused = PLAY(MAIL, "> RCPT TO:<c@d>", "< 550 no");
 
 	CU_ASSERT_EQUAL(smtp_trace_judge(&before, true), MAIL_STOPPED);
 	CU_ASSERT_EQUAL(smtp_trace_judge(&after, true), MAIL_NO_ANSWER);
@@ -96,13 +101,14 @@ static void capabilities_are_those_of_the_last_greeting(void)
 
 static void replies_of_many_lines_are_joined(void)
 {
-	struct smtp_trace trace = PLAY(MAIL, "> RCPT TO:<c@d>", "< 550-5.1.1 No such", "< 550-user", "< 550 here");
+	struct smtp_trace trace =
+		PLAY(MAIL, "> RCPT TO:<c@d>", "< 550-5.1.1 No such", "< 550-user", "< 550 here");
 
 	CU_ASSERT_STRING_EQUAL(trace.text, "5.1.1 No such user here");
 	char line[1200] = "550-";
-	memset(line + 4, 'x', sizeof line - 5);
+	memset(line + 4, 'x', sizeof(line) - 5);
 	for (int i = 0; i < 3; i++)
-		smtp_trace_got(&trace, line, sizeof line - 1);
+		smtp_trace_got(&trace, line, sizeof(line) - 1);
 	CU_ASSERT_EQUAL(strlen(trace.text), SMTP_TEXT_SIZE - 1);
 	smtp_trace_got(&trace, "55", 2);
 	smtp_trace_got(&trace, "", 0);
@@ -114,7 +120,7 @@ static void masked(const char *given, const char *address, const char *wanted)
 {
 	char text[256];
 
-	snprintf(text, sizeof text, "%s", given);
+	snprintf(text, sizeof(text), "%s", given);
 	smtp_mask(text, address);
 	CU_ASSERT_STRING_EQUAL(text, wanted);
 }
@@ -134,11 +140,13 @@ static void addresses_are_masked(void)
 int main(void)
 {
 	static const struct unit_test tests[] = {
-		{"refusals before the recipient are temporary", refusals_before_the_recipient_are_temporary},
+		{"refusals before the recipient are temporary",
+	     refusals_before_the_recipient_are_temporary},
 		{"recipients are rejected for good", recipients_are_rejected_for_good},
 		{"only the final reply counts after the body", only_the_final_reply_counts_after_the_body},
 		{"stopping never hides an outcome", stopping_never_hides_an_outcome},
-		{"capabilities are those of the last greeting", capabilities_are_those_of_the_last_greeting},
+		{"capabilities are those of the last greeting",
+	     capabilities_are_those_of_the_last_greeting},
 		{"replies of many lines are joined", replies_of_many_lines_are_joined},
 		{"addresses are masked", addresses_are_masked},
 		{NULL, NULL},

@@ -20,7 +20,7 @@ int unit_main(const char *suite, const struct unit_test *tests)
 {
 	int code = EXIT_FAILURE;
 
-	setvbuf(stdout, NULL, _IONBF, 0);  /* what a crash leaves behind says which test it was */
+	setvbuf(stdout, NULL, _IONBF, 0); /* what a crash leaves behind says which test it was */
 	if (CU_initialize_registry() != CUE_SUCCESS || !fill(suite, tests)) {
 		fprintf(stderr, "%s: CUnit: %s\n", suite, CU_get_error_msg());
 		goto out;
