@@ -3,9 +3,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uuid/uuid.h>
-
-#include "lib/config/conf.h"
+#include <sys/random.h>
+#include <sys/types.h>
 
 /* Not isdigit and its kin: they follow the locale. */
 static bool is_digit(char c)
@@ -122,7 +121,7 @@ static bool is_text(const char *text, size_t length, size_t max_length)
 
 bool id_valid(int format, const char *text, size_t length, size_t max_length)
 {
-	switch ((enum conf_id_format)format) {
+	switch ((enum id_format)format) {
 	case ID_INTEGER: return is_integer(text, length);
 	case ID_UUID: return is_uuid(text, length);
 	case ID_TEXT: return is_text(text, length, max_length);
@@ -141,10 +140,22 @@ void id_canonical(int format, const char *text, char canonical[ID_SIZE])
 	canonical[length] = '\0';
 }
 
+/* Version 4 of RFC 9562, 5.4. */
 void id_fresh(char uuid[ID_UUID_SIZE])
 {
-	uuid_t raw;
+	static const char digits[] = "0123456789abcdef";
+	unsigned char raw[16];
+	size_t at = 0;
 
-	uuid_generate_random(raw);
-	uuid_unparse_lower(raw, uuid);
+	if (getrandom(raw, sizeof(raw), 0) != (ssize_t)sizeof(raw))
+		abort(); /* up to 256 bytes, the kernel gives them whole */
+	raw[6] = (raw[6] & 0x0F) | 0x40;
+	raw[8] = (raw[8] & 0x3F) | 0x80;
+	for (size_t i = 0; i < sizeof(raw); i++) {
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			uuid[at++] = '-';
+		uuid[at++] = digits[raw[i] >> 4];
+		uuid[at++] = digits[raw[i] & 15];
+	}
+	uuid[at] = '\0';
 }

@@ -9,7 +9,9 @@
 #define ID_SIZE 256 /* a user id and its NUL */
 #define ID_UUID_SIZE 37
 
-/* Whether TEXT of LENGTH bytes may be a user id of FORMAT (enum conf_id_format), before any
+enum id_format { ID_INTEGER, ID_UUID, ID_TEXT };
+
+/* Whether TEXT of LENGTH bytes may be a user id of FORMAT (enum id_format), before any
  * database is asked: integer: an optional minus and 1 to 19 digits without leading zeros; uuid:
  * 8-4-4-4-12 hex digits (RFC 9562), either case; text: 1 to MAX_LENGTH bytes of valid UTF-8 without
  * control characters, `/`, `.` alone or `..`. */

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/base/ids.h"
+
 #define CONF_MAX_RETRY_DELAYS 8
 
 enum conf_program { CONF_GATEWAY, CONF_WORKER };
@@ -31,7 +33,6 @@ struct conf_secret {
 	char *value; /* NULL when no file is set, or it belongs to the other program */
 };
 
-enum conf_id_format { ID_INTEGER, ID_UUID, ID_TEXT };
 enum conf_log_level { LOG_ERROR_LEVEL, LOG_WARNING_LEVEL, LOG_INFO_LEVEL, LOG_DEBUG_LEVEL };
 enum conf_auth { AUTH_UNSET, AUTH_JWT, AUTH_NONE };
 enum conf_topology { TOPOLOGY_DECLARE, TOPOLOGY_CHECK };
@@ -65,7 +66,7 @@ struct conf_pool {
 
 struct conf {
 	struct {
-		int id_format; /* enum conf_id_format */
+		int id_format; /* enum id_format */
 		int64_t id_max_length;
 		char *run_dir;
 		char *log_file; /* empty: standard error */

@@ -8,15 +8,15 @@ SUMMARY = re.compile(r"^ +tests +\d+ +(\d+) +(\d+) +(\d+) +(\d+)\s*$", re.M)
 
 
 def forget(build):
-    for path in glob.glob(f"{build}/tests/unit/*.log") + glob.glob(f"{build}/tests/unit/*.trs") + glob.glob(f"{build}/e2e-*.xml"):
+    for path in [p for kind in ("unit", "style") for p in glob.glob(f"{build}/tests/{kind}/*.log") + glob.glob(f"{build}/tests/{kind}/*.trs")] + glob.glob(f"{build}/e2e-*.xml"):
         if os.path.exists(path):
             os.unlink(path)
 
 
 def unit(build):
-    """(passed, failed) of the CUnit tests; a program that ended badly without failing a test counts as one more failed."""
+    """(passed, failed) of the CUnit tests and the style scripts; a program that ended badly without failing a test counts as one more failed."""
     passed = failed = 0
-    for trs in sorted(glob.glob(f"{build}/tests/unit/*.trs")):
+    for trs in sorted(glob.glob(f"{build}/tests/unit/*.trs") + glob.glob(f"{build}/tests/style/*.trs")):
         with open(trs, encoding="utf-8") as f:
             good = ":test-result: PASS" in f.read()
         with open(trs[:-4] + ".log", encoding="utf-8", errors="replace") as f:
