@@ -1,3 +1,4 @@
+/* The questions to both servers that tell whether the gateway could serve. */
 #include "fcgi/check.h"
 
 #include <stdbool.h>
@@ -13,7 +14,7 @@
 
 /* Logs what a step came to. A refusal without an SQLSTATE is db_check's own: a statement that does
  * not fit. */
-static enum check_result judge(struct db *db, enum db_result result)
+static enum check_result check_result_of(struct db *db, enum db_result result)
 {
 	const char *state = db_sqlstate(db);
 
@@ -28,19 +29,22 @@ static enum check_result judge(struct db *db, enum db_result result)
  * own, or return columns that nobody reads. */
 static enum check_result check_mark_alone(struct gateway *gateway, int64_t deadline_ms)
 {
-	const struct db_statement alone[] = {
-		{"mark_user_alone", "gateway.mark_user_sql", gateway->conf->gateway.mark_user_sql},
-		{NULL, NULL, NULL}};
+	const struct db_statement alone = {.name = "mark_user_alone",
+	                                   .setting = "gateway.mark_user_sql",
+	                                   .sql = gateway->conf->gateway.mark_user_sql,
+	                                   .params = 1,
+	                                   .columns = 1};
 	struct db_options options = gateway->db_options;
 
-	options.statements = alone;
+	options.statements = &alone;
+	options.statement_count = 1;
 	struct db *db = db_new(&options, NULL);
 	if (db == NULL)
 		return CHECK_AWAY;
 	enum db_result result = db_open(db, deadline_ms);
 	if (result == DB_OK)
-		result = db_check(db, "mark_user_alone", 1, 1, false, deadline_ms);
-	enum check_result found = judge(db, result);
+		result = db_check(db, 0, deadline_ms);
+	enum check_result found = check_result_of(db, result);
 	db_free(db);
 	return found;
 }
@@ -56,7 +60,7 @@ static enum check_result check_database(struct gateway *gateway)
 	enum db_result result = db_open(gateway->db, deadline_ms);
 	if (result == DB_OK)
 		result = account_check(gateway->db, deadline_ms);
-	return judge(gateway->db, result);
+	return check_result_of(gateway->db, result);
 }
 
 static enum check_result check_broker(struct gateway *gateway)

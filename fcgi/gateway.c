@@ -1,3 +1,4 @@
+/* The sessions of a gateway process, and the checks every request passes. */
 #include "fcgi/gateway.h"
 
 #include <stdio.h>
@@ -18,7 +19,7 @@
 
 /* While the broker is waited for. A request that was begun is finished, so a wait is never given
  * up. */
-static bool look_at_child(void *arg)
+static bool pump_child(void *arg)
 {
 	struct gateway *gateway = arg;
 
@@ -28,13 +29,13 @@ static bool look_at_child(void *arg)
 }
 
 /* While the database is waited for: the broker wants its heartbeats too. */
-static bool look_at_broker(void *arg)
+static bool pump_broker(void *arg)
 {
 	struct gateway *gateway = arg;
 
 	if (mq_is_open(gateway->mq) && mq_pump(gateway->mq) != MQ_OK)
 		log_warning("%s", mq_why(gateway->mq));
-	return look_at_child(arg);
+	return pump_child(arg);
 }
 
 bool gateway_open(struct gateway *gateway, const struct conf *conf, struct child *child)
@@ -42,9 +43,9 @@ bool gateway_open(struct gateway *gateway, const struct conf *conf, struct child
 	const struct conf_sessions *s = &conf->gateway.sessions;
 
 	*gateway = (struct gateway){.conf = conf, .child = child};
-	gateway->db_pump = (struct pump){look_at_broker, gateway};
-	gateway->mq_pump = (struct pump){look_at_child, gateway};
-	if (!account_statements(conf, gateway->statements, &gateway->mark_sql))
+	gateway->db_pump = (struct pump){pump_broker, gateway};
+	gateway->mq_pump = (struct pump){pump_child, gateway};
+	if (!request_gateway_statements(conf, gateway->statements, &gateway->mark_sql))
 		return false;
 	gateway->db_options = (struct db_options){
 		.name = "user_db",
@@ -56,6 +57,7 @@ bool gateway_open(struct gateway *gateway, const struct conf *conf, struct child
 		.statement_timeout_ms = s->statement_timeout_ms,
 		.idle_in_transaction_timeout_ms = conf->gateway.request_timeout_ms,
 		.statements = gateway->statements,
+		.statement_count = USER_DB_STATEMENTS,
 	};
 	gateway->mq_options = (struct mq_options){
 		.url = s->broker,
@@ -109,9 +111,9 @@ static void refuse_token(struct call *call, const char *why, bool absent)
 		            why);
 }
 
-/* The checks in the contract's order: 404 for a path that is none, 405, 400, 401, 403. False:
+/* The checks in the contract's order: 404 for an unknown path, 405, 400, 401, 403. False:
  * answered. */
-static bool admit(struct gateway *gateway, struct call *call)
+static bool admit_call(struct gateway *gateway, struct call *call)
 {
 	const struct conf *conf = gateway->conf;
 	struct route route = route_find(call->request->uri);
@@ -174,7 +176,7 @@ void gateway_answer(struct gateway *gateway, const struct http_request *request,
 
 	*response = (struct http_response){.status = 500};
 	log_context("request=%s", request->id);
-	if (admit(gateway, &call))
+	if (admit_call(gateway, &call))
 		call.endpoint->handle(gateway, &call);
 	if (response->status == 503)
 		http_header(response, "Retry-After", "%lld",

@@ -5,8 +5,8 @@
 
 #include <stdbool.h>
 
-#include "fcgi/account.h"
 #include "fcgi/http.h"
+#include "lib/deletion/account.h"
 #include "lib/session/db.h"
 #include "lib/session/mq.h"
 
@@ -22,7 +22,7 @@ struct gateway {
 	struct db_options db_options;
 	struct mq_options mq_options;
 	struct pump db_pump, mq_pump;
-	struct db_statement statements[ACCOUNT_STATEMENTS];
+	struct db_statement statements[USER_DB_STATEMENTS];
 	char *mark_sql;
 };
 

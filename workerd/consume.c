@@ -1,3 +1,4 @@
+/* Connecting, consuming, and settling each delivery. */
 #include "workerd/consume.h"
 
 #include <poll.h>
@@ -15,7 +16,8 @@
 /* Acknowledges, rejects or hands back; an error shows at the next wait. Who leaves ends consuming
  * first: while the message is not acknowledged, the broker sends no other, and so has none to
  * deliver again to somebody else. */
-static void settle(struct worker *worker, const struct mq_delivery *delivery, enum job_end end)
+static void settle_delivery(struct worker *worker, const struct mq_delivery *delivery,
+                            enum job_end end)
 {
 	child_look(worker->child);
 	if (child_last_job(worker->child) || child_paused(worker->child))
@@ -33,23 +35,24 @@ static void settle(struct worker *worker, const struct mq_delivery *delivery, en
 
 /* Waits until both databases are back and the abandoned job's memory is written down. False: told
  * to stop before. */
-static bool recover(struct worker *worker, struct job_memory *memory)
+static bool recover_sessions(struct worker *worker, struct job_memory *memory)
 {
 	int pause_ms = BACK_OFF_FIRST_MS;
 
 	child_idle(worker->child, CONSUME_AWAY); /* the job's time-outs are not for this */
 	for (;;) {
-		if (worker_connect_databases(worker) == WORKER_READY && job_remember(worker, memory))
+		if (sessions_connect_databases(&worker->sessions) == SESSIONS_READY &&
+		    job_remember(worker, memory))
 			return true;
 		if (child_stopping(worker->child))
 			return false;
-		worker_back_off(worker, &pause_ms);
+		worker_back_off(worker->child, &worker->pump, &pause_ms);
 	}
 }
 
 /* One message to its end. While a server is away the message is kept and nothing is counted; when
  * the broker was what went away, it comes again. */
-static void serve(struct worker *worker, struct mq_delivery *delivery)
+static void serve_delivery(struct worker *worker, struct mq_delivery *delivery)
 {
 	struct job_memory memory;
 	enum job_outcome outcome;
@@ -61,12 +64,13 @@ static void serve(struct worker *worker, struct mq_delivery *delivery)
 		end = job_run(worker, delivery, &memory, &outcome);
 		if (end != JOB_ABANDONED)
 			break;
-		if (!recover(worker, &memory) || worker->broker_lost || child_stopping(worker->child))
+		if (!recover_sessions(worker, &memory) || worker->broker_lost ||
+		    child_stopping(worker->child))
 			break;
-		worker_back_off(worker, &pause_ms);
+		worker_back_off(worker->child, &worker->pump, &pause_ms);
 	}
 	if (!worker->broker_lost)
-		settle(worker, delivery, end);
+		settle_delivery(worker, delivery, end);
 	if (outcome != JOB_NONE)
 		child_count(worker->child, (int)outcome, 1);
 	child_done(worker->child,
@@ -91,7 +95,7 @@ static bool serve_next(struct worker *worker)
 		log_warning("%s", mq_why(worker->consumer));
 		return false;
 	}
-	serve(worker, &delivery);
+	serve_delivery(worker, &delivery);
 	mq_delivery_free(&delivery);
 	child_idle(worker->child, "waiting");
 	return mq_is_open(worker->consumer);
@@ -110,7 +114,7 @@ static bool end_consuming(struct worker *worker, int64_t deadline_ms)
 	if (child_paused(worker->child) || child_hurry(worker->child))
 		mq_requeue(worker->consumer, last.tag);
 	else
-		serve(worker, &last);
+		serve_delivery(worker, &last);
 	mq_delivery_free(&last);
 	return mq_is_open(worker->consumer);
 }
@@ -118,7 +122,7 @@ static bool end_consuming(struct worker *worker, int64_t deadline_ms)
 /* Paused: consumes nothing, and keeps its sessions. */
 static bool sit_out_pause(struct worker *worker)
 {
-	if (!end_consuming(worker, worker_mq_deadline(worker)))
+	if (!end_consuming(worker, mq_deadline(worker->consumer)))
 		return false;
 	log_info("paused");
 	child_idle(worker->child, "paused");
@@ -129,7 +133,7 @@ static bool sit_out_pause(struct worker *worker)
 	return false; /* consume anew */
 }
 
-static void consume(struct worker *worker)
+static void consume_until_lost(struct worker *worker)
 {
 	child_idle(worker->child, "waiting");
 	while (!child_stopping(worker->child)) {
@@ -140,27 +144,27 @@ static void consume(struct worker *worker)
 }
 
 /* Connects to everything and starts consuming. */
-static enum worker_state start_consuming(struct worker *worker, bool first_time)
+static enum sessions_state start_consuming(struct worker *worker, bool first_time)
 {
-	enum worker_state state = worker_connect_databases(worker);
+	enum sessions_state state = sessions_connect_databases(&worker->sessions);
 	bool first = first_time && child_is_first(worker->child);
 
-	if (state == WORKER_READY && first)
-		state = worker_check_statements(worker);
-	if (state != WORKER_READY)
+	if (state == SESSIONS_READY && first)
+		state = sessions_check_statements(&worker->sessions);
+	if (state != SESSIONS_READY)
 		return state;
-	enum mq_result result = mq_open(worker->consumer, worker_mq_deadline(worker));
+	enum mq_result result = mq_open(worker->consumer, mq_deadline(worker->consumer));
 	if (result == MQ_OK && (child_is_first(worker->child) || worker->queue_missing))
-		result = topology_ensure(worker->consumer, worker->conf, worker_mq_deadline(worker));
+		result = topology_ensure(worker->consumer, worker->conf, mq_deadline(worker->consumer));
 	if (result == MQ_OK) {
 		result =
-			mq_consume(worker->consumer, worker->conf->common.queue, worker_mq_deadline(worker));
+			mq_consume(worker->consumer, worker->conf->common.queue, mq_deadline(worker->consumer));
 		worker->queue_missing = result == MQ_REFUSED;
 	}
 	if (result == MQ_OK)
-		return WORKER_READY;
+		return SESSIONS_READY;
 	log_error("%s", mq_why(worker->consumer));
-	return result == MQ_REFUSED && first ? WORKER_MISCONFIGURED : WORKER_AWAY;
+	return result == MQ_REFUSED && first ? SESSIONS_MISCONFIGURED : SESSIONS_AWAY;
 }
 
 int consume_run(struct child *child, const struct conf *conf)
@@ -169,21 +173,21 @@ int consume_run(struct child *child, const struct conf *conf)
 	int code = CHILD_RECYCLE, pause_ms = BACK_OFF_FIRST_MS;
 	bool first_time = true;
 
-	if (!worker_init(&worker, child, conf, true))
+	if (!worker_init(&worker, child, conf))
 		code = CHILD_MISCONFIGURED;
 	while (code == CHILD_RECYCLE && !child_stopping(child)) {
 		child_idle(child, CONSUME_CONNECTING);
-		enum worker_state state = start_consuming(&worker, first_time);
-		if (state == WORKER_MISCONFIGURED && first_time) {
+		enum sessions_state state = start_consuming(&worker, first_time);
+		if (state == SESSIONS_MISCONFIGURED && first_time) {
 			code = CHILD_MISCONFIGURED;
-		} else if (state != WORKER_READY) {
+		} else if (state != SESSIONS_READY) {
 			mq_drop(worker.consumer);
-			worker_back_off(&worker, &pause_ms);
+			worker_back_off(child, &worker.pump, &pause_ms);
 		} else {
 			first_time = false;
 			pause_ms = BACK_OFF_FIRST_MS;
 			child_serving(child);
-			consume(&worker);
+			consume_until_lost(&worker);
 		}
 	}
 	if (worker.consumer != NULL)

@@ -1,3 +1,4 @@
+/* Passes over a user's files until one finds none: read a page, delete it, commit it. */
 #include "workerd/files.h"
 
 #include <stdio.h>
@@ -8,7 +9,7 @@
 #include "lib/base/crash.h"
 #include "lib/base/ids.h"
 #include "lib/base/log.h"
-#include "lib/deletion/guard.h"
+#include "lib/deletion/request.h"
 
 #define FILE_KEY_SIZE 1024 /* of a row's id as text */
 #define SHOWN_ID 60        /* bytes of it in a sentence */
@@ -22,7 +23,7 @@ struct file {
 
 /* A pass over all of the user's files. */
 struct pass {
-	struct worker *worker;
+	const struct files_means *means;
 	struct ledger_entry *entry;
 	struct files_failure *failure;
 	int64_t found, deleted, failed;
@@ -70,15 +71,16 @@ static size_t read_rows(struct pass *pass, const PGresult *page, struct file *fi
 
 	for (int row = 0; row < PQntuples(page); row++) {
 		struct file *file = &files[row];
-		char why[160], sentence[WHY_SIZE];
-		file->id = PQgetvalue(page, row, 0);
-		if (!PQgetisnull(page, row, 1) &&
-		    s3_path_read(PQgetvalue(page, row, 1), &file->path, why, sizeof(why))) {
+		char why[160], sentence[FILES_WHY_SIZE];
+		file->id = PQgetvalue(page, row, FILE_ID);
+		if (!PQgetisnull(page, row, FILE_PATH) &&
+		    s3_path_read(PQgetvalue(page, row, FILE_PATH), &file->path, why, sizeof(why))) {
 			order[count++] = file;
 			continue;
 		}
 		snprintf(sentence, sizeof(sentence), "file row %.*s: %s; correct or remove the row",
-		         shown(file->id), file->id, PQgetisnull(page, row, 1) ? "the path is null" : why);
+		         shown(file->id), file->id,
+		         PQgetisnull(page, row, FILE_PATH) ? "the path is null" : why);
 		log_warning("a file can't be deleted: %s", sentence);
 		note_failure(pass, RETRY_HOPELESS, sentence);
 	}
@@ -88,7 +90,7 @@ static size_t read_rows(struct pass *pass, const PGresult *page, struct file *fi
 
 static void note_object(struct pass *pass, struct file *file, const struct s3_object *object)
 {
-	char sentence[WHY_SIZE];
+	char sentence[FILES_WHY_SIZE];
 
 	if (object->result == S3_DELETED) {
 		file->gone = true;
@@ -105,7 +107,7 @@ static void delete_from_bucket(struct pass *pass, struct file **order, size_t co
 {
 	for (size_t i = 0; i < count; i++)
 		objects[i] = (struct s3_object){.key = order[i]->path.key};
-	enum s3_result result = s3_delete(pass->worker->s3, order[0]->path.bucket, objects, count);
+	enum s3_result result = s3_delete(pass->means->s3, order[0]->path.bucket, objects, count);
 	bool some_gone = false;
 	for (size_t i = 0; i < count; i++) {
 		note_object(pass, order[i], &objects[i]);
@@ -151,7 +153,7 @@ static char *list_ids(const struct file *files, size_t count, int64_t *gone)
 static enum files_result commit_page(struct pass *pass, const struct file *files, size_t count)
 {
 	int64_t gone = 0, changed = 0;
-	PGresult *copy = NULL;
+	struct deletion_state state;
 
 	char *ids = list_ids(files, count, &gone);
 	if (ids == NULL)
@@ -162,10 +164,10 @@ static enum files_result commit_page(struct pass *pass, const struct file *files
 	}
 	CRASH_POINT("worker-after-batch");
 	enum ledger_answer answer =
-		ledger_progress(pass->worker, pass->entry, ids, gone, &changed, &copy);
+		ledger_progress(pass->means->ledger, pass->entry, ids, gone, &changed, &state);
 	free(ids);
 	if (answer == LEDGER_REFUSED) {
-		note_failure(pass, RETRY_OPERATOR, db_why(pass->worker->ledger));
+		note_failure(pass, RETRY_OPERATOR, db_why(pass->means->ledger->db));
 		pass->server_away = true;
 		return FILES_GONE;
 	}
@@ -173,14 +175,12 @@ static enum files_result commit_page(struct pass *pass, const struct file *files
 		return answer == LEDGER_SUPERSEDED ? FILES_SUPERSEDED : FILES_LOST;
 	CRASH_POINT("worker-after-progress");
 	pass->deleted += gone;
-	enum db_result reported = guard_report(pass->worker, copy);
-	PQclear(copy);
-	if (reported != DB_OK)
+	if (request_report(pass->means->users, &state) != DB_OK)
 		return FILES_LOST;
 	if (changed == 0) {
 		/* Their rows would be found again for ever. */
 		note_failure(pass, RETRY_HOPELESS,
-		             "worker.files_done_sql changed no row, though their objects are deleted; mend "
+		             "worker.files_done_sql changed no row, though their objects are deleted; fix "
 		             "the setting");
 		pass->server_away = true;
 	}
@@ -202,8 +202,8 @@ static enum files_result delete_page(struct pass *pass, const PGresult *page)
 	}
 	CRASH_POINT("worker-before-batch");
 	/* S3 knows nothing of leases: who has lost his leaves the objects alone. */
-	if (!db_is_alive(pass->worker->ledger)) {
-		log_warning("the lease is gone: %s", db_why(pass->worker->ledger));
+	if (!db_is_alive(pass->means->ledger->db)) {
+		log_warning("the lease is gone: %s", db_why(pass->means->ledger->db));
 		goto out;
 	}
 	count = read_rows(pass, page, files, order);
@@ -213,7 +213,7 @@ static enum files_result delete_page(struct pass *pass, const PGresult *page)
 			;
 		delete_from_bucket(pass, order + first, next - first, objects);
 	}
-	result = pass->worker->broker_lost ? FILES_LOST : commit_page(pass, files, rows);
+	result = commit_page(pass, files, rows);
 out:
 	free(objects);
 	free(order);
@@ -229,7 +229,7 @@ static void see_first_row(struct pass *pass, const char *id)
 		return;
 	note_failure(pass, RETRY_HOPELESS,
 	             "worker.files_sql returns rows again that worker.files_done_sql was told are "
-	             "done; mend one of the settings");
+	             "done; fix one of the settings");
 	pass->server_away = true;
 }
 
@@ -237,37 +237,39 @@ static void see_first_row(struct pass *pass, const char *id)
  * what the statement fails on. */
 static enum files_result read_page(struct pass *pass, PGresult **page)
 {
+	struct db *db = pass->means->ledger->db;
 	char limit[24];
 
-	snprintf(limit, sizeof(limit), "%lld", (long long)pass->worker->conf->worker.files_page);
+	snprintf(limit, sizeof(limit), "%lld", (long long)pass->means->page);
 	const char *params[] = {pass->entry->user_id, pass->after[0] != '\0' ? pass->after : NULL,
 	                        limit};
-	enum db_result result =
-		db_run(pass->worker->ledger, "files", 3, params, page, worker_db_deadline(pass->worker));
+	enum db_result result = db_run(db, FILES_PAGE, params, page, db_deadline(db));
 	if (result != DB_OK)
-		log_warning("the files can't be read: %s", db_why(pass->worker->ledger));
-	if (result == DB_REFUSED && db_refused_data(pass->worker->ledger)) {
-		note_failure(pass, RETRY_OPERATOR, db_why(pass->worker->ledger));
+		log_warning("the files can't be read: %s", db_why(db));
+	if (result == DB_REFUSED &&
+	    (db_kind(db) == SQLSTATE_DATA || db_kind(db) == SQLSTATE_NO_SUCH_ID)) {
+		note_failure(pass, RETRY_OPERATOR, db_why(db));
 		return FILES_GONE;
 	}
 	if (result != DB_OK)
 		return FILES_LOST;
 	int rows = PQntuples(*page);
 	if (rows > 0 && pass->found == 0)
-		see_first_row(pass, PQgetvalue(*page, 0, 0));
+		see_first_row(pass, PQgetvalue(*page, 0, FILE_ID));
 	pass->found += rows;
 	if (rows > 0)
-		snprintf(pass->after, sizeof(pass->after), "%s", PQgetvalue(*page, rows - 1, 0));
+		snprintf(pass->after, sizeof(pass->after), "%s", PQgetvalue(*page, rows - 1, FILE_ID));
 	return FILES_GONE;
 }
 
-static bool must_hand_over(const struct pass *pass, int64_t handover_at_ms)
+static bool must_stop(const struct pass *pass)
 {
-	return pass->stopped || child_hurry(pass->worker->child) || clock_now_ms() >= handover_at_ms;
+	return pass->stopped || !pump_turn(pass->means->pump) ||
+	       clock_now_ms() >= pass->means->handover_at_ms;
 }
 
 /* One pass: page after page until there are no more. */
-static enum files_result run_pass(struct pass *pass, int64_t handover_at_ms)
+static enum files_result run_pass(struct pass *pass)
 {
 	for (;;) {
 		PGresult *page = NULL;
@@ -278,23 +280,21 @@ static enum files_result run_pass(struct pass *pass, int64_t handover_at_ms)
 		PQclear(page);
 		if (result != FILES_GONE || last || pass->server_away)
 			return result;
-		child_look(pass->worker->child);
-		if (must_hand_over(pass, handover_at_ms))
+		if (must_stop(pass))
 			return FILES_UNFINISHED;
 	}
 }
 
-enum files_result files_delete(struct worker *worker, struct ledger_entry *entry,
-                               int64_t handover_at_ms, bool *progress,
-                               struct files_failure *failure)
+enum files_result files_delete(const struct files_means *means, struct ledger_entry *entry,
+                               bool *progress, struct files_failure *failure)
 {
 	char first[FILE_KEY_SIZE] = "";
 
 	*progress = false;
 	for (;;) {
-		struct pass pass = {.worker = worker, .entry = entry, .failure = failure, .before = first};
+		struct pass pass = {.means = means, .entry = entry, .failure = failure, .before = first};
 		memset(failure, 0, sizeof(*failure));
-		enum files_result result = run_pass(&pass, handover_at_ms);
+		enum files_result result = run_pass(&pass);
 		*progress = *progress || pass.deleted > 0;
 		if (result != FILES_GONE)
 			return result;

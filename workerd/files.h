@@ -5,24 +5,36 @@
 
 #include "lib/deletion/ledger.h"
 #include "lib/deletion/retry.h"
-#include "workerd/worker.h"
+#include "lib/s3/s3.h"
+#include "lib/session/pump.h"
+
+#define FILES_WHY_SIZE 384
 
 enum files_result {
 	FILES_GONE,       /* a whole pass found none                                             */
 	FILES_FAILED,     /* some could not be deleted: cause and why; the rest is gone          */
-	FILES_UNFINISHED, /* told to hurry, or handover_after has passed: hand the rest over     */
+	FILES_UNFINISHED, /* the pump said stop, or HANDOVER_AT_MS has passed                    */
 	FILES_SUPERSEDED, /* the turn has passed to somebody else                                */
-	FILES_LOST,       /* a database or the broker is away: abandon                           */
+	FILES_LOST,       /* a database is away: abandon                                         */
 };
 
 struct files_failure {
 	enum retry_cause cause;
-	char why[WHY_SIZE];
+	char why[FILES_WHY_SIZE];
 };
 
-/* Works until nothing is left or something is in the way. HANDOVER_AT_MS: clock_now_ms from which
- * to stop. *PROGRESS: files were deleted. */
-enum files_result files_delete(struct worker *, struct ledger_entry *, int64_t handover_at_ms,
-                               bool *progress, struct files_failure *);
+/* What deleting takes. */
+struct files_means {
+	struct ledger *ledger; /* its session has the files' statements too */
+	struct db *users;      /* progress is reported there */
+	struct s3 *s3;
+	const struct pump *pump;
+	int64_t page;           /* rows to read at a time */
+	int64_t handover_at_ms; /* clock_now_ms from which to stop */
+};
+
+/* Works until nothing is left or something is in the way. *PROGRESS: files were deleted. */
+enum files_result files_delete(const struct files_means *, struct ledger_entry *, bool *progress,
+                               struct files_failure *);
 
 #endif

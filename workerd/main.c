@@ -63,13 +63,14 @@ static void read_arguments(int argc, char **argv, struct arguments *arguments)
 
 static bool check_broker(struct worker *worker)
 {
-	enum mq_result result = mq_open(worker->publisher, worker_mq_deadline(worker));
+	struct mq *mq = worker->sessions.publisher;
+	enum mq_result result = mq_open(mq, mq_deadline(mq));
 
 	/* What would be declared need not be there yet. */
 	if (result == MQ_OK && worker->conf->worker.topology == TOPOLOGY_CHECK)
-		result = topology_ensure(worker->publisher, worker->conf, worker_mq_deadline(worker));
+		result = topology_ensure(mq, worker->conf, mq_deadline(mq));
 	if (result != MQ_OK)
-		log_error("%s", mq_why(worker->publisher));
+		log_error("%s", mq_why(mq));
 	return result == MQ_OK;
 }
 
@@ -79,10 +80,10 @@ static int check(const struct conf *conf)
 	struct worker worker;
 	char why[WHY_SIZE];
 
-	bool good = worker_init(&worker, NULL, conf, true);
+	bool good = worker_init(&worker, NULL, conf);
 	if (good) {
-		good = worker_connect_databases(&worker) == WORKER_READY &&
-		       worker_check_statements(&worker) == WORKER_READY;
+		good = sessions_connect_databases(&worker.sessions) == SESSIONS_READY &&
+		       sessions_check_statements(&worker.sessions) == SESSIONS_READY;
 		good = check_broker(&worker) && good;
 		if (!s3_check(worker.s3, why, sizeof(why))) {
 			log_error("%s", why);

@@ -70,8 +70,8 @@ static void answer_failure(struct call *call, enum account_result result)
 
 /* Publishes the message and waits for its confirm; connecting and all of it take confirm_timeout at
  * most, because the row is locked. */
-static enum mq_result announce(struct gateway *gateway, const struct call *call,
-                               const struct account *account, const char *deletion_id)
+static enum mq_result publish_deletion(struct gateway *gateway, const struct call *call,
+                                       const struct account *account, const char *deletion_id)
 {
 	const struct conf *conf = gateway->conf;
 	int64_t deadline_ms = clock_now_ms() + conf->gateway.confirm_timeout_ms;
@@ -106,7 +106,7 @@ static enum mq_result announce(struct gateway *gateway, const struct call *call,
 
 /* The message is not in a queue, or not known to be: the transaction is rolled back, which makes it
  * void. */
-static void give_up(struct gateway *gateway, struct call *call, enum mq_result result)
+static void give_up_deletion(struct gateway *gateway, struct call *call, enum mq_result result)
 {
 	log_error("not published, rolling back: %s deletion=%s", mq_why(gateway->mq),
 	          call->deletion_id);
@@ -135,9 +135,9 @@ static void delete_account(struct gateway *gateway, struct call *call, struct ac
 	};
 
 	id_fresh(call->deletion_id);
-	enum mq_result published = announce(gateway, call, account, call->deletion_id);
+	enum mq_result published = publish_deletion(gateway, call, account, call->deletion_id);
 	if (published != MQ_OK) {
-		give_up(gateway, call, published);
+		give_up_deletion(gateway, call, published);
 		return;
 	}
 	CRASH_POINT("gateway-after-confirm");

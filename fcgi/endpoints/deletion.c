@@ -12,23 +12,23 @@
  * database is null. */
 static const struct {
 	const char *name;
-	enum account_column column;
+	enum request_newest_column column;
 	bool number;
 } members[] = {
-	{"userId", ACCOUNT_USER_ID, false},
-	{"deletionId", ACCOUNT_DELETION_ID, false},
-	{"status", ACCOUNT_STATUS, false},
-	{"requestedAt", ACCOUNT_REQUESTED_AT, false},
-	{"startedAt", ACCOUNT_STARTED_AT, false},
-	{"finishedAt", ACCOUNT_FINISHED_AT, false},
-	{"filesDeleted", ACCOUNT_FILES_DELETED, true},
-	{"mail", ACCOUNT_MAIL, false},
-	{"attempts", ACCOUNT_ATTEMPTS, true},
-	{"lastError", ACCOUNT_LAST_ERROR, false},
-	{"nextAttemptAt", ACCOUNT_NEXT_ATTEMPT_AT, false},
+	{"userId", NEWEST_USER_ID, false},
+	{"deletionId", NEWEST_DELETION_ID, false},
+	{"status", NEWEST_STATUS, false},
+	{"requestedAt", NEWEST_REQUESTED_AT, false},
+	{"startedAt", NEWEST_STARTED_AT, false},
+	{"finishedAt", NEWEST_FINISHED_AT, false},
+	{"filesDeleted", NEWEST_FILES_DELETED, true},
+	{"mail", NEWEST_MAIL, false},
+	{"attempts", NEWEST_ATTEMPTS, true},
+	{"lastError", NEWEST_LAST_ERROR, false},
+	{"nextAttemptAt", NEWEST_NEXT_ATTEMPT_AT, false},
 };
 
-static struct json_object *column_value(const PGresult *row, enum account_column column,
+static struct json_object *column_value(const PGresult *row, enum request_newest_column column,
                                         bool number)
 {
 	const char *text = PQgetvalue(row, 0, (int)column);
@@ -43,7 +43,7 @@ static void answer_row(struct call *call, const PGresult *row)
 	struct json_object *body = json_object_new_object();
 
 	snprintf(call->deletion_id, sizeof(call->deletion_id), "%s",
-	         PQgetvalue(row, 0, ACCOUNT_DELETION_ID));
+	         PQgetvalue(row, 0, NEWEST_DELETION_ID));
 	for (size_t i = 0; body != NULL && i < sizeof(members) / sizeof(members[0]); i++)
 		json_object_object_add(body, members[i].name,
 		                       column_value(row, members[i].column, members[i].number));

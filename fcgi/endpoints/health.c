@@ -10,7 +10,7 @@
 
 #define READY_MS 900 /* for each of the two servers; together they must answer within 2 s */
 
-static void answer_well(struct call *call, const char *status)
+static void answer_status(struct call *call, const char *status)
 {
 	struct json_object *body = json_object_new_object();
 
@@ -22,7 +22,7 @@ static void answer_well(struct call *call, const char *status)
 static void handle_healthz(struct gateway *gateway, struct call *call)
 {
 	(void)gateway;
-	answer_well(call, "ok");
+	answer_status(call, "ok");
 }
 
 /* A round trip, after a new connection if the old one is gone. */
@@ -34,7 +34,7 @@ static bool database_answers(struct gateway *gateway)
 	for (int attempt = 0; attempt < 2 && result == DB_LOST; attempt++) {
 		result = db_open(gateway->db, deadline_ms);
 		if (result == DB_OK)
-			result = db_command(gateway->db, "SELECT 1", NULL, deadline_ms);
+			result = db_run_sql(gateway->db, "SELECT 1", NULL, deadline_ms);
 	}
 	if (result != DB_OK)
 		log_warning("not ready: %s", db_why(gateway->db));
@@ -62,7 +62,7 @@ static void handle_readyz(struct gateway *gateway, struct call *call)
 	bool database = database_answers(gateway), broker = broker_answers(gateway);
 
 	if (database && broker)
-		answer_well(call, "ready");
+		answer_status(call, "ready");
 	else
 		problem_set(call->response, call->request, PROBLEM_NOT_READY, "Not reachable: %s%s%s.",
 		            database ? "" : "the database", !database && !broker ? " and " : "",

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "lib/deletion/message.h"
-#include "workerd/worker.h"
+#include "lib/session/mq.h"
 
 /* What travels beside the message. */
 struct dispatch_note {
@@ -17,15 +17,22 @@ struct dispatch_note {
 	const char *reason;  /* why it is parked, or NULL */
 };
 
-/* To the retry queue with the delay of that index. Each of these tries until the broker has
- * confirmed, the child is told to hurry or the message in hand is no longer ours; false: not
- * confirmed (logged). */
-bool dispatch_retry(struct worker *, const struct message *, int delay,
+/* What passing on takes. */
+struct dispatch {
+	const struct conf *conf; /* the names of exchange and queues */
+	struct mq *mq; /* not the connection that consumes: an alarm blocks those that publish */
+	const struct pump *pump; /* between two attempts; false: give up */
+};
+
+/* To the retry queue with the delay of that index. Each of these tries at least once, and until the
+ * broker has confirmed or the pump says stop; false: not confirmed (logged). */
+bool dispatch_retry(const struct dispatch *, const struct message *, int delay,
                     const struct dispatch_note *);
 /* To the exchange, at once. */
-bool dispatch_continuation(struct worker *, const struct message *, const struct dispatch_note *);
-/* To the parked queue; BODY is the message as it came. */
-bool dispatch_parked(struct worker *, const char *message_id, const void *body, size_t length,
-                     const struct dispatch_note *);
+bool dispatch_continuation(const struct dispatch *, const struct message *,
+                           const struct dispatch_note *);
+/* To the parked queue; BODY is the message as it came. MESSAGE_ID may be NULL. */
+bool dispatch_parked(const struct dispatch *, const char *message_id, const void *body,
+                     size_t length, const struct dispatch_note *);
 
 #endif

@@ -1,3 +1,4 @@
+/* The guard's two statements under the lock, and what they mean for the message. */
 #include "lib/deletion/guard.h"
 
 #include <stdio.h>
@@ -7,8 +8,7 @@
 #include "lib/base/crash.h"
 #include "lib/base/ids.h"
 #include "lib/base/log.h"
-
-#define COPY_COLUMNS 8
+#include "lib/deletion/request.h"
 
 /* The users row and the request as they were under the lock. */
 struct finding {
@@ -20,49 +20,21 @@ struct finding {
 	char request_mark[128];
 };
 
-static void roll_back(struct worker *worker)
-{
-	if (db_is_open(worker->users) &&
-	    db_command(worker->users, "ROLLBACK", NULL, worker_db_deadline(worker)) == DB_REFUSED)
-		db_close(worker->users);
-}
-
-/* Whether the server says that the column of the users' ids can hold no such value: no user has
- * that id. */
-static bool no_such_id(struct worker *worker)
-{
-	/* invalid_text_representation, numeric_value_out_of_range, character_not_in_repertoire,
-	 * untranslatable_character */
-	static const char *const states[] = {"22P02", "22003", "22021", "22P05"};
-
-	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
-		if (strcmp(db_sqlstate(worker->users), states[i]) == 0)
-			return true;
-	return false;
-}
-
 /* What a refusal by the server means for the job. */
-static enum guard_verdict judge_refusal(struct worker *worker)
+static enum guard_verdict judge_refusal(struct db *users)
 {
-	const char *state = db_sqlstate(worker->users);
+	enum sqlstate_kind kind = db_kind(users);
 
-	/* 55P03 lock_not_available, 57014 query_canceled (a time-out), 40P01 deadlock_detected */
-	if (strcmp(state, "55P03") == 0 || strcmp(state, "57014") == 0 || strcmp(state, "40P01") == 0)
+	if (kind == SQLSTATE_BUSY)
 		return GUARD_LATER;
-	log_error("the guard's question was refused: %s", db_why(worker->users));
-	return db_refused_data(worker->users) ? GUARD_REFUSED : GUARD_LOST;
+	log_error("the guard's question was refused: %s", db_why(users));
+	return kind == SQLSTATE_DATA || kind == SQLSTATE_NO_SUCH_ID ? GUARD_REFUSED : GUARD_LOST;
 }
 
-static enum guard_verdict lost(struct worker *worker)
+static enum guard_verdict guard_lost(struct db *users)
 {
-	log_warning("the guard has no answer: %s", db_why(worker->users));
+	log_warning("the guard has no answer: %s", db_why(users));
 	return GUARD_LOST;
-}
-
-static void copy_field(char *place, size_t size, const PGresult *result, int row, int column)
-{
-	snprintf(place, size, "%s",
-	         PQgetisnull(result, row, column) ? "" : PQgetvalue(result, row, column));
 }
 
 static void read_user_row(const PGresult *row, struct finding *finding)
@@ -70,9 +42,9 @@ static void read_user_row(const PGresult *row, struct finding *finding)
 	finding->user_exists = PQntuples(row) > 0;
 	if (!finding->user_exists)
 		return;
-	finding->user_marked = !PQgetisnull(row, 0, 1);
-	copy_field(finding->user_id, sizeof(finding->user_id), row, 0, 0);
-	copy_field(finding->mark, sizeof(finding->mark), row, 0, 1);
+	finding->user_marked = !PQgetisnull(row, 0, USERS_DELETED_AT);
+	db_copy(row, 0, USERS_ID, finding->user_id, sizeof(finding->user_id));
+	db_copy(row, 0, USERS_DELETED_AT, finding->mark, sizeof(finding->mark));
 }
 
 static void read_request_row(const PGresult *row, struct message *message, struct finding *finding)
@@ -80,48 +52,46 @@ static void read_request_row(const PGresult *row, struct message *message, struc
 	finding->request_exists = PQntuples(row) > 0;
 	if (!finding->request_exists)
 		return;
-	copy_field(finding->request_user_id, sizeof(finding->request_user_id), row, 0, 0);
-	copy_field(finding->request_mark, sizeof(finding->request_mark), row, 0, 1);
-	finding->request_finished = strcmp(PQgetvalue(row, 0, 3), "t") == 0;
-	copy_field(message->requested_at, sizeof(message->requested_at), row, 0, 4);
+	db_copy(row, 0, READ_USER_ID, finding->request_user_id, sizeof(finding->request_user_id));
+	db_copy(row, 0, READ_MARK, finding->request_mark, sizeof(finding->request_mark));
+	finding->request_finished = db_is_true(row, 0, READ_FINISHED);
+	db_copy(row, 0, READ_REQUESTED_AT, message->requested_at, sizeof(message->requested_at));
 }
 
 /* Locks the users row, which waits for a gateway that holds it, and then, in a statement of its
  * own, reads the request: one joined statement would see the table as it was before the wait.
  * Leaves the transaction open, but on GUARD_LOST. */
-static enum guard_verdict look(struct worker *worker, struct message *message,
-                               struct finding *finding)
+static enum guard_verdict lock_and_read(struct db *users, struct message *message,
+                                        struct finding *finding)
 {
 	const char *user[] = {message->user_id}, *deletion[] = {message->deletion_id};
 	bool ours = message->deletion_id[0] != '\0';
 	PGresult *results[3] = {NULL};
 	int count = ours ? 3 : 2, failed = 0;
 
-	db_queue(worker->users, "BEGIN", 0, NULL);
-	db_queue(worker->users, "lock_user", 1, user);
+	db_queue_sql(users, "BEGIN");
+	db_queue(users, USERS_LOCK, user);
 	if (ours)
-		db_queue(worker->users, "read_request", 1, deletion);
-	enum db_result answer =
-		db_flush(worker->users, results, count, &failed, worker_db_deadline(worker));
+		db_queue(users, REQUEST_READ, deletion);
+	enum db_result answer = db_flush(users, results, count, &failed, db_deadline(users));
 	if (answer == DB_OK) {
 		read_user_row(results[1], finding);
 		if (ours)
 			read_request_row(results[2], message, finding);
 	}
-	for (int i = 0; i < count; i++)
-		PQclear(results[i]);
+	db_clear(results, count);
 	/* Only the lock can say that: of another statement the same error is about its own text, and
 	 * the request may well be there. */
-	if (answer == DB_REFUSED && failed == 1 && no_such_id(worker))
+	if (answer == DB_REFUSED && failed == 1 && db_kind(users) == SQLSTATE_NO_SUCH_ID)
 		return GUARD_ABORTED;
 	if (answer == DB_REFUSED)
-		return judge_refusal(worker);
-	return answer == DB_OK ? GUARD_GO : lost(worker);
+		return judge_refusal(users);
+	return answer == DB_OK ? GUARD_GO : guard_lost(users);
 }
 
 /* Another producer's message: the users row decides, and its mark finds or makes the request. */
-static enum guard_verdict adopt(struct worker *worker, struct message *message,
-                                const char *request_id, const struct finding *finding)
+static enum guard_verdict adopt_request(struct db *users, struct message *message,
+                                        const char *request_id, const struct finding *finding)
 {
 	char fresh[ID_UUID_SIZE];
 	PGresult *results[2] = {NULL};
@@ -133,19 +103,18 @@ static enum guard_verdict adopt(struct worker *worker, struct message *message,
 	id_fresh(fresh);
 	const char *row[] = {fresh, finding->user_id, finding->mark, request_id};
 	const char *which[] = {finding->user_id, finding->mark};
-	db_queue(worker->users, "adopt_request", 4, row);
-	db_queue(worker->users, "find_request", 2, which);
-	enum db_result answer = db_flush(worker->users, results, 2, NULL, worker_db_deadline(worker));
+	db_queue(users, REQUEST_ADOPT, row);
+	db_queue(users, REQUEST_FIND, which);
+	enum db_result answer = db_flush(users, results, 2, NULL, db_deadline(users));
 	bool found = answer == DB_OK && PQntuples(results[1]) == 1;
 	if (found) {
-		copy_field(message->deletion_id, sizeof(message->deletion_id), results[1], 0, 0);
+		db_copy(results[1], 0, 0, message->deletion_id, sizeof(message->deletion_id));
 		clock_rfc3339(time(NULL), message->requested_at);
 	}
-	PQclear(results[0]);
-	PQclear(results[1]);
+	db_clear(results, 2);
 	if (found)
 		return GUARD_GO;
-	return answer == DB_REFUSED ? judge_refusal(worker) : lost(worker);
+	return answer == DB_REFUSED ? judge_refusal(users) : guard_lost(users);
 }
 
 static enum guard_verdict judge_ours(const struct message *message, const struct finding *finding)
@@ -165,60 +134,46 @@ static enum guard_verdict judge_ours(const struct message *message, const struct
 }
 
 /* Stamps the point of no return, reads whom to write to, and commits. */
-static enum guard_verdict commit_start(struct worker *worker, const struct message *message,
+static enum guard_verdict commit_start(struct db *users, const struct message *message,
                                        struct guard_contact *contact)
 {
 	const char *user[] = {message->user_id}, *deletion[] = {message->deletion_id};
 	PGresult *results[3] = {NULL};
 
-	db_queue(worker->users, "stamp_start", 1, deletion);
-	db_queue(worker->users, "user_contact", 1, user);
-	db_queue(worker->users, "COMMIT", 0, NULL);
-	enum db_result answer = db_flush(worker->users, results, 3, NULL, worker_db_deadline(worker));
+	db_queue(users, REQUEST_START, deletion);
+	db_queue(users, USERS_CONTACT, user);
+	db_queue_sql(users, "COMMIT");
+	enum db_result answer = db_flush(users, results, 3, NULL, db_deadline(users));
 	bool committed = answer == DB_OK && strcmp(PQcmdStatus(results[2]), "COMMIT") == 0;
 	if (committed && PQntuples(results[1]) > 0) {
-		copy_field(contact->address, sizeof(contact->address), results[1], 0, 0);
-		copy_field(contact->name, sizeof(contact->name), results[1], 0, 1);
-		copy_field(contact->locale, sizeof(contact->locale), results[1], 0, 2);
+		db_copy(results[1], 0, CONTACT_ADDRESS, contact->address, sizeof(contact->address));
+		db_copy(results[1], 0, CONTACT_NAME, contact->name, sizeof(contact->name));
+		db_copy(results[1], 0, CONTACT_LOCALE, contact->locale, sizeof(contact->locale));
 	}
-	for (int i = 0; i < 3; i++)
-		PQclear(results[i]);
+	db_clear(results, 3);
 	if (committed)
 		return GUARD_GO;
-	return answer == DB_REFUSED ? judge_refusal(worker) : lost(worker);
+	return answer == DB_REFUSED ? judge_refusal(users) : guard_lost(users);
 }
 
-enum guard_verdict guard_judge(struct worker *worker, struct message *message,
-                               const char *request_id, struct guard_contact *contact)
+enum guard_verdict guard_judge(struct db *users, struct message *message, const char *request_id,
+                               struct guard_contact *contact)
 {
 	struct finding finding = {0};
 	bool ours = message->deletion_id[0] != '\0';
 
 	memset(contact, 0, sizeof(*contact));
-	enum guard_verdict verdict = look(worker, message, &finding);
+	enum guard_verdict verdict = lock_and_read(users, message, &finding);
 	if (verdict == GUARD_GO)
-		verdict =
-			ours ? judge_ours(message, &finding) : adopt(worker, message, request_id, &finding);
+		verdict = ours ? judge_ours(message, &finding) :
+		                 adopt_request(users, message, request_id, &finding);
 	if (verdict == GUARD_GO && finding.user_exists)
 		snprintf(message->user_id, sizeof(message->user_id), "%s", finding.user_id);
 	if (verdict == GUARD_GO)
-		verdict = commit_start(worker, message, contact);
+		verdict = commit_start(users, message, contact);
 	if (verdict != GUARD_GO)
-		roll_back(worker);
+		db_roll_back(users);
 	else
 		CRASH_POINT("worker-after-guard");
 	return verdict;
-}
-
-enum db_result guard_report(struct worker *worker, const PGresult *copy)
-{
-	const char *params[COPY_COLUMNS];
-
-	for (int i = 0; i < COPY_COLUMNS; i++)
-		params[i] = PQgetisnull(copy, 0, i) ? NULL : PQgetvalue(copy, 0, i);
-	enum db_result result =
-		db_run(worker->users, "report", COPY_COLUMNS, params, NULL, worker_db_deadline(worker));
-	if (result != DB_OK)
-		log_warning("the request could not be brought up to date: %s", db_why(worker->users));
-	return result;
 }

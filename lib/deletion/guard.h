@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "lib/deletion/message.h"
-#include "workerd/worker.h"
+#include "lib/session/db.h"
 
 enum guard_verdict {
 	GUARD_GO, /* committed, and the user still carries this request's mark; started_at is stamped */
@@ -27,10 +27,7 @@ struct guard_contact {
 
 /* Judges MESSAGE. For a message without a deletion id, finds or makes the request of the user's
  * present mark, and fills the id in. REQUEST_ID may be NULL. */
-enum guard_verdict guard_judge(struct worker *, struct message *, const char *request_id,
+enum guard_verdict guard_judge(struct db *users, struct message *, const char *request_id,
                                struct guard_contact *);
-
-/* Carries the ledger's row (one of ledger.h's copies) to the request. */
-enum db_result guard_report(struct worker *, const PGresult *copy);
 
 #endif

@@ -1,3 +1,4 @@
+/* Reading a message in its three shapes, and writing ours. */
 #include "lib/deletion/message.h"
 
 #include <json-c/json.h>

@@ -1,3 +1,4 @@
+/* The decision between a delay and the parked queue. */
 #include "lib/deletion/retry.h"
 
 /* Long enough to outlast a policy that is just being changed, short enough to be noticed. */

@@ -1,3 +1,4 @@
+/* The exchange and the queues, and the arguments they are declared with. */
 #include "lib/deletion/topology.h"
 
 #include <stdio.h>

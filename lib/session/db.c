@@ -1,3 +1,5 @@
+/* One PostgreSQL session: statements, pipelines and what their errors mean; db_connect.c opens it.
+ */
 #include "lib/session/db_session.h"
 
 #include <assert.h>
@@ -9,9 +11,11 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/ids.h"
 #include "lib/base/log.h"
 
-#define SLICE_MS 1000 /* the longest the pump waits for its turn */
+#define SLICE_MS 1000  /* the longest the pump waits for its turn */
+#define ANSWER_MS 1000 /* for the server to say that its own time-out is over */
 
 struct db *db_new(const struct db_options *options, const struct pump *pump)
 {
@@ -47,11 +51,6 @@ bool db_is_open(const struct db *db)
 	return db->ready;
 }
 
-int db_descriptor(const struct db *db)
-{
-	return db->conn != NULL ? PQsocket(db->conn) : -1;
-}
-
 const char *db_why(const struct db *db)
 {
 	return db->why;
@@ -62,25 +61,25 @@ const char *db_sqlstate(const struct db *db)
 	return db->sqlstate;
 }
 
-bool db_refused_data(const struct db *db)
+enum sqlstate_kind db_kind(const struct db *db)
 {
-	return strncmp(db->sqlstate, "22", 2) == 0 || strncmp(db->sqlstate, "23", 2) == 0 ||
-	       strncmp(db->sqlstate, "P0", 2) == 0;
+	return sqlstate_kind(db->sqlstate);
 }
-
-/* ---- errors ---- */
 
 bool db_may_pass(const struct db *db)
 {
-	/* connection, invalid transaction state, rollback, insufficient resources, object in use,
-	 * operator intervention, system error */
-	static const char *const classes[] = {"08", "25", "40", "53", "55", "57", "58", NULL};
+	enum sqlstate_kind kind = db_kind(db);
 
-	for (const char *const *c = classes; *c != NULL; c++)
-		if (strncmp(db->sqlstate, *c, 2) == 0)
-			return true;
-	return false;
+	return kind == SQLSTATE_BUSY || kind == SQLSTATE_PASSING || kind == SQLSTATE_STALE ||
+	       kind == SQLSTATE_ENDED;
 }
+
+int64_t db_deadline(const struct db *db)
+{
+	return clock_now_ms() + db->options->statement_timeout_ms + ANSWER_MS;
+}
+
+/* ---- errors ---- */
 
 void db_say(struct db *db, const char *format, ...)
 {
@@ -97,20 +96,11 @@ void db_say(struct db *db, const char *format, ...)
 			*c = c[1] == '\0' ? '\0' : ' ';
 }
 
-static const struct db_statement *find_statement(const struct db *db, const char *name)
+const char *db_title(const struct db *db, int statement)
 {
-	for (const struct db_statement *s = db->options->statements; s != NULL && s->name != NULL; s++)
-		if (strcmp(s->name, name) == 0)
-			return s;
-	return NULL;
-}
+	const struct db_statement *row = &db->options->statements[statement];
 
-/* How a statement is called in an error: by its setting if it has one. */
-static const char *statement_title(const struct db *db, const char *name)
-{
-	const struct db_statement *statement = find_statement(db, name);
-
-	return statement != NULL && statement->setting != NULL ? statement->setting : name;
+	return row->setting != NULL ? row->setting : row->name;
 }
 
 enum db_result db_lose(struct db *db, const char *doing)
@@ -131,16 +121,6 @@ static enum db_result run_out(struct db *db, const char *doing)
 	return DB_TIMEOUT;
 }
 
-/* Whether this error will come again for as long as the session lasts, and not in a new one: the
- * table has changed since the statement was prepared (0A000: cached plan must not change result
- * type), somebody threw the prepared statements away (26000), the server has become a standby
- * (25006). */
-static bool is_stale(const struct db *db, const char *state)
-{
-	return db->ready && (strcmp(state, "0A000") == 0 || strcmp(state, "26000") == 0 ||
-	                     strcmp(state, "25006") == 0);
-}
-
 /* Takes note of what the server said; an error that ends the session, or its use, is a lost
  * connection. */
 static enum db_result refuse(struct db *db, const char *title, const PGresult *result)
@@ -153,10 +133,9 @@ static enum db_result refuse(struct db *db, const char *title, const PGresult *r
 	db_say(db, "%s: %s%s%s%s", title, message != NULL ? message : PQresultErrorMessage(result),
 	       *state != '\0' ? " (SQLSTATE " : "", state, *state != '\0' ? ")" : "");
 	snprintf(db->sqlstate, sizeof(db->sqlstate), "%s", state);
-	/* 57P01 admin_shutdown, 57P02 crash_shutdown, 57P05 idle_session_timeout, 25P03
-	 * idle_in_transaction_session_timeout, class 08: connection. */
-	if (PQstatus(db->conn) == CONNECTION_BAD || strncmp(state, "57P", 3) == 0 ||
-	    strncmp(state, "08", 2) == 0 || strcmp(state, "25P03") == 0 || is_stale(db, state)) {
+	enum sqlstate_kind kind = db_kind(db);
+	if (PQstatus(db->conn) == CONNECTION_BAD || kind == SQLSTATE_ENDED ||
+	    (db->ready && kind == SQLSTATE_STALE)) {
 		db_close(db);
 		return DB_LOST;
 	}
@@ -269,20 +248,21 @@ bool db_is_alive(struct db *db)
 
 /* ---- one statement ---- */
 
-enum db_result db_run(struct db *db, const char *statement, int count, const char *const *params,
-                      PGresult **result, int64_t deadline_ms)
+enum db_result db_run(struct db *db, int statement, const char *const *params, PGresult **result,
+                      int64_t deadline_ms)
 {
-	const char *title = statement_title(db, statement);
+	const struct db_statement *row = &db->options->statements[statement];
+	const char *title = db_title(db, statement);
 
 	if (!db->ready)
 		return db_lose(db, title);
-	assert(db->queued == 0);
-	if (PQsendQueryPrepared(db->conn, statement, count, params, NULL, NULL, 0) == 0)
+	assert(db->queued == 0 && row->sql != NULL);
+	if (PQsendQueryPrepared(db->conn, row->name, row->params, params, NULL, NULL, 0) == 0)
 		return db_lose(db, title);
 	return db_collect(db, title, result, deadline_ms);
 }
 
-enum db_result db_command(struct db *db, const char *sql, PGresult **result, int64_t deadline_ms)
+enum db_result db_run_sql(struct db *db, const char *sql, PGresult **result, int64_t deadline_ms)
 {
 	if (!db->ready)
 		return db_lose(db, sql);
@@ -294,20 +274,32 @@ enum db_result db_command(struct db *db, const char *sql, PGresult **result, int
 
 /* ---- pipelines ---- */
 
-void db_queue(struct db *db, const char *statement, int count, const char *const *params)
+/* Notes what comes next in the pipeline, which is begun with the first. False: nothing can be
+ * sent any more. */
+static bool queue_next(struct db *db, const char *title)
 {
 	assert(db->queued < DB_QUEUE_MAX);
-	db->queue[db->queued++] = statement;
-	if (!db->ready || db->queue_failed) {
-		db->queue_failed = true;
-		return;
-	}
-	bool sent = PQpipelineStatus(db->conn) != PQ_PIPELINE_OFF || PQenterPipelineMode(db->conn) == 1;
-	if (sent && find_statement(db, statement) != NULL)
-		sent = PQsendQueryPrepared(db->conn, statement, count, params, NULL, NULL, 0) == 1;
-	else if (sent)
-		sent = PQsendQueryParams(db->conn, statement, 0, NULL, NULL, NULL, NULL, 0) == 1;
-	db->queue_failed = !sent;
+	db->queue[db->queued++] = title;
+	if (db->ready && !db->queue_failed && PQpipelineStatus(db->conn) == PQ_PIPELINE_OFF)
+		db->queue_failed = PQenterPipelineMode(db->conn) != 1;
+	db->queue_failed = db->queue_failed || !db->ready;
+	return !db->queue_failed;
+}
+
+void db_queue(struct db *db, int statement, const char *const *params)
+{
+	const struct db_statement *row = &db->options->statements[statement];
+
+	assert(row->sql != NULL);
+	if (queue_next(db, db_title(db, statement)))
+		db->queue_failed =
+			PQsendQueryPrepared(db->conn, row->name, row->params, params, NULL, NULL, 0) != 1;
+}
+
+void db_queue_sql(struct db *db, const char *sql)
+{
+	if (queue_next(db, sql))
+		db->queue_failed = PQsendQueryParams(db->conn, sql, 0, NULL, NULL, NULL, NULL, 0) != 1;
 }
 
 /* Takes the results of the statement at INDEX: a result, then NULL. */
@@ -339,7 +331,7 @@ enum db_result db_flush(struct db *db, PGresult **results, int count, int *faile
 		got = take_queued(db, &results[i], deadline_ms);
 		if (got != DB_OK || answer != DB_OK || result_is_good(results[i]))
 			continue;
-		answer = refuse(db, statement_title(db, db->queue[i]), results[i]);
+		answer = refuse(db, db->queue[i], results[i]);
 		if (failed != NULL)
 			*failed = i;
 		if (answer == DB_LOST)
@@ -356,70 +348,36 @@ enum db_result db_flush(struct db *db, PGresult **results, int count, int *faile
 	return answer;
 }
 
-/* ---- checks ---- */
-
-static enum db_result complain(struct db *db, const char *title, const char *what)
+void db_roll_back(struct db *db)
 {
-	db_say(db, "%s: %s", title, what);
-	db->sqlstate[0] = '\0';
-	return DB_REFUSED;
+	if (db->ready && db_run_sql(db, "ROLLBACK", NULL, db_deadline(db)) != DB_OK)
+		db_close(db);
 }
 
-/* Whether the generic plan of STATEMENT has a LockRows node. */
-static enum db_result check_locks(struct db *db, const char *statement, int params,
-                                  int64_t deadline_ms)
-{
-	char sql[256];
-	PGresult *plan = NULL;
-	bool locks = false;
+/* ---- results ---- */
 
-	int used = snprintf(sql, sizeof(sql), "EXPLAIN (COSTS OFF) EXECUTE %s", statement);
-	for (int i = 0; i < params; i++)
-		used += snprintf(sql + used, sizeof(sql) - (size_t)used, "%sNULL", i == 0 ? "(" : ", ");
-	if (params > 0)
-		snprintf(sql + used, sizeof(sql) - (size_t)used, ")");
-	/* With a custom plan for NULL the planner would know that there is no row, and plan no lock. */
-	enum db_result result =
-		db_command(db, "SET plan_cache_mode = force_generic_plan", NULL, deadline_ms);
-	if (result == DB_OK)
-		result = db_command(db, sql, &plan, deadline_ms);
-	if (result != DB_OK)
-		return result;
-	for (int row = 0; row < PQntuples(plan); row++)
-		locks = locks || strstr(PQgetvalue(plan, row, 0), "LockRows") != NULL;
-	PQclear(plan);
-	snprintf(sql, sizeof(sql), "SET plan_cache_mode = %s", db_plan_mode(db));
-	result = db_command(db, sql, NULL, deadline_ms);
-	if (result == DB_OK && !locks)
-		return complain(db, statement_title(db, statement),
-		                "the statement locks no row; end it with FOR NO KEY UPDATE (gateway) or "
-		                "FOR SHARE (worker)");
-	return result;
+bool db_copy(const PGresult *result, int row, int column, char *text, size_t size)
+{
+	const char *value = PQgetvalue(result, row, column);
+	size_t length = id_utf8_fit(value, size - 1);
+
+	memcpy(text, value, length);
+	text[length] = '\0';
+	return !PQgetisnull(result, row, column) && value[length] == '\0';
 }
 
-enum db_result db_check(struct db *db, const char *statement, int params, int columns, bool locks,
-                        int64_t deadline_ms)
+bool db_is_true(const PGresult *result, int row, int column)
 {
-	const char *title = statement_title(db, statement);
-	PGresult *description = NULL;
-	char what[128];
+	return strcmp(PQgetvalue(result, row, column), "t") == 0;
+}
 
-	if (!db->ready || PQsendDescribePrepared(db->conn, statement) == 0)
-		return db_lose(db, title);
-	enum db_result result = db_collect(db, title, &description, deadline_ms);
-	if (result != DB_OK)
-		return result;
-	int got_params = PQnparams(description), got_columns = PQnfields(description);
-	PQclear(description);
-	if (got_params != params) {
-		snprintf(what, sizeof(what), "the statement takes %d parameter%s, it must take %d",
-		         got_params, got_params == 1 ? "" : "s", params);
-		return complain(db, title, what);
-	}
-	if (columns >= 0 && got_columns != columns) {
-		snprintf(what, sizeof(what), "the statement returns %d column%s, it must return %d",
-		         got_columns, got_columns == 1 ? "" : "s", columns);
-		return complain(db, title, what);
-	}
-	return locks ? check_locks(db, statement, params, deadline_ms) : DB_OK;
+int64_t db_number(const PGresult *result, int row, int column)
+{
+	return strtoll(PQgetvalue(result, row, column), NULL, 10);
+}
+
+void db_clear(PGresult **results, int count)
+{
+	for (int i = 0; i < count; i++)
+		PQclear(results[i]);
 }

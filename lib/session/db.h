@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "lib/session/pump.h"
+#include "lib/session/sqlstate.h"
 
 struct db;
 
@@ -22,10 +23,13 @@ enum db_result {
 	DB_STOPPED, /* the pump said stop */
 };
 
+/* A row of a session's table of statements, which an enum of the owner indexes. */
 struct db_statement {
-	const char *name;    /* of the prepared statement */
-	const char *setting; /* "gateway.lock_user_sql", or NULL for Farewell's own: named in errors */
-	const char *sql;
+	const char *name;    /* of the prepared statement; shown in errors unless there is: */
+	const char *setting; /* "gateway.lock_user_sql", or NULL for Farewell's own */
+	const char *sql;     /* NULL: not prepared in this session */
+	int params, columns; /* how many it takes and returns, for db_check; columns -1: any number */
+	bool locks;          /* and its plan must have a LockRows node */
 };
 
 struct db_options {
@@ -37,7 +41,8 @@ struct db_options {
 		idle_in_transaction_timeout_ms;
 	bool custom_plans; /* plan anew each time, knowing the parameters: for `$2 IS NULL OR id > $2`
 	                      to use an index */
-	const struct db_statement *statements; /* prepared after each connect; ends with a NULL name */
+	const struct db_statement *statements; /* prepared after each connect */
+	int statement_count;
 };
 
 /* Never fails but for memory. OPTIONS' strings must outlive it. PUMP may be NULL. */
@@ -52,38 +57,51 @@ enum db_result db_open(struct db *, int64_t deadline_ms);
 bool db_is_open(const struct db *); /* as far as we know */
 /* False when the server has closed the connection meanwhile; asks the kernel, not the server. */
 bool db_is_alive(struct db *);
-int db_descriptor(const struct db *);
-const char *db_why(const struct db *); /* one line for a person */
-/* Whether the last refusal may pass by itself; if not, it is about a setting, a right or a
- * statement. */
-bool db_may_pass(const struct db *);
+const char *db_why(const struct db *);      /* one line for a person */
 const char *db_sqlstate(const struct db *); /* five characters, or "" */
-/* Whether the last DB_REFUSED is about the data in hand (class 22 or 23, or raised by a function or
- * trigger): others may fare better. */
-bool db_refused_data(const struct db *);
+/* What the last DB_REFUSED is about. */
+enum sqlstate_kind db_kind(const struct db *);
+/* Whether the last refusal may pass by itself; if not, it is about a setting, a right or data. */
+bool db_may_pass(const struct db *);
+/* A deadline for one exchange: a little after the server's own statement_timeout, which then comes
+ * first and says what it was. */
+int64_t db_deadline(const struct db *);
 
-/* One statement, one round trip. PARAMS are text, NULL is SQL's. *RESULT (PQclear it) is set on
- * DB_OK only; RESULT may be NULL. */
-enum db_result db_run(struct db *, const char *statement, int count, const char *const *params,
-                      PGresult **result, int64_t deadline_ms);
+/* STATEMENT is an index of the session's table; one of Farewell's that is not prepared in this
+ * session is a bug of ours. One round trip. PARAMS are text, NULL is SQL's. *RESULT (PQclear it) is
+ * set on DB_OK only; RESULT may be NULL. */
+enum db_result db_run(struct db *, int statement, const char *const *params, PGresult **result,
+                      int64_t deadline_ms);
 /* The same for SQL text without parameters: BEGIN, COMMIT, SET. */
-enum db_result db_command(struct db *, const char *sql, PGresult **result, int64_t deadline_ms);
+enum db_result db_run_sql(struct db *, const char *sql, PGresult **result, int64_t deadline_ms);
 
-/* Several statements, one round trip (libpq pipeline). Queue with db_queue (a STATEMENT that is not
- * among the prepared ones is sent as SQL: BEGIN, COMMIT, ROLLBACK), whose first call after db_flush
- * begins anew, then db_flush sends all and takes the results in order. After an error the rest is
- * aborted by the server; with BEGIN inside, ROLLBACK is the caller's. */
-void db_queue(struct db *, const char *statement, int count, const char *const *params);
+/* Several statements, one round trip (libpq pipeline). The first call after db_flush begins anew,
+ * then db_flush sends all and takes the results in order. After an error the rest is aborted by the
+ * server; with BEGIN inside, ROLLBACK is the caller's. */
+void db_queue(struct db *, int statement, const char *const *params);
+/* The same for SQL text without parameters; a literal. */
+void db_queue_sql(struct db *, const char *sql);
 /* RESULTS has room for COUNT, as many as were queued; each is set to a PGresult or NULL, PQclear
  * those that are set whatever the answer. DB_OK: all succeeded. DB_REFUSED: FAILED (may be NULL) is
  * the index of the first that did not. */
 enum db_result db_flush(struct db *, PGresult **results, int count, int *failed,
                         int64_t deadline_ms);
+/* Ends a transaction that is not to be committed; a session that can't is closed, which ends it
+ * too. */
+void db_roll_back(struct db *);
 
-/* Checks a prepared statement for -t and start-up: it takes PARAMS parameters and returns COLUMNS
- * columns (-1: any), and, if LOCKS, its plan has a LockRows node. DB_REFUSED with db_why naming the
- * setting when not so. */
-enum db_result db_check(struct db *, const char *statement, int params, int columns, bool locks,
-                        int64_t deadline_ms);
+/* Checks a prepared statement, for -t and at start-up, against what its row says of parameters,
+ * columns and locks. DB_REFUSED with db_why naming the setting when it does not fit. */
+enum db_result db_check(struct db *, int statement, int64_t deadline_ms);
+
+/* Copies a column of ROW into TEXT; null becomes "". False if it is null or did not fit
+ * (then it is cut, never inside a character). */
+bool db_copy(const PGresult *, int row, int column, char *text, size_t size);
+/* Whether a boolean column is true. */
+bool db_is_true(const PGresult *, int row, int column);
+/* A column of whole numbers; null and what is no number are 0. */
+int64_t db_number(const PGresult *, int row, int column);
+/* PQclear for each of COUNT. */
+void db_clear(PGresult **results, int count);
 
 #endif

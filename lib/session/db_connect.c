@@ -35,11 +35,10 @@ static enum db_result fail_to_connect(struct db *db)
 	       text);
 	read_state(text, db->sqlstate);
 	db_close(db);
-	/* Class 28: user or password; 3D: no such database; 42: no right to connect. */
-	return strncmp(db->sqlstate, "28", 2) == 0 || strncmp(db->sqlstate, "3D", 2) == 0 ||
-	               strncmp(db->sqlstate, "42", 2) == 0 ?
-	           DB_REFUSED :
-	           DB_LOST;
+	enum sqlstate_kind kind = db_kind(db);
+	bool refused = db->sqlstate[0] != '\0' &&
+	               (kind == SQLSTATE_LOGIN || kind == SQLSTATE_SETTING); /* 42: may not connect */
+	return refused ? DB_REFUSED : DB_LOST;
 }
 
 static enum db_result connect_socket(struct db *db, int64_t deadline_ms)
@@ -123,12 +122,13 @@ static enum db_result set_up_session(struct db *db, int64_t deadline_ms)
 
 static enum db_result prepare_all(struct db *db, int64_t deadline_ms)
 {
-	for (const struct db_statement *s = db->options->statements; s != NULL && s->name != NULL;
-	     s++) {
-		const char *title = s->setting != NULL ? s->setting : s->name;
-		if (PQsendPrepare(db->conn, s->name, s->sql, 0, NULL) == 0)
-			return db_lose(db, title);
-		enum db_result prepared = db_collect(db, title, NULL, deadline_ms);
+	for (int i = 0; i < db->options->statement_count; i++) {
+		const struct db_statement *statement = &db->options->statements[i];
+		if (statement->sql == NULL)
+			continue;
+		if (PQsendPrepare(db->conn, statement->name, statement->sql, 0, NULL) == 0)
+			return db_lose(db, db_title(db, i));
+		enum db_result prepared = db_collect(db, db_title(db, i), NULL, deadline_ms);
 		if (prepared != DB_OK)
 			return prepared;
 	}

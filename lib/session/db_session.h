@@ -1,4 +1,4 @@
-/* What db.c and db_connect.c share: the session itself. For nobody else. */
+/* What the files of db*.c share: the session itself. For nobody else. */
 #ifndef FAREWELL_DB_SESSION_H
 #define FAREWELL_DB_SESSION_H
 
@@ -13,7 +13,7 @@ struct db {
 	PGconn *conn;
 	bool ready;                      /* connected, set up and prepared */
 	int queued;                      /* statements in the pipeline that was begun */
-	const char *queue[DB_QUEUE_MAX]; /* their names, for errors */
+	const char *queue[DB_QUEUE_MAX]; /* what they are called in errors */
 	bool queue_failed;
 	char sqlstate[6];
 	char why[DB_WHY_SIZE];
@@ -28,6 +28,8 @@ enum db_result db_wait(struct db *, short events, int64_t deadline_ms, const cha
 /* Takes every result of what was sent outside a pipeline; the last good one is *RESULT, which may
  * be NULL. */
 enum db_result db_collect(struct db *, const char *title, PGresult **result, int64_t deadline_ms);
+/* What STATEMENT is called in errors: its setting if it has one. */
+const char *db_title(const struct db *, int statement);
 /* How statements are planned in this session; a value of plan_cache_mode. */
 const char *db_plan_mode(const struct db *);
 

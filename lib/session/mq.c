@@ -1,3 +1,4 @@
+/* One AMQP session: connecting, logging in, ending. */
 #include "lib/session/mq.h"
 
 #include <netinet/in.h>
@@ -62,6 +63,11 @@ void mq_free(struct mq *mq)
 bool mq_is_open(const struct mq *mq)
 {
 	return mq->conn != NULL;
+}
+
+int64_t mq_deadline(const struct mq *mq)
+{
+	return clock_now_ms() + 2 * mq->options->connect_timeout_ms;
 }
 
 const char *mq_why(const struct mq *mq)

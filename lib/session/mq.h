@@ -63,6 +63,8 @@ void mq_drop(struct mq *); /* closes at once, without a word */
 enum mq_result mq_open(struct mq *, int64_t deadline_ms);
 bool mq_is_open(const struct mq *);
 const char *mq_why(const struct mq *);
+/* A deadline for one exchange with the broker, connecting included. */
+int64_t mq_deadline(const struct mq *);
 int mq_descriptor(const struct mq *); /* to poll; -1 when closed. Ask mq_buffered first: frames may
                                          have been read already */
 bool mq_buffered(const struct mq *);

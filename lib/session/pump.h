@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct pump {
 	bool (*turn)(void *arg); /* called at least once a second; false: give the wait up */
@@ -16,5 +17,8 @@ static inline bool pump_turn(const struct pump *pump)
 {
 	return pump == NULL || pump->turn == NULL || pump->turn(pump->arg);
 }
+
+/* Waits MS milliseconds, the pump taking its turns. False, and earlier, when it says stop. */
+bool pump_wait(const struct pump *pump, int64_t ms);
 
 #endif

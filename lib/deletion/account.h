@@ -1,5 +1,4 @@
-/* The account being deleted: the statements on the users row and farewell.request, and the
- * transaction around them.
+/* The account being deleted, in the gateway: the transaction on the users row and its request.
  *
  * The order is the contract's: lock the users row, read the requests, (publish,) mark and insert,
  * commit. The row stays locked from account_lock to account_mark or account_unlock, and a worker
@@ -11,13 +10,11 @@
 #include <stdint.h>
 
 #include "lib/base/ids.h"
+#include "lib/deletion/request.h"
 #include "lib/session/db.h"
 
 #define ACCOUNT_MARK_SIZE 64
 #define ACCOUNT_TIME_SIZE 32
-#define ACCOUNT_STATEMENTS 6 /* with the one that ends the list */
-
-struct conf;
 
 enum account_result {
 	ACCOUNT_OK,
@@ -51,11 +48,6 @@ struct account_request {
 	const char *request_id;
 };
 
-/* Fills STATEMENTS for db_options; what is allocated for it is returned in *MARK_SQL, to be freed
- * after the session. False: no memory. */
-bool account_statements(const struct conf *, struct db_statement statements[ACCOUNT_STATEMENTS],
-                        char **mark_sql);
-
 /* Checks the statements of an open session: parameters, columns, lock. DB_REFUSED: db_why names the
  * setting. */
 enum db_result account_check(struct db *, int64_t deadline_ms);
@@ -75,23 +67,8 @@ void account_unlock(struct db *, int64_t deadline_ms);
 enum account_result account_mark(struct db *, struct account *, const struct account_request *,
                                  int64_t deadline_ms);
 
-/* The columns of account_newest. */
-enum account_column {
-	ACCOUNT_USER_ID,
-	ACCOUNT_DELETION_ID,
-	ACCOUNT_STATUS,
-	ACCOUNT_MAIL,
-	ACCOUNT_FILES_DELETED,
-	ACCOUNT_ATTEMPTS,
-	ACCOUNT_LAST_ERROR,
-	ACCOUNT_REQUESTED_AT,
-	ACCOUNT_STARTED_AT,
-	ACCOUNT_FINISHED_AT,
-	ACCOUNT_NEXT_ATTEMPT_AT,
-	ACCOUNT_COLUMNS
-};
-
-/* The newest request of USER_ID, locking nothing: one ROW (PQclear it) on ACCOUNT_OK;
+/* The newest request of USER_ID, locking nothing: one ROW of enum
+ * request_newest_column (PQclear it) on ACCOUNT_OK;
  * ACCOUNT_ABSENT when there is none. */
 enum account_result account_newest(struct db *, const char *user_id, int64_t deadline_ms,
                                    PGresult **row);

@@ -1,0 +1,34 @@
+/* The columns of the ledger's statements. For ledger.c only. */
+#ifndef FAREWELL_LEDGER_SQL_H
+#define FAREWELL_LEDGER_SQL_H
+
+#include "lib/deletion/ledger.h"
+
+/* Of every statement that returns the state of a deletion. */
+enum state_column {
+	STATE_DELETION_ID,
+	STATE_STATUS,
+	STATE_MAIL,
+	STATE_FILES_DELETED,
+	STATE_ATTEMPTS,
+	STATE_LAST_ERROR,
+	STATE_NEXT_ATTEMPT_AT,
+	STATE_FINISHED_AT,
+	/* LEDGER_LOOK has these beside: */
+	STATE_TURN,
+	STATE_WAITING,
+};
+
+/* Of LEDGER_BEGIN. */
+enum begin_column {
+	BEGIN_ATTEMPTS,
+	BEGIN_STARTS,
+	BEGIN_FILES_DELETED,
+	BEGIN_MAIL,
+	BEGIN_FAILING_MS
+};
+
+/* Of LEDGER_NEXT_TURN. */
+enum next_turn_column { NEXT_TURN_TURN, NEXT_TURN_ATTEMPTS };
+
+#endif

@@ -1,0 +1,194 @@
+/* The SQL of farewell.request, and the calls of it that are a transaction of their own. */
+#include "lib/deletion/request.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+
+/* The newest of one user; only the one of the present mark matters. */
+#define ENOUGH_REQUESTS "100"
+
+#define MILLISECONDS(column) "to_char(" column ", 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+#define SECONDS(column) "to_char(" column ", 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+
+/* ---- the gateway's statements ---- */
+
+static const char read_all_sql[] = "SELECT " MILLISECONDS(
+	"clock.now") ", r.deletion_id::text, r.mark, r.status,"
+				 " " MILLISECONDS("r.requested_at") " FROM (SELECT now()) AS clock(now) LEFT JOIN "
+													"farewell.request r ON r.user_id = $1"
+													" ORDER BY r.requested_at DESC NULLS LAST "
+													"LIMIT " ENOUGH_REQUESTS;
+
+#define INSERT                                                                                     \
+	"INSERT INTO farewell.request (deletion_id, user_id, mark, requested_by, request_id,"          \
+	" published_at)"
+#define INSERTED " RETURNING status, " MILLISECONDS("requested_at")
+
+static const char insert_sql[] =
+	INSERT " VALUES ($1::uuid, $2::text, $3::text, $4::text, $5::text, now())" INSERTED;
+
+/* The setting's own text stands on lines of its own, so that a comment at its end swallows nothing
+ * of ours. */
+static const char mark_head[] = "WITH marked(mark) AS (\n";
+static const char mark_tail[] =
+	"\n) " INSERT
+	" SELECT $2::uuid, $3::text, marked.mark, $4::text, $5::text, now() FROM marked" INSERTED;
+
+static const char newest_sql[] =
+	"SELECT user_id, deletion_id::text, status, mail, files_deleted::text, attempts::text,"
+	" last_error, " MILLISECONDS("requested_at") ", " MILLISECONDS(
+		"started_at") ","
+					  " " MILLISECONDS("finished_at") ", " MILLISECONDS(
+						  "next_attempt_at") " FROM farewell.request WHERE user_id = $1 ORDER BY "
+											 "requested_at DESC LIMIT 1";
+
+/* ---- the worker's statements ---- */
+
+static const char read_sql[] = "SELECT user_id, mark, finished_at IS NOT NULL, " SECONDS(
+	"requested_at") " FROM farewell.request WHERE deletion_id = $1";
+
+static const char adopt_sql[] =
+	"INSERT INTO farewell.request (deletion_id, user_id, mark, request_id, published_at)"
+	" VALUES ($1, $2, $3, $4, now()) ON CONFLICT (user_id, mark) DO NOTHING";
+
+static const char find_sql[] =
+	"SELECT deletion_id FROM farewell.request WHERE user_id = $1 AND mark = $2";
+
+static const char start_sql[] =
+	"UPDATE farewell.request SET started_at = COALESCE(started_at, now()) WHERE deletion_id = $1";
+
+/* A request that is finished stays as it is. */
+static const char report_sql[] =
+	"UPDATE farewell.request SET status = $2, mail = $3, files_deleted = $4, attempts = $5,"
+	" last_error = $6, next_attempt_at = $7, finished_at = $8,"
+	" reconcile_at = GREATEST(reconcile_at, COALESCE($7, now()))"
+	" WHERE deletion_id = $1 AND finished_at IS NULL";
+
+static const char claim_sql[] =
+	"UPDATE farewell.request SET reconciled = reconciled + 1, reconcile_at = now()"
+	" + make_interval(secs => $1::float8) * (2 ^ LEAST(reconciled + 1, 10) - 1)"
+	" WHERE deletion_id IN (SELECT deletion_id FROM farewell.request"
+	"   WHERE finished_at IS NULL AND status <> 'parked'"
+	"   AND reconcile_at <= now() - make_interval(secs => $1::float8)"
+	"   ORDER BY reconcile_at LIMIT $2 FOR UPDATE SKIP LOCKED)"
+	" RETURNING deletion_id, user_id, " SECONDS("requested_at") ", request_id";
+
+static const char published_sql[] =
+	"UPDATE farewell.request SET published_at = now() WHERE deletion_id = $1";
+
+static const char lead_sql[] =
+	"SELECT pg_try_advisory_lock(hashtextextended('farewell.reconciler', 0))";
+
+/* ---- the tables of statements ---- */
+
+static char *wrap_mark_sql(const char *setting)
+{
+	size_t length = strlen(setting);
+
+	while (length > 0 &&
+	       (isspace((unsigned char)setting[length - 1]) || setting[length - 1] == ';'))
+		length--;
+	size_t size = sizeof(mark_head) + length + sizeof(mark_tail);
+	char *sql = malloc(size);
+	if (sql != NULL)
+		snprintf(sql, size, "%s%.*s%s", mark_head, (int)length, setting, mark_tail);
+	return sql;
+}
+
+bool request_gateway_statements(const struct conf *conf,
+                                struct db_statement table[USER_DB_STATEMENTS], char **mark_sql)
+{
+	const char *lock = conf->gateway.lock_user_sql;
+
+	*mark_sql = wrap_mark_sql(conf->gateway.mark_user_sql);
+	memset(table, 0, USER_DB_STATEMENTS * sizeof(table[0]));
+	table[USERS_LOCK] =
+		(struct db_statement){"lock_user", "gateway.lock_user_sql", lock, 1, USERS_COLUMNS, true};
+	table[USERS_MARK] = (struct db_statement){"mark_user", "gateway.mark_user_sql", *mark_sql,
+	                                          5,           REQUEST_NEW_COLUMNS,     false};
+	table[REQUEST_READ_ALL] =
+		(struct db_statement){.name = "read_requests", .sql = read_all_sql, .params = 1};
+	table[REQUEST_INSERT] = (struct db_statement){
+		.name = "insert_request", .sql = insert_sql, .params = 5, .columns = REQUEST_NEW_COLUMNS};
+	table[REQUEST_NEWEST] =
+		(struct db_statement){.name = "newest_request", .sql = newest_sql, .params = 1};
+	return *mark_sql != NULL;
+}
+
+void request_worker_statements(const struct conf *conf,
+                               struct db_statement table[USER_DB_STATEMENTS])
+{
+	const char *lock = conf->worker.lock_user_sql, *contact = conf->worker.user_contact_sql;
+	const struct db_statement all[USER_DB_STATEMENTS] = {
+		[USERS_LOCK] = {"lock_user", "worker.lock_user_sql", lock, 1, USERS_COLUMNS, true},
+		[USERS_CONTACT] = {"user_contact", "worker.user_contact_sql", contact, 1, CONTACT_COLUMNS,
+	                       false},
+		[REQUEST_READ] = {.name = "read_request", .sql = read_sql, .params = 1},
+		[REQUEST_ADOPT] = {.name = "adopt_request", .sql = adopt_sql, .params = 4},
+		[REQUEST_FIND] = {.name = "find_request", .sql = find_sql, .params = 2},
+		[REQUEST_START] = {.name = "stamp_start", .sql = start_sql, .params = 1},
+		[REQUEST_REPORT] = {.name = "report", .sql = report_sql, .params = 8},
+		[REQUEST_CLAIM] = {.name = "claim", .sql = claim_sql, .params = 2},
+		[REQUEST_PUBLISHED] = {.name = "note_published", .sql = published_sql, .params = 1},
+		[REQUEST_LEAD] = {.name = "lead", .sql = lead_sql},
+	};
+
+	memcpy(table, all, sizeof(all));
+}
+
+/* ---- calls ---- */
+
+static const char *or_null(const char *text)
+{
+	return text[0] != '\0' ? text : NULL;
+}
+
+enum db_result request_report(struct db *db, const struct deletion_state *state)
+{
+	char files[24], attempts[16];
+
+	snprintf(files, sizeof(files), "%lld", (long long)state->files_deleted);
+	snprintf(attempts, sizeof(attempts), "%d", state->attempts);
+	const char *params[] = {state->deletion_id,
+	                        state->status,
+	                        state->mail,
+	                        files,
+	                        attempts,
+	                        or_null(state->last_error),
+	                        or_null(state->next_attempt_at),
+	                        or_null(state->finished_at)};
+	enum db_result result = db_run(db, REQUEST_REPORT, params, NULL, db_deadline(db));
+	if (result != DB_OK)
+		log_warning("the request could not be brought up to date: %s", db_why(db));
+	return result;
+}
+
+enum db_result request_claim(struct db *db, int64_t after_ms, int64_t limit, PGresult **rows)
+{
+	char after[32], most[24];
+
+	snprintf(after, sizeof(after), "%lld.%03d", (long long)(after_ms / 1000),
+	         (int)(after_ms % 1000));
+	snprintf(most, sizeof(most), "%lld", (long long)limit);
+	const char *params[] = {after, most};
+	return db_run(db, REQUEST_CLAIM, params, rows, db_deadline(db));
+}
+
+enum db_result request_note_published(struct db *db, const char *deletion_id)
+{
+	return db_run(db, REQUEST_PUBLISHED, &deletion_id, NULL, db_deadline(db));
+}
+
+enum db_result request_lead(struct db *db, bool *leading)
+{
+	PGresult *row = NULL;
+	enum db_result result = db_run(db, REQUEST_LEAD, NULL, &row, db_deadline(db));
+
+	*leading = result == DB_OK && db_is_true(row, 0, 0);
+	PQclear(row);
+	return result;
+}

@@ -1,0 +1,84 @@
+/* farewell.request, what was asked for: its statements, and those of the application that are run
+ * in the same session, the user database's. No other module names that table in SQL.
+ *
+ * Statements that belong to a transaction are queued by account.c (the gateway's) and guard.c (the
+ * worker's); what stands alone has a function here. */
+#ifndef FAREWELL_REQUEST_H
+#define FAREWELL_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/config/conf.h"
+#include "lib/deletion/status.h"
+#include "lib/session/db.h"
+
+enum user_db_statement {
+	/* The application's, from the settings. */
+	USERS_LOCK,    /* $1 id: enum users_column; the row is locked */
+	USERS_MARK,    /* gateway.mark_user_sql around an insert: $1 id, then as REQUEST_INSERT's but
+	                  the mark; enum request_new_column, no row: the user was not marked */
+	USERS_CONTACT, /* $1 id: enum contact_column */
+	/* The gateway's. */
+	REQUEST_READ_ALL, /* $1 user: enum request_column; one row at least, for the time */
+	REQUEST_INSERT,   /* $1 deletion, user, mark, by whom, request id: enum request_new_column */
+	REQUEST_NEWEST,   /* $1 user: enum request_newest_column */
+	/* The worker's. */
+	REQUEST_READ,      /* $1 deletion: enum request_read_column */
+	REQUEST_ADOPT,     /* $1 deletion, user, mark, request id; nothing if there is one */
+	REQUEST_FIND,      /* $1 user, mark: the deletion's id */
+	REQUEST_START,     /* $1 deletion: the point of no return */
+	REQUEST_REPORT,    /* see request_report */
+	REQUEST_CLAIM,     /* see request_claim */
+	REQUEST_PUBLISHED, /* $1 deletion */
+	REQUEST_LEAD,      /* see request_lead */
+	USER_DB_STATEMENTS
+};
+
+enum users_column { USERS_ID, USERS_DELETED_AT, USERS_COLUMNS };
+enum contact_column { CONTACT_ADDRESS, CONTACT_NAME, CONTACT_LOCALE, CONTACT_COLUMNS };
+enum request_column { REQUEST_NOW, REQUEST_ID, REQUEST_MARK, REQUEST_STATUS, REQUEST_REQUESTED_AT };
+enum request_new_column { REQUEST_NEW_STATUS, REQUEST_NEW_REQUESTED_AT, REQUEST_NEW_COLUMNS };
+enum request_read_column { READ_USER_ID, READ_MARK, READ_FINISHED, READ_REQUESTED_AT };
+
+/* In the order of REQUEST_NEWEST. */
+enum request_newest_column {
+	NEWEST_USER_ID,
+	NEWEST_DELETION_ID,
+	NEWEST_STATUS,
+	NEWEST_MAIL,
+	NEWEST_FILES_DELETED,
+	NEWEST_ATTEMPTS,
+	NEWEST_LAST_ERROR,
+	NEWEST_REQUESTED_AT,
+	NEWEST_STARTED_AT,
+	NEWEST_FINISHED_AT,
+	NEWEST_NEXT_ATTEMPT_AT,
+	NEWEST_COLUMNS
+};
+
+/* Fill TABLE for the session of one of the programs. The texts are CONF's and literals, but
+ * *MARK_SQL, to be freed after the session. False: no memory. */
+bool request_gateway_statements(const struct conf *, struct db_statement table[USER_DB_STATEMENTS],
+                                char **mark_sql);
+void request_worker_statements(const struct conf *, struct db_statement table[USER_DB_STATEMENTS]);
+
+/* Carries the ledger's state to the request, unless that is finished. Errors are the session's, and
+ * logged. */
+enum db_result request_report(struct db *, const struct deletion_state *);
+
+/* ---- for the reconciler ---- */
+
+enum claim_column { CLAIM_DELETION_ID, CLAIM_USER_ID, CLAIM_REQUESTED_AT, CLAIM_REQUEST_ID };
+
+/* Claims up to LIMIT unfinished requests that were not looked at for AFTER_MS, twice as long each
+ * time: rows of enum claim_column in *ROWS, PQclear it. */
+enum db_result request_claim(struct db *, int64_t after_ms, int64_t limit, PGresult **rows);
+
+/* Notes that a deletion's message was published again. */
+enum db_result request_note_published(struct db *, const char *deletion_id);
+
+/* Takes the session lock that lets one reconciler work at a time; *LEADING: whether it is ours. */
+enum db_result request_lead(struct db *, bool *leading);
+
+#endif

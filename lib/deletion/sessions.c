@@ -1,0 +1,112 @@
+/* Making, connecting and checking the sessions of the configuration. */
+#include "lib/deletion/sessions.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+
+static void set_options(struct sessions *s, const char *program)
+{
+	const struct conf_sessions *common = &s->conf->worker.sessions;
+
+	request_worker_statements(s->conf, s->users_statements);
+	ledger_statements(s->conf, s->ledger_statements);
+	s->users_options = (struct db_options){
+		.name = "worker.user_db",
+		.conninfo = common->user_db,
+		.password = common->user_db_password.value,
+		.application_name = program,
+		.connect_timeout_ms = common->connect_timeout_ms,
+		.lock_timeout_ms = common->lock_timeout_ms,
+		.statement_timeout_ms = common->statement_timeout_ms,
+		.idle_in_transaction_timeout_ms = common->statement_timeout_ms,
+		.statements = s->users_statements,
+		.statement_count = USER_DB_STATEMENTS,
+	};
+	s->ledger_options = s->users_options;
+	s->ledger_options.name = "worker.worker_db";
+	s->ledger_options.conninfo = s->conf->worker.worker_db;
+	s->ledger_options.password = s->conf->worker.worker_db_password.value;
+	s->ledger_options.custom_plans = true;
+	s->ledger_options.statements = s->ledger_statements;
+	s->ledger_options.statement_count = WORKER_DB_STATEMENTS;
+	snprintf(s->publisher_name, sizeof(s->publisher_name), "%s publisher", program);
+	s->publisher_options = (struct mq_options){
+		.url = common->broker,
+		.password = common->broker_password.value,
+		.connect_timeout_ms = common->connect_timeout_ms,
+		.heartbeat_ms = common->broker_heartbeat_ms,
+		.name = s->publisher_name,
+	};
+}
+
+bool sessions_new(struct sessions *s, const struct conf *conf, const char *program,
+                  const struct pump *pump, const struct pump *dispatch_pump)
+{
+	memset(s, 0, sizeof(*s));
+	s->conf = conf;
+	set_options(s, program);
+	s->users = db_new(&s->users_options, pump);
+	s->ledger.db = db_new(&s->ledger_options, pump);
+	s->publisher = mq_new(&s->publisher_options, pump);
+	s->dispatch = (struct dispatch){.conf = conf, .mq = s->publisher, .pump = dispatch_pump};
+	if (s->users != NULL && s->ledger.db != NULL && s->publisher != NULL)
+		return true;
+	log_error("out of memory");
+	return false;
+}
+
+void sessions_free(struct sessions *s)
+{
+	mq_free(s->publisher);
+	db_free(s->users);
+	db_free(s->ledger.db);
+	memset(s, 0, sizeof(*s));
+}
+
+/* What doesn't pass, no waiting changes: a wrong password, no such database, a statement that
+ * doesn't prepare or doesn't fit. */
+static enum sessions_state session_state(const struct db *db, enum db_result result)
+{
+	if (result == DB_OK)
+		return SESSIONS_READY;
+	log_error("%s", db_why(db));
+	return result == DB_REFUSED && !db_may_pass(db) ? SESSIONS_MISCONFIGURED : SESSIONS_AWAY;
+}
+
+static enum sessions_state connect_database(struct db *db)
+{
+	if (db_is_open(db) && db_is_alive(db))
+		return SESSIONS_READY;
+	return session_state(db, db_open(db, db_deadline(db)));
+}
+
+enum sessions_state sessions_connect_databases(struct sessions *s)
+{
+	enum sessions_state state = connect_database(s->users);
+
+	return state != SESSIONS_READY ? state : connect_database(s->ledger.db);
+}
+
+enum sessions_state sessions_check_statements(struct sessions *s)
+{
+	const struct {
+		struct db *db;
+		int statement;
+	} checked[] = {
+		{s->users, USERS_LOCK},
+		{s->users, USERS_CONTACT},
+		{s->ledger.db, FILES_PAGE},
+		{s->ledger.db, FILES_DONE},
+	};
+
+	for (size_t i = 0; i < sizeof(checked) / sizeof(checked[0]); i++) {
+		struct db *db = checked[i].db;
+		enum sessions_state state =
+			session_state(db, db_check(db, checked[i].statement, db_deadline(db)));
+		if (state != SESSIONS_READY)
+			return state;
+	}
+	return SESSIONS_READY;
+}

@@ -1,0 +1,48 @@
+/* The sessions that whoever works on deletions needs: both databases, and a connection to publish
+ * with. Connected when first needed, and again after a server was away. */
+#ifndef FAREWELL_SESSIONS_H
+#define FAREWELL_SESSIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/config/conf.h"
+#include "lib/deletion/dispatch.h"
+#include "lib/deletion/ledger.h"
+#include "lib/deletion/request.h"
+#include "lib/session/db.h"
+#include "lib/session/mq.h"
+
+struct sessions {
+	const struct conf *conf;
+	struct db *users;
+	struct ledger ledger;
+	struct mq *publisher;
+	struct dispatch dispatch; /* with that publisher */
+	/* Which the sessions point to: */
+	struct db_options users_options, ledger_options;
+	struct mq_options publisher_options;
+	char publisher_name[64];
+	struct db_statement users_statements[USER_DB_STATEMENTS];
+	struct db_statement ledger_statements[WORKER_DB_STATEMENTS];
+};
+
+enum sessions_state {
+	SESSIONS_READY,
+	SESSIONS_AWAY,          /* a server can't be reached or refuses; logged      */
+	SESSIONS_MISCONFIGURED, /* a statement or a password is not right; logged    */
+};
+
+/* Opens no connection. PROGRAM names the sessions at the servers, which sign in as the worker of
+ * CONF does. PUMP is for waits that are never given up, DISPATCH_PUMP for the pauses in which
+ * publishing again may be. All must outlive the sessions. False: no memory, logged. */
+bool sessions_new(struct sessions *, const struct conf *, const char *program,
+                  const struct pump *pump, const struct pump *dispatch_pump);
+void sessions_free(struct sessions *);
+
+/* Connects those of the two databases that are not connected. */
+enum sessions_state sessions_connect_databases(struct sessions *);
+/* Checks the application's statements in the database sessions, which must be open. */
+enum sessions_state sessions_check_statements(struct sessions *);
+
+#endif
