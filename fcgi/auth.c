@@ -1,3 +1,4 @@
+/* Checking a bearer token, and what its claims allow. */
 #include "fcgi/auth.h"
 
 #include <assert.h>

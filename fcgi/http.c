@@ -1,3 +1,4 @@
+/* Request ids, header lines, and bodies of answers. */
 #include "fcgi/http.h"
 
 #include <json-c/json.h>

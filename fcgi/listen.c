@@ -1,3 +1,4 @@
+/* Taking over or making the listening socket, and removing it. */
 #include "fcgi/listen.h"
 
 #include <errno.h>
@@ -20,10 +21,10 @@
 #define PATH_MAX_BYTES (size_t)(LISTEN_PATH_SIZE - 1)
 #define LOCK_TRIES 50 /* of 100 ms each: another master is just starting */
 
-static bool fail(struct listener *listener, const char *format, ...)
+static bool listen_fail(struct listener *listener, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-static bool fail(struct listener *listener, const char *format, ...)
+static bool listen_fail(struct listener *listener, const char *format, ...)
 {
 	va_list args;
 
@@ -62,12 +63,12 @@ static int passed_socket(void)
 	return FIRST_PASSED;
 }
 
-static bool inherit(struct listener *listener, int fd, const char *from)
+static bool inherit_socket(struct listener *listener, int fd, const char *from)
 {
 	if (!is_listening(fd))
-		return fail(listener, "descriptor %d from %s is not a listening socket", fd, from);
+		return listen_fail(listener, "descriptor %d from %s is not a listening socket", fd, from);
 	if (!set_flags(fd))
-		return fail(listener, "descriptor %d from %s: %s", fd, from, strerror(errno));
+		return listen_fail(listener, "descriptor %d from %s: %s", fd, from, strerror(errno));
 	listener->fd = fd;
 	return true;
 }
@@ -114,8 +115,8 @@ static int lock_directory(struct listener *listener, const char *path)
 	const char *directory = dirname(copy);
 	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
-		fail(listener, "gateway.socket: can't open the directory %s: %s", directory,
-		     strerror(errno));
+		listen_fail(listener, "gateway.socket: can't open the directory %s: %s", directory,
+		            strerror(errno));
 		return -1;
 	}
 	for (int i = 0; i < LOCK_TRIES; i++) {
@@ -123,7 +124,7 @@ static int lock_directory(struct listener *listener, const char *path)
 			return fd;
 		nanosleep(&pause, NULL);
 	}
-	fail(listener, "gateway.socket: somebody holds a lock on the directory %s", directory);
+	listen_fail(listener, "gateway.socket: somebody holds a lock on the directory %s", directory);
 	close(fd);
 	return -1;
 }
@@ -135,23 +136,27 @@ static bool clear_path(struct listener *listener, const struct sockaddr_un *addr
 	const char *path = address->sun_path;
 
 	if (lstat(path, &found) != 0)
-		return errno == ENOENT || fail(listener, "gateway.socket: %s: %s", path, strerror(errno));
+		return errno == ENOENT ||
+		       listen_fail(listener, "gateway.socket: %s: %s", path, strerror(errno));
 	if (!S_ISSOCK(found.st_mode))
-		return fail(listener, "gateway.socket: %s is there and is no socket; move it away", path);
+		return listen_fail(listener, "gateway.socket: %s is there and is no socket; move it away",
+		                   path);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return fail(listener, "gateway.socket: %s", strerror(errno));
+		return listen_fail(listener, "gateway.socket: %s", strerror(errno));
 	int result = connect(fd, (const struct sockaddr *)address, sizeof(*address));
 	int error = errno;
 	close(fd);
 	/* With a full backlog it is EAGAIN: somebody is there. */
 	if (result == 0 || error == EAGAIN)
-		return fail(listener, "gateway.socket: another process listens on %s", path);
+		return listen_fail(listener, "gateway.socket: another process listens on %s", path);
 	if (error != ECONNREFUSED)
-		return fail(listener, "gateway.socket: can't tell whether somebody listens on %s: %s", path,
-		            strerror(error));
+		return listen_fail(listener,
+		                   "gateway.socket: can't tell whether somebody listens on %s: %s", path,
+		                   strerror(error));
 	return unlink(path) == 0 ||
-	       fail(listener, "gateway.socket: can't remove the stale %s: %s", path, strerror(errno));
+	       listen_fail(listener, "gateway.socket: can't remove the stale %s: %s", path,
+	                   strerror(errno));
 }
 
 /* Mode and group are right before listen: nobody can connect earlier. */
@@ -167,25 +172,27 @@ static bool bind_and_listen(struct listener *listener, const struct sockaddr_un 
 	int error = errno;
 	umask(mask);
 	if (bound != 0)
-		return fail(listener, "gateway.socket: can't make %s: %s", path, strerror(error));
+		return listen_fail(listener, "gateway.socket: can't make %s: %s", path, strerror(error));
 	listener->own = true;
 	if (lstat(path, &made) != 0)
-		return fail(listener, "gateway.socket: %s: %s", path, strerror(errno));
+		return listen_fail(listener, "gateway.socket: %s: %s", path, strerror(errno));
 	listener->device = made.st_dev;
 	listener->inode = made.st_ino;
 	if (group[0] != '\0' && !find_group(group, &gid))
-		return fail(listener, "gateway.socket_group: there is no group \"%s\"", group);
+		return listen_fail(listener, "gateway.socket_group: there is no group \"%s\"", group);
 	if (gid != (gid_t)-1 && lchown(path, (uid_t)-1, gid) != 0)
-		return fail(listener,
-		            "gateway.socket_group: can't give %s to group %s: %s; be its member, or leave "
-		            "the setting empty",
-		            path, group, strerror(errno));
+		return listen_fail(
+			listener,
+			"gateway.socket_group: can't give %s to group %s: %s; be its member, or leave "
+			"the setting empty",
+			path, group, strerror(errno));
 	if (listen(listener->fd, (int)conf->gateway.backlog) != 0)
-		return fail(listener, "gateway.socket: can't listen on %s: %s", path, strerror(errno));
+		return listen_fail(listener, "gateway.socket: can't listen on %s: %s", path,
+		                   strerror(errno));
 	return true;
 }
 
-static bool make(struct listener *listener, const struct conf *conf)
+static bool make_socket(struct listener *listener, const struct conf *conf)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
@@ -202,7 +209,7 @@ static bool make(struct listener *listener, const struct conf *conf)
 	if (done) {
 		listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		done = listener->fd >= 0 ? bind_and_listen(listener, &address, conf) :
-		                           fail(listener, "gateway.socket: %s", strerror(errno));
+		                           listen_fail(listener, "gateway.socket: %s", strerror(errno));
 	}
 	if (!done)
 		listen_close(listener);
@@ -215,10 +222,10 @@ bool listen_open(struct listener *listener, const struct conf *conf)
 	*listener = (struct listener){.fd = -1};
 	int passed = passed_socket();
 	if (passed >= 0)
-		return inherit(listener, passed, "systemd (LISTEN_FDS)");
+		return inherit_socket(listener, passed, "systemd (LISTEN_FDS)");
 	if (is_listening(STDIN_FILENO))
-		return inherit(listener, STDIN_FILENO, "spawn-fcgi");
-	return make(listener, conf);
+		return inherit_socket(listener, STDIN_FILENO, "spawn-fcgi");
+	return make_socket(listener, conf);
 }
 
 void listen_hide(struct listener *listener)

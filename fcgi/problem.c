@@ -1,3 +1,4 @@
+/* The table of problem types, and the JSON of one. */
 #include "fcgi/problem.h"
 
 #include <assert.h>

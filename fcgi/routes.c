@@ -1,3 +1,4 @@
+/* Finding the endpoint of a path, and reading the id in it. */
 #include "fcgi/routes.h"
 
 #include <string.h>
@@ -22,16 +23,16 @@ static const char *skip_authority(const char *uri)
 	return authority != NULL ? authority + strcspn(authority, "/?#") : uri;
 }
 
-static bool same(const char *text, size_t length, const char *literal)
+static bool text_equals(const char *text, size_t length, const char *literal)
 {
 	return length == strlen(literal) && memcmp(text, literal, length) == 0;
 }
 
 /* The users' endpoint whose name goes on with TAIL after {id}. */
-static const struct endpoint *find_users(const char *tail, size_t length)
+static const struct endpoint *find_users_endpoint(const char *tail, size_t length)
 {
 	for (const struct endpoint *const *e = users_endpoints; *e != NULL; e++)
-		if (same(tail, length, (*e)->name + strlen(USERS_ID)))
+		if (text_equals(tail, length, (*e)->name + strlen(USERS_ID)))
 			return *e;
 	return NULL;
 }
@@ -44,14 +45,14 @@ struct route route_find(const char *uri)
 
 	route.has_query = path[length] == '?' && path[length + 1] != '\0';
 	for (const struct endpoint *const *e = plain_endpoints; *e != NULL; e++)
-		if (same(path, length, (*e)->name))
+		if (text_equals(path, length, (*e)->name))
 			route.endpoint = *e;
 	if (route.endpoint != NULL || length < strlen(USERS) || memcmp(path, USERS, strlen(USERS)) != 0)
 		return route;
 	const char *id = path + strlen(USERS), *end = path + length;
 	const char *slash = memchr(id, '/', (size_t)(end - id));
 	const char *tail = slash != NULL ? slash : end;
-	route.endpoint = find_users(tail, (size_t)(end - tail));
+	route.endpoint = find_users_endpoint(tail, (size_t)(end - tail));
 	if (route.endpoint != NULL) {
 		route.id = id;
 		route.id_length = (size_t)(tail - id);
@@ -83,8 +84,8 @@ static int hex_value(char c)
 }
 
 /* Percent-decodes TEXT into DECODED with a NUL behind it. */
-static const char *decode(const char *text, size_t length, char decoded[ID_SIZE],
-                          size_t *decoded_length)
+static const char *decode_segment(const char *text, size_t length, char decoded[ID_SIZE],
+                                  size_t *decoded_length)
 {
 	size_t used = 0;
 
@@ -119,7 +120,7 @@ const char *route_user_id(const struct route *route, int format, size_t max_leng
 		return "The user id is empty.";
 	if (format != ID_TEXT && memchr(route->id, '%', route->id_length) != NULL)
 		return "The user id must not be percent-encoded.";
-	const char *wrong = decode(route->id, route->id_length, decoded, &length);
+	const char *wrong = decode_segment(route->id, route->id_length, decoded, &length);
 	if (wrong != NULL)
 		return wrong;
 	if (length > max_length)
