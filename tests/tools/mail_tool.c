@@ -1,4 +1,4 @@
-/* Sends one letter with Farewell's own mailer, for tests/e2e/test_mail_client.py.
+/* Sends one letter with Farewell's own mailer, for tests/mail/.
  *
  *     mail_tool [--NAME=VALUE]... [send | compose | check]
  *
