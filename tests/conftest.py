@@ -1,15 +1,15 @@
 """Fixtures on the real stack. The words a test may use are in tests/stack/README.md."""
 import os
 import signal
-import sys
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+pytest.register_assert_rewrite("tools")  # before they are imported
 
 from stack import Stack  # noqa: E402
 from stack.client import Client  # noqa: E402
 from stack.farewell import TEST_DELAYS, Program  # noqa: E402
+from tools.gateway import Outbox  # noqa: E402
 
 # What makes tests quick: short retries, and a reconciler that does not wait for a quarter of an hour.
 SETTINGS = {
@@ -25,7 +25,6 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the stack is taken down then too
-    config.addinivalue_line("markers", "deadline(seconds): how long this test may take; 120 without")
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +72,13 @@ def more_worker(stack, fw):
     def start(overrides=None, **options):
         return stack.more_worker(f"worker{len(stack.extra) + 2}", overrides, **options)
     return start
+
+
+@pytest.fixture
+def outbox(stack):
+    """An exchange and a queue of the test's own: what a gateway publishes there, no worker takes."""
+    with Outbox(stack) as outbox:
+        yield outbox
 
 
 @pytest.hookimpl(hookwrapper=True)

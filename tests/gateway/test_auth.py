@@ -6,9 +6,9 @@ import json
 import time
 
 import pytest
-from gateway_tools import problem, unchanged
 
 from stack.farewell import JWT_KEY
+from tools.gateway import problem, unchanged
 
 
 def coded(data):
@@ -23,11 +23,6 @@ def sign(header, claims, key=JWT_KEY, hash=hashlib.sha256):
 
 def soon():
     return int(time.time()) + 300
-
-
-@pytest.fixture
-def user(fw):
-    return fw.make_user(files=0)
 
 
 def refused(fw, user, token, error="invalid_token"):

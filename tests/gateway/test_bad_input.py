@@ -5,7 +5,8 @@ import struct
 import time
 
 import pytest
-from gateway_tools import fcgi, fcgi_raw, fcgi_request, problem, read_answer, record
+
+from tools.gateway import fcgi, fcgi_raw, fcgi_request, problem, read_answer, record
 
 BAD_INTEGERS = ["", "x", "4x", "007", "+1", "4.2", "1e3", "--1", "-", "-0", "%34%32", "42%20", "%2042", "42%00", "42%2f", "..", ".", "%2e%2e", "0x2a",
                 "12345678901234567890", "9" * 200, "9" * 5000, "\xff", "\xed\x85\x8c", "%ff", "%", "42%", "42;x", "42,43", "42&x", "{42}", "null",

@@ -3,21 +3,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from gateway_tools import Outbox, problem, through, unchanged
-from proxy import COMMIT_ANSWER, Proxy
+
+from tools.gateway import problem, through, unchanged
+from tools.proxy import COMMIT_ANSWER, Proxy
 
 QUICK = {"confirm_timeout": "1s", "lock_timeout": "2s", "statement_timeout": "3s", "request_timeout": "4s", "connect_timeout": "1s"}
-
-
-@pytest.fixture
-def outbox(stack):
-    with Outbox(stack) as outbox:
-        yield outbox
-
-
-@pytest.fixture
-def user(fw):
-    return fw.make_user(files=0)
 
 
 @pytest.fixture

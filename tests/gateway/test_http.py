@@ -3,16 +3,11 @@ import re
 import uuid
 
 import pytest
-from gateway_tools import Outbox, problem
+
+from tools.gateway import problem
 
 UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
-
-
-@pytest.fixture
-def outbox(stack):
-    with Outbox(stack) as outbox:
-        yield outbox
 
 
 @pytest.fixture

@@ -3,21 +3,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from gateway_tools import Outbox, problem, through, unchanged
-from proxy import Proxy
+
+from tools.gateway import problem, through, unchanged
+from tools.proxy import Proxy
 
 QUICK = {"confirm_timeout": "1s", "lock_timeout": "3s", "statement_timeout": "4s", "request_timeout": "5s", "connect_timeout": "1s"}
-
-
-@pytest.fixture
-def outbox(stack):
-    with Outbox(stack) as outbox:
-        yield outbox
-
-
-@pytest.fixture
-def user(fw):
-    return fw.make_user(files=0)
 
 
 @pytest.fixture

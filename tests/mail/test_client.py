@@ -8,9 +8,9 @@ import subprocess
 
 import pytest
 
-from mail_servers import TOP, RealServer, ScriptedServer
+from tools.mail_servers import TOP, ScriptedServer
 
-TOOL = os.path.join(os.environ.get("FAREWELL_BUILD") or os.path.join(TOP, "build"), "tests", "mail", "mail_tool")
+TOOL = os.path.join(os.environ.get("FAREWELL_BUILD") or os.path.join(TOP, "build"), "tests", "tools", "mail_tool")
 TEMPLATES = os.path.join(TOP, "conf", "mail")
 DELETION = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
@@ -40,29 +40,6 @@ def run(*action, **options):
 
 def send(server, **options):
     return Outcome(run(url=getattr(server, "url", server), **options))
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("tls")
-    crt, key = str(directory / "smtp.crt"), str(directory / "smtp.key")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-keyout", key, "-out", crt, "-subj",
-                    "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True)
-    return crt, key
-
-
-@pytest.fixture(scope="module")
-def real_server(tmp_path_factory, certificate):
-    server = RealServer(str(tmp_path_factory.mktemp("smtp")), certificate)
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def server(real_server):
-    real_server.clear()
-    yield real_server
-    real_server.clear()
 
 
 def text_of(mail):

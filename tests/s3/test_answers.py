@@ -2,7 +2,6 @@
 import base64
 import datetime
 import hashlib
-import subprocess
 import time
 from urllib.parse import unquote
 
@@ -10,25 +9,11 @@ import pytest
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from s3_canned import Canned, answer, deleted, error
-from s3_tool import Tool
 
-ACCESS, SECRET = "CANNEDKEY", "canned/secret+=="
+from tools.s3_canned import ACCESS, SECRET, answer, deleted, error
+
 BOMB = ('<!DOCTYPE d [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
         "<DeleteResult><Deleted><Key>&b;</Key></Deleted></DeleteResult>")
-
-
-@pytest.fixture
-def canned():
-    servers = []
-
-    def start(reply, **options):
-        server = Canned(reply, **options)
-        servers.append(server)
-        return server, Tool(server.endpoint, ACCESS, SECRET)
-    yield start
-    for server in servers:
-        server.close()
 
 
 def obeys(request):
@@ -237,15 +222,6 @@ def test_an_answer_in_drops(canned):
 
 
 # ---- TLS, and the check of the settings ----
-
-@pytest.fixture
-def certificate(tmp_path):
-    path = tmp_path / "both.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", tmp_path / "key", "-out", tmp_path / "cert",
-                    "-days", "2", "-subj", "/CN=store", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
-    path.write_bytes((tmp_path / "key").read_bytes() + (tmp_path / "cert").read_bytes())
-    return path
-
 
 def test_tls_is_verified(canned, certificate):
     server, tool = canned(obeys, certificate=certificate)

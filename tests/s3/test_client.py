@@ -1,11 +1,9 @@
 """The S3 client against a real store: what is deleted, what is not, and what it says about failures."""
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from s3_tool import Outcome, Tool, feed
 
-from stack.s3 import ACCESS_KEY, SECRET_KEY
+from tools.s3_tool import Outcome, feed, put_or_delete
 
 # Every key has a neighbour that careless handling (trimming, decoding, normalising, cutting) would take it for.
 ODD_KEYS = [
@@ -19,53 +17,14 @@ ODD_KEYS = [
 ]
 
 
-@pytest.fixture
-def s3(stack, fw):
-    return stack.s3
-
-
-@pytest.fixture
-def tool(s3):
-    return Tool(s3.endpoint, ACCESS_KEY, SECRET_KEY)
-
-
-@pytest.fixture
-def bucket(s3, request):
-    """An empty bucket of the test's own, gone afterwards."""
-    name = "s3c-" + "".join(c if c.isalnum() else "-" for c in request.node.name.lower())[:40].rstrip("-")
-    s3.make_bucket(name)
-    yield name
-    s3.osd.resume()
-    s3.policy(name, None)
-    put_or_delete(s3, name, listing(s3, name), delete=True)
-    s3.client().delete_bucket(Bucket=name)
-
-
-def listing(s3, bucket):
-    pages = s3.client().get_paginator("list_objects_v2").paginate(Bucket=bucket)
-    return sorted(o["Key"] for page in pages for o in page.get("Contents", []))
-
-
-def put_or_delete(s3, bucket, keys, delete=False):
-    client = s3.client()
-
-    def one(key):
-        if delete:
-            client.delete_object(Bucket=bucket, Key=key)
-        else:
-            client.put_object(Bucket=bucket, Key=key, Body=b"x")
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(one, keys))
-
-
 def test_only_the_named_objects_go(s3, tool, bucket):
     named, neighbours = (sorted(set(keys)) for keys in zip(*ODD_KEYS))
     assert not set(named) & set(neighbours)
     put_or_delete(s3, bucket, named + neighbours)
-    assert listing(s3, bucket) == sorted(named + neighbours)
+    assert s3.objects(bucket) == sorted(named + neighbours)
     outcome = tool.delete(bucket, named)
     assert set(outcome.results) == {"deleted"} and outcome.worst == "deleted"
-    assert listing(s3, bucket) == neighbours
+    assert s3.objects(bucket) == neighbours
 
 
 def test_one_by_one_is_as_exact(s3, tool, bucket):
@@ -74,13 +33,13 @@ def test_one_by_one_is_as_exact(s3, tool, bucket):
     neighbours = [key for key, _ in ODD_KEYS if len(key) < 1000]
     put_or_delete(s3, bucket, named + neighbours)
     assert set(tool.delete(bucket, named).results) == {"deleted"}
-    assert listing(s3, bucket) == sorted(neighbours)
+    assert s3.objects(bucket) == sorted(neighbours)
 
 
 def test_missing_objects_count_as_deleted(s3, tool, bucket):
     put_or_delete(s3, bucket, ["there", "stays"])
     assert tool.delete(bucket, ["there", "missing", "missing\n", "there"]).results == ["deleted"] * 4
-    assert listing(s3, bucket) == ["stays"]
+    assert s3.objects(bucket) == ["stays"]
 
 
 def test_dots_and_nothing_never_touch_the_bucket(s3, tool, bucket):
@@ -98,7 +57,7 @@ def test_many_objects(s3, tool, bucket):
     put_or_delete(s3, bucket, keys + ["other"])
     outcome = tool.delete(bucket, keys)
     assert set(outcome.results) == {"deleted"} and len(outcome.results) == 2500
-    assert listing(s3, bucket) == ["other"]
+    assert s3.objects(bucket) == ["other"]
 
 
 def test_a_policy_that_denies_some(s3, tool, bucket):
@@ -107,7 +66,7 @@ def test_a_policy_that_denies_some(s3, tool, bucket):
     outcome = tool.delete(bucket, ["free/1", "locked/1", "locked/2\n", "free/2\n"])
     assert outcome.results == ["deleted", "operator", "operator", "deleted"] and outcome.worst == "operator"
     assert "AccessDenied" in outcome.whys[1] and "s3:DeleteObject" in outcome.whys[2]
-    assert listing(s3, bucket) == ["locked/1", "locked/2\n"]
+    assert s3.objects(bucket) == ["locked/1", "locked/2\n"]
 
 
 @pytest.mark.parametrize("key", ["in a batch", "alone\n"])
@@ -124,7 +83,7 @@ def test_wrong_credentials(s3, tool, bucket, wrong, word):
     assert outcome.results == ["operator"] * 2 and word in outcome.whys[0]
     good, why = tool.check(replace=wrong)
     assert not good and word in why
-    assert listing(s3, bucket) == ["stays"]
+    assert s3.objects(bucket) == ["stays"]
 
 
 def test_check(tool, s3):
@@ -178,4 +137,4 @@ def test_a_store_that_asks_for_less(s3, tool, bucket):
     s3.osd.resume()
     assert Outcome(hanging.stdout.read().decode()).results == ["deleted"]
     hanging.wait(30)
-    assert listing(s3, bucket) == ["second", "third"]
+    assert s3.objects(bucket) == ["second", "third"]

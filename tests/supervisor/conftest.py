@@ -1,12 +1,8 @@
-"""The fixture on a pool of demo children."""
-import os
-import sys
-
+"""Fixtures on a pool of demo children, and on instances of the two programs with a queue of their own."""
 import pytest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
-from pool import Pool  # noqa: E402
+from tools.pool import Pool
+from tools.supervised import Site, Watched, size_of
 
 
 @pytest.fixture
@@ -22,3 +18,24 @@ def make_pool(tmp_path_factory):
     for pool in pools:
         print(pool.log())  # shown when the test failed
         pool.close()
+
+
+@pytest.fixture
+def make_site(fw, more_worker):
+    """make_site(children=1, …): a Site that serves."""
+    return lambda start=True, **settings: Site(fw, more_worker, **settings).start() if start else Site(fw, more_worker, **settings)
+
+
+@pytest.fixture
+def make_front(fw, more_gateway, outbox):
+    """make_front(children=4, …): a watched gateway whose messages nobody takes, with .client to talk to it."""
+    def make(start=True, common=None, **settings):
+        gateway = more_gateway(outbox.settings(common=common, **settings), start=False)
+        front = Watched(fw, gateway, "gateway", size_of(gateway.log))
+        front.client = fw.at(gateway)
+        if start:
+            gateway.start()
+            gateway.nginx.start()
+            gateway.wait_serving(gateway.url)
+        return front
+    return make

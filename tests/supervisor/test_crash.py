@@ -5,9 +5,9 @@ import signal
 
 import pytest
 
-from jobs import row_held
-from proxy import Proxy
-from supervised import Deliveries, Load, bare_users, make_front, make_site, make_users, outbox  # noqa: F401
+from tools.jobs import row_held
+from tools.proxy import Proxy
+from tools.supervised import Deliveries, Load, bare_users, make_users
 
 
 @pytest.mark.parametrize("number, words", [(signal.SIGKILL, r"signal 9 \(Killed\)"), (signal.SIGSEGV, r"signal 11 \(Segmentation fault\)(, core dumped)?")])
@@ -36,7 +36,7 @@ def test_killed_in_mid_job(fw, make_site, number, words):
     assert "backing off" not in site.log()
 
 
-def test_a_gateway_child_killed_in_mid_request(fw, make_front, outbox):  # noqa: F811
+def test_a_gateway_child_killed_in_mid_request(fw, make_front, outbox):
     front = make_front(children=2)
     user = fw.make_user(files=0)
     with row_held(fw, user), Load(front.client, [user], clients=1) as load:
@@ -50,7 +50,7 @@ def test_a_gateway_child_killed_in_mid_request(fw, make_front, outbox):  # noqa:
     front.wait_serving(2)
 
 
-def test_gateway_recycles_without_a_failed_request(fw, make_front, outbox):  # noqa: F811
+def test_gateway_recycles_without_a_failed_request(fw, make_front, outbox):
     front = make_front(children=4, max_jobs_per_child=20)
     first = {c["pid"] for c in front.wait_serving(4)}
     with Load(front.client, bare_users(fw, 6000)) as load:
@@ -77,7 +77,7 @@ def test_worker_recycles_without_a_second_delivery(fw, make_site):
     assert not first & site.pids() and site.bad_lines() == []
 
 
-def test_grown_children_leave_between_jobs(fw, make_front):  # noqa: F811
+def test_grown_children_leave_between_jobs(fw, make_front):
     front = make_front(children=2, max_child_rss="1M")     # they all have more
     front.wait_serving(2)
     for user in bare_users(fw, 5):

@@ -4,8 +4,8 @@ import re
 import signal
 import socket
 
-from proxy import Proxy
-from supervised import IDLE, make_front, make_site, make_users, outbox  # noqa: F401
+from tools.proxy import Proxy
+from tools.supervised import IDLE, make_users
 
 FRAMES = r"\n(?:.+\[0x[0-9a-f]+\]\n){4,}"
 
@@ -66,7 +66,7 @@ def test_slow_job_is_reported_and_goes_on(fw, make_site):
     assert site.pids() == {child} and len(site.wait_log("is slow")) == 1
 
 
-def test_half_a_request_costs_one_child_its_time(fw, make_front):  # noqa: F811
+def test_half_a_request_costs_one_child_its_time(fw, make_front):
     front = make_front(children=2, confirm_timeout="300ms", lock_timeout="400ms", statement_timeout="500ms", request_timeout="900ms",
                        nginx_read_timeout="3s", soft_timeout="1s", hard_timeout="1500ms")
     front.wait_serving(2)

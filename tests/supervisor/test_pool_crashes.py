@@ -3,7 +3,7 @@ import re
 import signal
 import time
 
-from pool import until
+from tools.pool import until
 
 
 def test_obituary_in_words(make_pool):

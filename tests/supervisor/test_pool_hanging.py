@@ -4,7 +4,7 @@ import re
 import signal
 import time
 
-from pool import alive, answer, until
+from tools.pool import alive, answer, until
 
 
 def test_soft_time_out_says_hurry(make_pool):

@@ -1,7 +1,7 @@
 """Children are replaced between jobs: after so many, when they have grown, when their time is up."""
 import re
 
-from pool import until
+from tools.pool import until
 
 
 def test_after_so_many_jobs_each_a_little_earlier_or_later(make_pool):

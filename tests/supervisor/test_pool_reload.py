@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 
-from pool import answer, until
+from tools.pool import answer, until
 
 
 def generation(pool, number, count):

@@ -4,7 +4,7 @@ import re
 import signal
 import time
 
-from pool import alive, answer, until
+from tools.pool import alive, answer, until
 
 
 def test_term_finishes_what_is_in_hand(make_pool):

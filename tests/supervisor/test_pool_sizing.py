@@ -3,7 +3,7 @@ import os
 import signal
 import time
 
-from pool import answer, until
+from tools.pool import answer, until
 
 
 def test_first_child_alone_then_the_rest(make_pool):

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from pool import alive, until
+from tools.pool import alive, until
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from pool import TOP, until
+from tools.pool import TOP, until
 
 
 class Listener:

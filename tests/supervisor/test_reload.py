@@ -2,10 +2,10 @@
 import signal
 import time
 
-from supervised import Deliveries, Load, bare_users, make_front, make_site, make_users, outbox  # noqa: F401
+from tools.supervised import Deliveries, Load, bare_users, make_users
 
 
-def test_no_request_fails(fw, make_front, outbox):  # noqa: F811
+def test_no_request_fails(fw, make_front, outbox):
     front = make_front(children=8)
     first = {c["pid"] for c in front.wait_serving(8)}
     with Load(front.client, bare_users(fw, 6000)) as load:
@@ -32,7 +32,7 @@ def test_no_request_fails(fw, make_front, outbox):  # noqa: F811
     assert (answer.status, answer.headers["Retry-After"]) == (503, "7")
 
 
-def test_a_broken_file_changes_nothing(fw, make_front, make_site):  # noqa: F811
+def test_a_broken_file_changes_nothing(fw, make_front, make_site):
     front = make_front(children=2)
     for watched, section in ((front, "gateway"), (make_site(children=2), "worker")):
         before = {c["pid"] for c in watched.wait_serving(2)}
@@ -48,7 +48,7 @@ def test_a_broken_file_changes_nothing(fw, make_front, make_site):  # noqa: F811
     assert front.client.delete(bare_users(fw, 1)[0]).status == 200
 
 
-def test_no_message_is_delivered_twice(fw, make_site):  # noqa: F811
+def test_no_message_is_delivered_twice(fw, make_site):
     site = make_site(children=6, reconciler="yes")
     first = {c["pid"] for c in site.wait_serving(6)}
     users = make_users(fw, 64)

@@ -6,9 +6,9 @@ import socket
 import threading
 import time
 
-from jobs import row_held
-from proxy import Proxy
-from supervised import BUSY, IDLE, SERVING, Load, bare_users, make_front, make_site, make_users, outbox  # noqa: F401
+from tools.jobs import row_held
+from tools.proxy import Proxy
+from tools.supervised import BUSY, IDLE, SERVING, Load, bare_users, make_users
 
 
 def test_paused_worker_leaves_messages_alone(fw, make_site):
@@ -33,7 +33,7 @@ def test_paused_worker_leaves_messages_alone(fw, make_site):
     assert site.bad_lines() == []
 
 
-def test_paused_gateway_lets_clients_wait(fw, make_front):  # noqa: F811
+def test_paused_gateway_lets_clients_wait(fw, make_front):
     front = make_front(children=2)
     user = fw.make_user(files=0)
     front.wait_serving(2)
@@ -47,7 +47,7 @@ def test_paused_gateway_lets_clients_wait(fw, make_front):  # noqa: F811
     assert load.deleted == [user] and load.others == []
 
 
-def test_no_line_is_lost_when_the_log_is_rotated(fw, make_front, stack):  # noqa: F811
+def test_no_line_is_lost_when_the_log_is_rotated(fw, make_front, stack):
     """As logrotate does it: the file is moved away, and then USR1."""
     log = stack.place.path("run", f"rotated-{os.getpid()}.log")
     front = make_front(children=3, common={"log_file": log})
@@ -66,7 +66,7 @@ def test_no_line_is_lost_when_the_log_is_rotated(fw, make_front, stack):  # noqa
     assert log in held and not any(name.startswith(log + ".") for name in held)
 
 
-def test_the_scoreboard_shows_who_does_what(fw, make_front, make_site):  # noqa: F811
+def test_the_scoreboard_shows_who_does_what(fw, make_front, make_site):
     with Proxy(fw.stack.s3.rgw.port) as store:
         site = make_site(children=2, s3_endpoint=f"http://127.0.0.1:{store.port}")
         user, = make_users(fw, 1)
@@ -127,7 +127,7 @@ class Ear:
         os.unlink(self.path)
 
 
-def test_ready_is_said_when_a_child_consumes(fw, make_front, make_site):  # noqa: F811
+def test_ready_is_said_when_a_child_consumes(fw, make_front, make_site):
     with Proxy(fw.stack.rabbit.port) as broker:
         ear = Ear(fw, "notify")
         url = re.sub(r":\d+/", f":{broker.port}/", fw.stack.rabbit.url)

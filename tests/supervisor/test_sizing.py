@@ -3,7 +3,7 @@ import re
 import signal
 import time
 
-from supervised import make_front, make_site, make_users, outbox  # noqa: F401
+from tools.supervised import make_users
 
 
 def test_a_backlog_makes_the_pool_grow(fw, make_site):
@@ -24,7 +24,7 @@ def test_a_backlog_makes_the_pool_grow(fw, make_site):
     fw.wait_until(lambda: site.ready() == (0, 2), 5, "two consumers")
 
 
-def test_one_more_and_one_less(fw, make_front, make_site):  # noqa: F811
+def test_one_more_and_one_less(fw, make_front, make_site):
     for watched in (make_front(children=2), make_site(children=2)):
         watched.wait_serving(2)
         watched.signal(signal.SIGTTIN)
@@ -38,7 +38,7 @@ def test_one_more_and_one_less(fw, make_front, make_site):  # noqa: F811
         assert watched.bad_lines() == []
 
 
-def test_hundreds_of_children(fw, make_front, make_site):  # noqa: F811
+def test_hundreds_of_children(fw, make_front, make_site):
     """The broker and the database take them all, and each of them serves."""
     connections = ("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s")
     for make, count in ((make_front, 200), (make_site, 50)):

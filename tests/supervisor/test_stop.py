@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from jobs import row_held
-from proxy import Proxy
 from stack.proc import stat_of
-from supervised import Load, bare_users, make_front, make_site, make_users, outbox  # noqa: F401
+from tools.jobs import row_held
+from tools.proxy import Proxy
+from tools.supervised import Load, bare_users, make_users
 
 
 def end_of(fw, program, timeout):
@@ -20,7 +20,7 @@ def end_of(fw, program, timeout):
     return program.child.returncode
 
 
-def test_gateway_answers_what_it_has_taken(fw, make_front, outbox):  # noqa: F811
+def test_gateway_answers_what_it_has_taken(fw, make_front, outbox):
     front = make_front(children=4)
     gateway, held = front.program, fw.make_user(files=0)
     answers = []
@@ -91,7 +91,7 @@ def second_master(program, **more):
     return done.returncode, done.stdout
 
 
-def test_masters_death_and_the_next_master(fw, make_front, make_site):  # noqa: F811
+def test_masters_death_and_the_next_master(fw, make_front, make_site):
     front = make_front(children=3)
     with Proxy(fw.stack.s3.rgw.port) as store:
         site = make_site(children=3, s3_endpoint=f"http://127.0.0.1:{store.port}")
@@ -134,7 +134,7 @@ def test_masters_death_and_the_next_master(fw, make_front, make_site):  # noqa: 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-def test_root_is_refused(fw, make_front, make_site):  # noqa: F811
+def test_root_is_refused(fw, make_front, make_site):
     for watched in (make_front(start=False), make_site(start=False)):
         program = watched.program
         program.prepare()

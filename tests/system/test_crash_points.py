@@ -7,19 +7,16 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from stack import Stack, place
+from stack.checker import Checker
+from stack.client import Client
+from stack.proc import descendants, stat_of, wait_until
 
-from stack import Stack, place  # noqa: E402
-from stack.checker import Checker  # noqa: E402
-from stack.client import Client  # noqa: E402
-from stack.proc import descendants, stat_of, wait_until  # noqa: E402
-
-with open(os.path.join(place.TOP, "common", "crash.c"), encoding="utf-8") as f:
+with open(os.path.join(place.TOP, "lib", "base", "crash.c"), encoding="utf-8") as f:
     POINTS = re.findall(r'^\t"((?:gateway|worker|reconciler)-[a-z-]+)",', f.read(), re.MULTILINE)
 RECONCILING = [p for p in POINTS if p.startswith("reconciler-")]
 OTHERS = [p for p in POINTS if p not in RECONCILING]

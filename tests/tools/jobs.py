@@ -6,10 +6,8 @@ import traceback
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
-from proxy import Proxy
 from stack.client import PARKED, QUEUE
+from tools.proxy import Proxy
 
 RETRY_QUEUES = ["farewell.retry." + delay for delay in ("1s", "2s", "4s", "8s")]
 
@@ -189,14 +187,3 @@ class Wires:
 
     def all(self):
         return [self.users, self.ledger, self.broker, self.s3, self.smtp]
-
-
-@pytest.fixture
-def wires(fw):
-    wires = Wires(fw.stack)
-    yield wires
-    for proxy in wires.all():
-        proxy.calm()
-    fw.stack.worker.stop()  # while its servers can be reached; what ends the test starts it again
-    for proxy in wires.all():
-        proxy.close()

@@ -44,10 +44,10 @@ worker {{
 
 def demo_child():
     for build in (os.environ.get("FAREWELL_BUILD"), os.path.join(TOP, "build"), TOP):
-        path = build and os.path.join(build, "tests", "pool", "demo_child")
+        path = build and os.path.join(build, "tests", "tools", "demo_child")
         if path and os.path.exists(path):
             return path
-    raise FileNotFoundError("tests/pool/demo_child is not built: run `make check` first")
+    raise FileNotFoundError("tests/tools/demo_child is not built: run `make check` first")
 
 
 def until(condition, what, patience=PATIENCE):

@@ -5,6 +5,7 @@ import threading
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
+ACCESS, SECRET = "CANNEDKEY", "canned/secret+=="
 NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
 

@@ -1,11 +1,12 @@
-"""Runs tests/s3/s3_delete_tool, which is lib/s3/s3.c with a command line around it."""
+"""Runs tests/tools/s3_delete_tool, which is lib/s3/s3.c with a command line around it."""
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PATH = os.path.join(os.environ.get("FAREWELL_BUILD") or os.path.join(TOP, "build"), "tests", "s3", "s3_delete_tool")
+PATH = os.path.join(os.environ.get("FAREWELL_BUILD") or os.path.join(TOP, "build"), "tests", "tools", "s3_delete_tool")
 
 
 class Outcome:
@@ -57,3 +58,16 @@ class Tool:
 
 def feed(keys):
     return b"".join(k.encode("utf-8", "surrogateescape") + b"\0" for k in keys)
+
+
+def put_or_delete(s3, bucket, keys, delete=False):
+    """Makes objects with these keys in the bucket, or deletes them, with boto3."""
+    client = s3.client()
+
+    def one(key):
+        if delete:
+            client.delete_object(Bucket=bucket, Key=key)
+        else:
+            client.put_object(Bucket=bucket, Key=key, Body=b"x")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(one, keys))

@@ -3,22 +3,16 @@ import itertools
 import json
 import os
 import signal
-import sys
 import threading
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pika
-import pytest
 
-from gateway_tools import Outbox
-from jobs import MARK, REQUEST, UTC, message
 from stack.client import User
-
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "pool"))
-
-from pool import Board  # noqa: E402
+from tools.jobs import MARK, REQUEST, UTC, message
+from tools.pool import Board
 
 IDLE, BUSY = 2, 3                # enum scoreboard_state
 SERVING, STOPPING = 1, 2         # enum scoreboard_flag
@@ -142,33 +136,6 @@ class Site(Watched):
 
 def _body(user, deletion_id):
     return json.dumps(message(user, deletion_id)).encode()
-
-
-@pytest.fixture
-def make_site(fw, more_worker):
-    """make_site(children=1, …): a Site that serves."""
-    return lambda start=True, **settings: Site(fw, more_worker, **settings).start() if start else Site(fw, more_worker, **settings)
-
-
-@pytest.fixture
-def outbox(stack):
-    with Outbox(stack) as outbox:
-        yield outbox
-
-
-@pytest.fixture
-def make_front(fw, more_gateway, outbox):
-    """make_front(children=4, …): a watched gateway whose messages nobody takes, with .client to talk to it."""
-    def make(start=True, common=None, **settings):
-        gateway = more_gateway(outbox.settings(common=common, **settings), start=False)
-        front = Watched(fw, gateway, "gateway", size_of(gateway.log))
-        front.client = fw.at(gateway)
-        if start:
-            gateway.start()
-            gateway.nginx.start()
-            gateway.wait_serving(gateway.url)
-        return front
-    return make
 
 
 def size_of(path):

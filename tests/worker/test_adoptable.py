@@ -3,7 +3,7 @@ import uuid
 
 import pytest
 
-from jobs import together
+from tools.jobs import together
 
 DATABASE = "adopted_db"
 TABLES = """

@@ -3,13 +3,13 @@ import time
 
 import pytest
 
-from jobs import ask, completed, log_lines, quiet, said, wires  # noqa: F401
 from stack.client import QUEUE
+from tools.jobs import ask, completed, log_lines, quiet, said
 
 ACK = b"\x01\x00\x01\x00\x00\x00\x0d\x00\x3c\x00\x50"  # the frame of basic.ack on channel 1, up to its delivery tag
 
 
-def test_connection_lost_in_mid_job(fw, wires):  # noqa: F811
+def test_connection_lost_in_mid_job(fw, wires):
     wires.worker(max_starts=2, reconciler="no")
     for _ in range(2):
         user = fw.make_user()
@@ -25,7 +25,7 @@ def test_connection_lost_in_mid_job(fw, wires):  # noqa: F811
     quiet(fw)
 
 
-def test_connection_lost_at_the_acknowledgement(fw, wires):  # noqa: F811
+def test_connection_lost_at_the_acknowledgement(fw, wires):
     wires.worker(reconciler="no")
     user = fw.make_user()
     trap = wires.broker.cut_at(ACK)
@@ -37,7 +37,7 @@ def test_connection_lost_at_the_acknowledgement(fw, wires):  # noqa: F811
     quiet(fw)
 
 
-def test_connection_lost_while_a_retry_is_published(fw, wires):  # noqa: F811
+def test_connection_lost_while_a_retry_is_published(fw, wires):
     wires.worker(reconciler="no")
     user = fw.make_user()
     wires.s3.refuse()
@@ -52,7 +52,7 @@ def test_connection_lost_while_a_retry_is_published(fw, wires):  # noqa: F811
     quiet(fw)
 
 
-def test_broker_restarted_in_mid_job(fw, wires):  # noqa: F811
+def test_broker_restarted_in_mid_job(fw, wires):
     wires.worker()
     user, waiting = fw.make_user(), [fw.make_user(files=1) for _ in range(4)]
     wires.s3.hold()
@@ -71,7 +71,7 @@ def test_broker_restarted_in_mid_job(fw, wires):  # noqa: F811
     quiet(fw)
 
 
-def test_silent_broker(fw, wires):  # noqa: F811
+def test_silent_broker(fw, wires):
     wires.worker(broker_heartbeat="2s", reconciler="no")
     user = fw.make_user()
     wires.s3.hold()
@@ -94,7 +94,7 @@ def alarm(fw):
     fw.stack.rabbit.ctl("set_vm_memory_high_watermark", "0.4")
 
 
-def test_memory_alarm(fw, wires, request):  # noqa: F811
+def test_memory_alarm(fw, wires, request):
     wires.worker(children=2, reconciler="no")
     wires.s3.hold()
     users, failing = [fw.make_user(files=1) for _ in range(3)], fw.make_user(files=1)
@@ -112,7 +112,7 @@ def test_memory_alarm(fw, wires, request):  # noqa: F811
     quiet(fw)
 
 
-def test_connections_closed_by_the_operator(fw, wires):  # noqa: F811
+def test_connections_closed_by_the_operator(fw, wires):
     wires.worker(reconciler="no")
     user = fw.make_user()
     wires.s3.hold()

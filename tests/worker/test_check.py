@@ -3,8 +3,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from jobs import at_port
 from stack.place import free_port
+from tools.jobs import at_port
 
 EX_CONFIG = 78
 SQL = {

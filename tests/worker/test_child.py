@@ -3,9 +3,9 @@ import os
 import signal
 import time
 
-from jobs import ask, completed, log_lines, quiet, wires  # noqa: F401
 from stack.client import QUEUE
 from stack.proc import stat_of
+from tools.jobs import ask, completed, log_lines, quiet
 
 
 def test_term_finishes_what_is_in_hand(fw):
@@ -48,7 +48,7 @@ def test_pause_and_resume(fw):
     assert fw.stack.rabbit.queue(QUEUE) == (0, 2)
 
 
-def test_master_killed(fw, wires):  # noqa: F811
+def test_master_killed(fw, wires):
     worker = wires.worker()
     user = fw.make_user()
     wires.s3.hold()

@@ -2,7 +2,7 @@
 import random
 import time
 
-from jobs import completed, log_lines, quiet, said, together, untouched
+from tools.jobs import completed, log_lines, quiet, said, together, untouched
 
 MARK = "UPDATE users SET deleted_at = now() WHERE id = %s"
 

@@ -2,8 +2,8 @@
 import time
 import uuid
 
-from jobs import LOCK, MARK, REQUEST, ask, commit_request, completed, message, queues_empty, quiet, row_held, said, together, untouched
 from stack.client import PARKED
+from tools.jobs import LOCK, MARK, REQUEST, ask, commit_request, completed, message, queues_empty, quiet, row_held, said, together, untouched
 
 RESTORE = "UPDATE users SET deleted_at = NULL WHERE id = %s"
 

@@ -3,7 +3,7 @@ import hashlib
 
 import pytest
 
-from jobs import completed, queues_empty
+from tools.jobs import completed, queues_empty
 
 ODD = ["with space.bin", "사진/고양이.jpg", "a+b%2F.txt", "//double//slash", "a/../b", "quote\"'<&>.xml", "tab\tand\x01.bin", "x" * 900]
 

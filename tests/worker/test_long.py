@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from jobs import ask, commit_request, completed, message, quiet, wires  # noqa: F401
+from tools.jobs import ask, commit_request, completed, message, quiet
 
 
 def resident_kb(pid):
@@ -35,7 +35,7 @@ def memory(fw):
         thread.join()
 
 
-def test_three_and_a_half_thousand_files(fw, wires, memory):  # noqa: F811
+def test_three_and_a_half_thousand_files(fw, wires, memory):
     wires.worker(children=1, reconciler="no", files_page=500, handover_after="700ms", soft_timeout="10s")
     small, user = fw.make_user(), fw.make_user(files=40)
     ask(fw, small)
@@ -56,7 +56,7 @@ def test_three_and_a_half_thousand_files(fw, wires, memory):  # noqa: F811
     quiet(fw)
 
 
-def test_rows_that_come_in_behind_the_cursor(fw, wires):  # noqa: F811
+def test_rows_that_come_in_behind_the_cursor(fw, wires):
     wires.worker(children=1, files_page=10)
     user = fw.make_user(files=30)
     late = [f"late/{user.id}/{i}" for i in range(5)]
@@ -74,7 +74,7 @@ def test_rows_that_come_in_behind_the_cursor(fw, wires):  # noqa: F811
     quiet(fw)
 
 
-def test_without_progress_a_turn_counts(fw, wires):  # noqa: F811
+def test_without_progress_a_turn_counts(fw, wires):
     wires.worker(children=1, handover_after="200ms", soft_timeout="600ms", hard_timeout="10s", s3_timeout="9s", smtp_timeout="9s")
     user = fw.make_user()
     wires.s3.hold("down")

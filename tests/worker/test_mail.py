@@ -1,7 +1,7 @@
 """The mail: in the user's language, once, and what a mail server's refusals and silences lead to."""
 import pytest
 
-from jobs import ask, completed, quiet, together, wires  # noqa: F401
+from tools.jobs import ask, completed, quiet, together
 
 SUBJECTS = {"ko": "계정이 삭제되었습니다", "ko_KR.UTF-8": "계정이 삭제되었습니다", "de-AT": "Ihr Konto wurde gelöscht",
             "en": "Your account has been deleted", "tlh": "Your account has been deleted", None: "Your account has been deleted",
@@ -52,7 +52,7 @@ def test_refusals(fw):
     quiet(fw)
 
 
-def test_server_away_and_back(fw, wires):  # noqa: F811
+def test_server_away_and_back(fw, wires):
     wires.worker()
     wires.smtp.refuse()
     user = fw.make_user()

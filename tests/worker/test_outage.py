@@ -1,9 +1,9 @@
 """A database that is away is not the job's failure: nothing is counted, nothing parked, and the job goes on by itself."""
 import time
 
-from jobs import ask, completed, quiet, said, wires  # noqa: F401
-from proxy import COMMIT_ANSWER
 from stack.client import QUEUE
+from tools.jobs import ask, completed, quiet, said
+from tools.proxy import COMMIT_ANSWER
 
 # Bind of the prepared statement of that name, not its Parse after a reconnect.
 BEGIN, PROGRESS, COMPLETE, SENDING, STAMP, REPORT = (
@@ -14,7 +14,7 @@ def uncounted(row):
     assert (row["attempts"], row["turn"], row["last_error"]) == (0, 1, None), row
 
 
-def test_databases_away_before_and_in_a_job(fw, wires):  # noqa: F811
+def test_databases_away_before_and_in_a_job(fw, wires):
     # Time-outs for a hanging child that are shorter than the outage: waiting for a server is no hanging.
     wires.worker(handover_after="1s", soft_timeout="1500ms", hard_timeout="3s", s3_timeout="2s", smtp_timeout="2s")
     before = fw.stack.worker.children()
@@ -48,7 +48,7 @@ def lost_at(fw, wire, times, *place, **how):
     wire.calm()
 
 
-def test_ledger_lost_again_and_again(fw, wires):  # noqa: F811
+def test_ledger_lost_again_and_again(fw, wires):
     wires.worker(max_starts=1)
     lost_at(fw, wires.ledger, 1, BEGIN)
     lost_at(fw, wires.ledger, 2, BEGIN, deliver=True)
@@ -58,7 +58,7 @@ def test_ledger_lost_again_and_again(fw, wires):  # noqa: F811
     quiet(fw)
 
 
-def test_ledger_lost_after_the_mail(fw, wires):  # noqa: F811
+def test_ledger_lost_after_the_mail(fw, wires):
     wires.worker(children=1)
     for deliver in (False, True):  # the record of the mail is lost; only its answer is lost
         user = fw.make_user()
@@ -69,7 +69,7 @@ def test_ledger_lost_after_the_mail(fw, wires):  # noqa: F811
     quiet(fw)
 
 
-def test_user_database_lost_again_and_again(fw, wires):  # noqa: F811
+def test_user_database_lost_again_and_again(fw, wires):
     wires.worker(max_starts=1)
     lost_at(fw, wires.users, 1, STAMP)
     lost_at(fw, wires.users, 2, COMMIT_ANSWER, way="down")
@@ -77,7 +77,7 @@ def test_user_database_lost_again_and_again(fw, wires):  # noqa: F811
     quiet(fw)
 
 
-def test_databases_that_hang(fw, wires):  # noqa: F811
+def test_databases_that_hang(fw, wires):
     wires.worker(lock_timeout="500ms", statement_timeout="1s", max_starts=1)
     for wire in (wires.users, wires.ledger):
         user = fw.make_user()
@@ -89,7 +89,7 @@ def test_databases_that_hang(fw, wires):  # noqa: F811
     quiet(fw)
 
 
-def test_told_to_stop_while_a_database_is_away(fw, wires):  # noqa: F811
+def test_told_to_stop_while_a_database_is_away(fw, wires):
     wires.worker(children=1, reconciler="no")
     user = fw.make_user()
     wires.ledger.refuse()

@@ -1,6 +1,6 @@
 """Values of file_path that are no object: reported and parked, everything else deleted, nothing else touched."""
-from jobs import completed, parked_message, quiet
 from stack.client import QUEUE
+from tools.jobs import completed, parked_message, quiet
 
 WRONG = [
     "http://farewell-test/x", "S3://farewell-test/x", "s3:/farewell-test/x", "/farewell-test/x", "://", "://x",

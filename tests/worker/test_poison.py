@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from jobs import ask, completed, quiet, wires  # noqa: F401
 from stack.client import PARKED, QUEUE
+from tools.jobs import ask, completed, quiet
 
 WRONG = {
     "": "the body is empty",
@@ -82,7 +82,7 @@ def test_large_messages_are_parked_whole(fw, parked):
     quiet(fw)
 
 
-def test_a_large_message_on_a_slow_line(fw, parked, wires):  # noqa: F811
+def test_a_large_message_on_a_slow_line(fw, parked, wires):
     """Slower than connect_timeout, which is for one answer and not for a message of any size."""
     wires.worker(children=1, connect_timeout="1s", broker_heartbeat="2s")
     wires.broker.throttle(400_000)

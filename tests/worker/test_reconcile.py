@@ -2,8 +2,8 @@
 import os
 import signal
 
-from jobs import RETRY_QUEUES, commit_request, completed, lease_held, log_lines, message, quiet, said, wires  # noqa: F401
 from stack.client import PARKED, QUEUE
+from tools.jobs import RETRY_QUEUES, commit_request, completed, lease_held, log_lines, message, quiet, said
 
 QUICK = {"reconcile_after": "1s", "reconcile_every": "300ms"}
 
@@ -31,7 +31,7 @@ def test_all_messages_lost(fw):
     quiet(fw)
 
 
-def test_retries_lost(fw, wires):  # noqa: F811
+def test_retries_lost(fw, wires):
     wires.worker(**QUICK)
     wires.s3.refuse()
     user = fw.make_user(files=1)

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from jobs import ask, commit_request, completed, message, parked_message, said, wires  # noqa: F401
-from s3_canned import Canned, deleted
 from stack.client import PARKED
+from tools.jobs import ask, commit_request, completed, message, parked_message, said
+from tools.s3_canned import Canned, deleted
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """A user who was restored and deleted again is deleted for the second deletion; the first is cancelled."""
-from jobs import completed, quiet, wires  # noqa: F401
+from tools.jobs import completed, quiet
 
 
-def test_restored_and_deleted_again(fw, wires):  # noqa: F811
+def test_restored_and_deleted_again(fw, wires):
     user = fw.make_user()
     wires.s3.refuse()
     wires.worker()

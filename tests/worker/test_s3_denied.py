@@ -1,8 +1,8 @@
 """What only an operator can mend is tried three times and then parked with the reason, the rest deleted."""
 import pytest
 
-from jobs import completed, parked_message, quiet, said, together
 from stack.client import PARKED, QUEUE
+from tools.jobs import completed, parked_message, quiet, said, together
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 """The S3 store is away, and comes back: the deletion completes by itself, and GET shows meanwhile how it stands."""
 import datetime
 
-from jobs import completed, quiet, together, wires  # noqa: F401
+from tools.jobs import completed, quiet, together
 
 
-def test_store_away_and_back(fw, wires):  # noqa: F811
+def test_store_away_and_back(fw, wires):
     wires.worker()
     wires.s3.refuse()
     user, other = fw.make_user(), fw.make_user(files=0)
@@ -28,7 +28,7 @@ def test_store_away_and_back(fw, wires):  # noqa: F811
     quiet(fw)
 
 
-def test_store_that_cuts_answers_and_is_slow_to_answer(fw, wires):  # noqa: F811
+def test_store_that_cuts_answers_and_is_slow_to_answer(fw, wires):
     wires.worker(s3_timeout="1s", children=4)
 
     def cut_before_the_answer():

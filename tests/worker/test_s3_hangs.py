@@ -1,8 +1,8 @@
 """The store hangs: the broker's connection is kept by heartbeats, and TERM hands the job over within stop_timeout."""
 import time
 
-from jobs import ask, completed, log_lines, quiet, said, wires  # noqa: F401
 from stack.client import QUEUE
+from tools.jobs import ask, completed, log_lines, quiet, said
 
 
 def log_since(fw, began):
@@ -26,7 +26,7 @@ def test_heartbeats_go_on_while_the_store_hangs(fw):
     assert "come again" not in text and "broker:" not in text
 
 
-def test_told_to_stop_while_the_store_hangs(fw, wires):  # noqa: F811
+def test_told_to_stop_while_the_store_hangs(fw, wires):
     # One child, whose connection for publishing has been idle for longer than the broker suffers.
     wires.worker(broker_heartbeat="2s", stop_timeout="5s", children=1, reconciler="no")
     first, user = fw.make_user(), fw.make_user()

@@ -2,11 +2,11 @@
 import os
 import signal
 
-from jobs import ask, completed, parked_message, quiet, said, wires  # noqa: F401
 from stack.client import PARKED, QUEUE
+from tools.jobs import ask, completed, parked_message, quiet, said
 
 
-def test_a_message_that_kills_children(fw, wires):  # noqa: F811
+def test_a_message_that_kills_children(fw, wires):
     fw.purge(PARKED)
     wires.worker(children=1, reconciler="no", max_starts=3)
     wires.s3.hold()

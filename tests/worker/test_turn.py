@@ -1,10 +1,10 @@
 """Duplicates: a message of an old turn is superseded, the same message again does nothing, and two never work side by side."""
 import time
 
-from jobs import ask, commit_request, completed, lease_held, log_lines, message, quiet, said, wires  # noqa: F401
+from tools.jobs import ask, commit_request, completed, lease_held, log_lines, message, quiet, said
 
 
-def test_a_message_of_an_old_turn_is_superseded(fw, wires):  # noqa: F811
+def test_a_message_of_an_old_turn_is_superseded(fw, wires):
     wires.worker()
     wires.s3.refuse()
     user = fw.make_user()
