@@ -49,11 +49,10 @@ def test_wrong_sql_names_the_setting(more_gateway, name):
     assert why in line
 
 
-@pytest.mark.deadline(60)
 def test_the_start_refuses_what_the_check_refuses(more_gateway, fw):
     gateway = more_gateway({"gateway": {"lock_user_sql": WRONG_SQL["lock: no lock"][1]}}, start=False)
     gateway.start(wait=False)
-    fw.wait_until(lambda: not gateway.running, 20, "the program to give up")
+    fw.wait_until(lambda: not gateway.running, what="the program to give up")
     assert gateway.child.returncode == 78
     assert "gateway.lock_user_sql" in gateway.log_text()
 

@@ -46,12 +46,9 @@ def test_a_black_hole(fw, proxied, outbox, user):
     client, proxy = proxied
     assert client.get(user).status == 404
     proxy.hold()
-    started = time.monotonic()
+    # Answered by the gateway within its deadlines: nginx, which would say 504, waits longer than all of them.
     problem(client.delete(user), 503, "database-unavailable")
-    assert time.monotonic() - started < 6
-    started = time.monotonic()
-    assert client.request("GET", "/readyz").status == 503
-    assert time.monotonic() - started < 2
+    problem(client.request("GET", "/readyz"), 503, "not-ready")
     proxy.release()
     assert client.delete(user).status == 200
     assert len(outbox.messages()) == 1
@@ -89,7 +86,7 @@ def test_somebody_holds_the_row(fw, stack, proxied, outbox, user):
         cursor.execute("SELECT FROM users WHERE id = %s FOR UPDATE", [user.id])
     started = time.monotonic()
     problem(client.delete(user), 503, "user-busy")
-    assert 1.5 < time.monotonic() - started < 3.5
+    assert time.monotonic() - started > 1.5, "lock_timeout was not waited for"
     assert outbox.messages() == []
     holder.rollback()
     holder.close()
@@ -183,13 +180,12 @@ def test_commit_held_up_on_its_way(fw, stack, proxied, outbox, user):
     assert answer.status == 503
     assert answer.json()["type"] == "urn:farewell:problem:outcome-unknown"
     proxy.release()
-    fw.wait_until(lambda: len(fw.requests(user)) == 1 or unchanged(fw, user), 10, "an outcome")
+    fw.wait_until(lambda: len(fw.requests(user)) == 1 or unchanged(fw, user), what="an outcome")
     again = client.delete(user)
     assert again.status == 200
     assert len(fw.requests(user)) == 1
 
 
-@pytest.mark.deadline(60)
 def test_postgres_dies_at_commit(fw, stack, proxied, outbox, user):
     """Immediate shutdown at that moment, and back: what is answered is what is there."""
     import signal
@@ -202,7 +198,7 @@ def test_postgres_dies_at_commit(fw, stack, proxied, outbox, user):
     proxy.trap(b"COMMIT", do=die)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(client.delete, user)
-        fw.wait_until(lambda: not stack.postgres.running, 10, "PostgreSQL to be dead")
+        fw.wait_until(lambda: not stack.postgres.running, what="PostgreSQL to be dead")
         stack.postgres.start()
         answer = asked.result()
     assert answer.status in (200, 503), answer

@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+from stack import PATIENCE
+
 
 def test_mode_and_end(fw, more_gateway):
     gateway = more_gateway({"gateway": {"socket_mode": "0602"}})
@@ -36,7 +38,7 @@ def test_a_stale_socket_is_replaced(fw, more_gateway):
 def start_and_see(fw, gateway):
     """Starts one that can't run; its exit code and log."""
     gateway.start(wait=False)
-    fw.wait_until(lambda: not gateway.running, 20, "the program to end")
+    fw.wait_until(lambda: not gateway.running, what="the program to end")
     return gateway.child.returncode, gateway.log_text()
 
 
@@ -99,13 +101,13 @@ def test_an_inherited_socket(fw, stack, more_gateway, kind):
                                      env=stack.place.environment(), **stack.place.as_user())
     try:
         gateway.nginx.start()
-        fw.wait_until(lambda: fw.at(gateway).request("GET", "/readyz").status == 200, 20, "the program to serve")
+        fw.wait_until(lambda: fw.at(gateway).request("GET", "/readyz").status == 200, what="the program to serve")
         user = fw.make_user(files=0)
         assert fw.at(gateway).delete(user).status == 200
         assert not os.path.exists(own)
     finally:
         child.send_signal(signal.SIGTERM)
-        assert child.wait(20) == 0
+        assert child.wait(PATIENCE) == 0
         s.close()
     assert os.path.exists(path)  # not ours to remove
     os.unlink(path)

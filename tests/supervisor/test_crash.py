@@ -7,7 +7,7 @@ import pytest
 
 from tools.jobs import row_held
 from tools.proxy import Proxy
-from tools.supervised import Deliveries, Load, bare_users, make_users
+from tools.supervised import Deliveries, Load
 
 
 @pytest.mark.parametrize("number, words", [(signal.SIGKILL, r"signal 9 \(Killed\)"), (signal.SIGSEGV, r"signal 11 \(Segmentation fault\)(, core dumped)?")])
@@ -18,7 +18,7 @@ def test_killed_in_mid_job(fw, make_site, number, words):
     with Proxy(fw.stack.s3.rgw.port) as store:
         site = make_site(children=2, s3_endpoint=f"http://127.0.0.1:{store.port}")
         before = {c["pid"] for c in site.wait_serving(2)}
-        user, = make_users(fw, 1, files=2)
+        user, = fw.make_users(1, files=2)
         store.hold()
         deletion, = site.ask(user)
         child = site.wait_at_work(deletion, "files")[0]
@@ -42,7 +42,7 @@ def test_a_gateway_child_killed_in_mid_request(fw, make_front, outbox):
     with row_held(fw, user), Load(front.client, [user], clients=1) as load:
         child, = front.wait_at_work(step="request")
         os.kill(child["pid"], signal.SIGKILL)
-        fw.wait_until(lambda: load.others, 5, "the client's answer")
+        fw.wait_until(lambda: load.others, what="the client's answer")
     assert load.others[0][2].status == 502
     front.wait_log("gateway child was killed by signal 9", "state=busy step=request", f"job={child['job']}")
     assert fw.requests(user) == [] and outbox.messages() == []
@@ -53,7 +53,7 @@ def test_a_gateway_child_killed_in_mid_request(fw, make_front, outbox):
 def test_gateway_recycles_without_a_failed_request(fw, make_front, outbox):
     front = make_front(children=4, max_jobs_per_child=20)
     first = {c["pid"] for c in front.wait_serving(4)}
-    with Load(front.client, bare_users(fw, 6000)) as load:
+    with Load(front.client, fw.make_users(6000)) as load:
         load.wait_more(400)
     assert load.others == []
     ended = [int(jobs) for jobs in re.findall(r"gateway child ended as it should .* step=max_jobs_per_child jobs=(\d+)", front.log())]
@@ -66,7 +66,7 @@ def test_gateway_recycles_without_a_failed_request(fw, make_front, outbox):
 def test_worker_recycles_without_a_second_delivery(fw, make_site):
     site = make_site(children=3, max_jobs_per_child=3)
     first = {c["pid"] for c in site.wait_serving(3)}
-    users = make_users(fw, 16)
+    users = fw.make_users(16, files=1)
     with Deliveries(fw.stack, site.name) as deliveries:
         site.ask(*users)
         rows = site.wait_done(users)
@@ -80,7 +80,7 @@ def test_worker_recycles_without_a_second_delivery(fw, make_site):
 def test_grown_children_leave_between_jobs(fw, make_front):
     front = make_front(children=2, max_child_rss="1M")     # they all have more
     front.wait_serving(2)
-    for user in bare_users(fw, 5):
+    for user in fw.make_users(5):
         assert front.client.delete(user).status == 200
     front.wait_log("gateway child ended as it should", "step=max_child_rss jobs=1 ", count=5)
     assert front.bad_lines() == []

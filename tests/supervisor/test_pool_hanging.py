@@ -1,6 +1,5 @@
 """Children that hang or are slow, and time that must not be held against them."""
 import os
-import re
 import signal
 import time
 
@@ -8,7 +7,7 @@ from tools.pool import alive, answer, until
 
 
 def test_soft_time_out_says_hurry(make_pool):
-    pool = make_pool(children=1, soft_timeout="500ms").start()
+    pool = make_pool(children=1, soft_timeout="2s").start()
     first = pool.ask()
     assert pool.ask("sleep 200") == "slept"
     assert pool.ask("sleep 10000") == "hurried"
@@ -17,7 +16,7 @@ def test_soft_time_out_says_hurry(make_pool):
 
 
 def test_hard_time_out_ends_it_with_a_backtrace(make_pool):
-    pool = make_pool(children=1, soft_timeout="300ms", hard_timeout="700ms").start()
+    pool = make_pool(children=1, soft_timeout="1s", hard_timeout="2s").start()
     assert pool.ask("hang") == ""
     line = pool.wait_log("demo child hangs: .*").group()
     assert "busy for" in line and "step=working job=hang" in line
@@ -29,14 +28,14 @@ def test_hard_time_out_ends_it_with_a_backtrace(make_pool):
 
 
 def test_busy_in_a_loop_is_ended_as_well(make_pool):
-    pool = make_pool(children=1, soft_timeout="300ms", hard_timeout="700ms").start()
+    pool = make_pool(children=1, soft_timeout="1s", hard_timeout="2s").start()
     assert pool.ask("spin") == ""
     pool.wait_log("backtrace on signal 6")
     assert pool.ask().isdigit()
 
 
 def test_one_that_can_not_even_abort_is_killed(make_pool):
-    pool = make_pool(children=1, soft_timeout="300ms", hard_timeout="700ms").start()
+    pool = make_pool(children=1, soft_timeout="1s", hard_timeout="2s").start()
     connection = pool.send("hang")
     child = pool.wait_busy()[0]["pid"]
     os.kill(child, signal.SIGSTOP)
@@ -47,7 +46,7 @@ def test_one_that_can_not_even_abort_is_killed(make_pool):
 
 
 def test_hanging_before_it_serves(make_pool):
-    pool = make_pool(children=1, soft_timeout="300ms", hard_timeout="700ms", start="hang").start(serving=False)
+    pool = make_pool(children=1, soft_timeout="1s", hard_timeout="2s", start="hang").start(serving=False)
     pool.wait_log("demo child hangs: starting for")
     pool.begin(None)
     pool.wait_log("backing off")
@@ -93,4 +92,4 @@ def test_a_master_that_stood_still_blames_nobody(make_pool):
     time.sleep(0.3)
     assert "hangs" not in pool.log() and alive(child)
     assert answer(connection) == ""
-    assert re.search(r"hangs: busy for 3\.", pool.log())
+    pool.wait_log("hangs: busy for")

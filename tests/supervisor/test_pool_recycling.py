@@ -10,7 +10,7 @@ def test_after_so_many_jobs_each_a_little_earlier_or_later(make_pool):
         assert pool.ask().isdigit()
     pool.wait_log("ended as it should .* step=max_jobs_per_child", 4)
     jobs = [int(n) for n in re.findall(r"step=max_jobs_per_child jobs=(\d+)", pool.log())]
-    assert all(18 <= n <= 20 for n in jobs)
+    assert len(jobs) >= 4 and set(jobs) <= {18, 19, 20}
     assert pool.total("crashes") == 0 and pool.total("restarts") == len(jobs)
 
 
@@ -43,6 +43,6 @@ def test_when_its_time_is_up_even_if_idle(make_pool):
 
 
 def test_not_in_the_middle_of_a_job(make_pool):
-    pool = make_pool(children=1, max_child_lifetime="500ms").start()
-    assert pool.ask("sleep 1000") == "slept"
+    pool = make_pool(children=1, max_child_lifetime="1500ms").start()
+    assert pool.ask("sleep 2500") == "slept"
     assert re.search(r"step=max_child_lifetime jobs=1", pool.wait_log("step=max_child_lifetime.*").group())

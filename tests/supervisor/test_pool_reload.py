@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 
+from stack import PATIENCE
 from tools.pool import answer, until
 
 
@@ -28,7 +29,7 @@ def test_rolls_over_under_load_without_a_failed_job(make_pool):
     for number in (2, 3):
         until(lambda enough=20 * (number - 1): len(answers) > enough, "some load")
         pool.signal(signal.SIGHUP)
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE
         while {child["generation"] for child in pool.children()} != {number}:
             fewest = min(fewest, len(pool.serving()))
             assert len(pool.pids()) <= 5, "one more than there should be, at most"

@@ -2,13 +2,13 @@
 import signal
 import time
 
-from tools.supervised import Deliveries, Load, bare_users, make_users
+from tools.supervised import Deliveries, Load
 
 
 def test_no_request_fails(fw, make_front, outbox):
     front = make_front(children=8)
     first = {c["pid"] for c in front.wait_serving(8)}
-    with Load(front.client, bare_users(fw, 6000)) as load:
+    with Load(front.client, fw.make_users(6000)) as load:
         load.wait_more(50)
         front.reload()
         front.wait_generation(2, 8)
@@ -28,7 +28,7 @@ def test_no_request_fails(fw, make_front, outbox):
     assert front.bad_lines() == []
     assert sorted(m["userId"] for _, m in outbox.messages()) == sorted(str(u) for u in load.deleted)
     outbox.delete_queue()
-    answer = front.client.delete(bare_users(fw, 1)[0])
+    answer = front.client.delete(fw.make_users(1)[0])
     assert (answer.status, answer.headers["Retry-After"]) == (503, "7")
 
 
@@ -45,14 +45,14 @@ def test_a_broken_file_changes_nothing(fw, make_front, make_site):
         watched.wait_log(" error ", f"{watched.program.conf}:{line}", "stop_timeout")
         assert watched.total("reloads") == 0 and watched.total("reloads_refused") == 1
         assert watched.pids() == before
-    assert front.client.delete(bare_users(fw, 1)[0]).status == 200
+    assert front.client.delete(fw.make_users(1)[0]).status == 200
 
 
 def test_no_message_is_delivered_twice(fw, make_site):
     site = make_site(children=6, reconciler="yes")
     first = {c["pid"] for c in site.wait_serving(6)}
-    users = make_users(fw, 64)
-    fw.stack.smtp.control(delay=0.25)
+    users = fw.make_users(64, files=1)
+    fw.stack.smtp.control(delay=1)
     with Deliveries(fw.stack, site.name) as deliveries:
         site.ask(*users)
         site.wait_at_work(count=4)
@@ -62,11 +62,10 @@ def test_no_message_is_delivered_twice(fw, make_site):
             time.sleep(0.4)
         assert site.finished([str(u.id) for u in users]) < len(users), "the load was over too early"
         site.wait_generation(4, 4)
+        fw.stack.smtp.control()
         rows = site.wait_done(users)
     assert {(r["turn"], r["attempts"], r["mail"]) for r in rows} == {(1, 0, "sent")}
     assert len(deliveries.all) == len(users), "each was delivered once"
-    # The broker marks a message too that was on its way to a child which ended consuming at that very moment.
-    assert deliveries.all.count(True) <= 1
     assert not site.pids() & first
     assert {name: site.total(name) for name in ("reloads", "crashes", "kills", "restarts", "failures")} == {
         "reloads": 3, "crashes": 0, "kills": 0, "restarts": 0, "failures": 0}

@@ -8,22 +8,22 @@ import time
 
 from tools.jobs import row_held
 from tools.proxy import Proxy
-from tools.supervised import BUSY, IDLE, SERVING, Load, bare_users, make_users
+from tools.supervised import BUSY, IDLE, SERVING, Load
 
 
 def test_paused_worker_leaves_messages_alone(fw, make_site):
     site = make_site(children=2)
     site.wait_serving(2)
-    users = make_users(fw, 10)
-    fw.stack.smtp.control(delay=0.5)
+    users = fw.make_users(10, files=1)
+    fw.stack.smtp.control(delay=2)
     site.ask(*users)
     site.wait_at_work(count=2)
     site.signal(signal.SIGUSR2)
-    fw.wait_until(lambda: all(c["step"] == "paused" for c in site.children()), 10, "what is in hand to be finished")
+    fw.wait_until(lambda: [c["step"] for c in site.children()] == ["paused"] * 2, what="what is in hand to be finished")
     ids = [str(u.id) for u in users]
     done = site.finished(ids)
     assert 2 <= done < 10
-    fw.wait_until(lambda: site.ready() == (10 - done, 0), 5, "the others to wait in the queue")
+    fw.wait_until(lambda: site.ready() == (10 - done, 0), what="the others to wait in the queue")
     time.sleep(0.7)
     assert site.finished(ids) == done and site.ready() == (10 - done, 0)
     fw.stack.smtp.control()
@@ -38,7 +38,7 @@ def test_paused_gateway_lets_clients_wait(fw, make_front):
     user = fw.make_user(files=0)
     front.wait_serving(2)
     front.signal(signal.SIGUSR2)
-    fw.wait_until(lambda: all(c["step"] == "paused" for c in front.children()), 5, "both children to pause")
+    fw.wait_until(lambda: [c["step"] for c in front.children()] == ["paused"] * 2, what="both children to pause")
     with Load(front.client, [user], clients=1) as load:
         time.sleep(1.5)
         assert load.count == 0 and fw.requests(user) == []
@@ -51,12 +51,12 @@ def test_no_line_is_lost_when_the_log_is_rotated(fw, make_front, stack):
     """As logrotate does it: the file is moved away, and then USR1."""
     log = stack.place.path("run", f"rotated-{os.getpid()}.log")
     front = make_front(children=3, common={"log_file": log})
-    with Load(front.client, bare_users(fw, 4000)) as load:
+    with Load(front.client, fw.make_users(4000)) as load:
         for number in (1, 2):
             load.wait_more(60)
             os.rename(log, f"{log}.{number}")
             front.signal(signal.SIGUSR1)
-            fw.wait_until(lambda: os.path.exists(log) and "answered" in open(log).read(), 10, "a new file that is written to")
+            fw.wait_until(lambda: os.path.exists(log) and "answered" in open(log).read(), what="a new file that is written to")
         load.wait_more(60)
     text = "".join(open(name).read() for name in (log + ".1", log + ".2", log))
     lines = re.findall(r"info farewell-fcgi\[(\d+)\]: answered method=(?:DELETE|GET) route=/users/", text)
@@ -69,7 +69,7 @@ def test_no_line_is_lost_when_the_log_is_rotated(fw, make_front, stack):
 def test_the_scoreboard_shows_who_does_what(fw, make_front, make_site):
     with Proxy(fw.stack.s3.rgw.port) as store:
         site = make_site(children=2, s3_endpoint=f"http://127.0.0.1:{store.port}")
-        user, = make_users(fw, 1)
+        user, = fw.make_users(1, files=1)
         site.wait_serving(2)
         store.hold()
         before = time.monotonic_ns() // 1_000_000
@@ -86,7 +86,7 @@ def test_the_scoreboard_shows_who_does_what(fw, make_front, make_site):
         assert (other["state"], other["step"], other["job"]) == (IDLE, "waiting", "")
         store.release()
         site.wait_done([user])
-    child = fw.wait_until(lambda: next((c for c in site.children() if c["jobs"] == 1), None), 5, "the job to be counted")
+    child = fw.wait_until(lambda: next((c for c in site.children() if c["jobs"] == 1), None), what="the job to be counted")
     assert (child["state"], child["job"], child["counters"][0], child["failures"]) == (IDLE, "", 1, 0), "one is completed"
     assert 1 << 20 < child["rss"] < 1 << 28
 
@@ -97,7 +97,7 @@ def test_the_scoreboard_shows_who_does_what(fw, make_front, make_site):
         client.start()
         child, = front.wait_at_work(step="request")
         assert re.fullmatch("[0-9a-f]{32}", child["job"]) and child["state"] == BUSY
-    client.join(10)
+    client.join()
     front.wait_log(f"request={child['job']}", "status=200")
 
 
@@ -120,7 +120,7 @@ class Ear:
                 return [text.partition("=")[0] for text in self.said if not text.startswith("STATUS=")]
 
     def wait(self, *words):
-        self.fw.wait_until(lambda: self.words() == list(words), 15, f"{words} to be said")
+        self.fw.wait_until(lambda: self.words() == list(words), what=f"{words} to be said")
 
     def close(self):
         self.socket.close()
@@ -139,13 +139,13 @@ def test_ready_is_said_when_a_child_consumes(fw, make_front, make_site):
         assert ear.words() == [], "nobody consumes yet"
         broker.accept()
         ear.wait("READY")
-        fw.wait_until(lambda: site.ready()[1] > 0, 5, "a consumer")
+        fw.wait_until(lambda: site.ready()[1] > 0, what="a consumer")
         site.reload()
         ear.wait("READY", "RELOADING", "READY")
         site.wait_generation(2, 2)
         site.signal(signal.SIGTERM)
         ear.wait("READY", "RELOADING", "READY", "STOPPING")
-        fw.wait_until(lambda: not site.worker.running, 10, "the end")
+        fw.wait_until(lambda: not site.worker.running, what="the end")
         ear.close()
 
     ear = Ear(fw, "notify")

@@ -4,6 +4,8 @@ import socket
 import struct
 import uuid
 
+from stack import PATIENCE
+
 
 class Outbox:
     """An exchange and a queue of a test's own: what a gateway publishes there, no worker takes.
@@ -112,12 +114,12 @@ def fcgi_request(params, body=b"", role=1):
     return b"".join(records)
 
 
-def fcgi(path, params, body=b"", timeout=10):
+def fcgi(path, params, body=b"", timeout=PATIENCE):
     """(headers as a dict with lower-case names, body) of the answer of the program that listens at the path."""
     return read_answer(fcgi_raw(path, fcgi_request(params, body), timeout))
 
 
-def fcgi_raw(path, data, timeout=10):
+def fcgi_raw(path, data, timeout=PATIENCE):
     """Sends bytes and returns all that comes back until the other side closes."""
     answer = b""
     with socket.socket(socket.AF_UNIX) as s:

@@ -6,6 +6,7 @@ import traceback
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
+from stack import PATIENCE
 from stack.client import PARKED, QUEUE
 from tools.proxy import Proxy
 
@@ -76,7 +77,7 @@ def log_lines(program, *words, since=0):
     return [line for line in program.log_text()[since:].splitlines() if all(str(w) in line for w in words)]
 
 
-def said(fw, *words, since=0, timeout=20):
+def said(fw, *words, since=0, timeout=PATIENCE):
     """Waits until one line of the worker's log has all these words, and returns it."""
     worker = fw.stack.worker
     return fw.wait_until(lambda: log_lines(worker, *words, since=since), timeout, f"the log to say {words}: {worker.log_tail(8)}")[-1]
@@ -92,7 +93,7 @@ def together(*scenarios):
     assert not failed, "\n".join(f"{name}: {''.join(traceback.format_exception(error))}" for name, error in failed)
 
 
-def completed(fw, user, mail="sent", files=None, timeout=30):
+def completed(fw, user, mail="sent", files=None, timeout=PATIENCE):
     """Waits for the end of a deletion and checks that all of it is done: objects, rows, mail, ledger, request."""
     row = fw.wait_status(user, "completed", timeout=timeout)
     assert fw.objects_of(user) == []
@@ -115,7 +116,7 @@ def untouched(fw, user):
     assert fw.mails(user) == [] if user.email else True
 
 
-def queues_empty(fw, timeout=15):
+def queues_empty(fw, timeout=PATIENCE):
     """Waits until no message is under way any more, unacknowledged ones included. (Slow: asks rabbitmqctl.)"""
     quiet(fw, timeout)
     names = [QUEUE, *RETRY_QUEUES]
@@ -126,7 +127,7 @@ def queues_empty(fw, timeout=15):
     fw.wait_until(empty, timeout, "every queue to be empty")
 
 
-def quiet(fw, timeout=15):
+def quiet(fw, timeout=PATIENCE):
     """Waits until no message is ready in the main queue and the retry queues."""
     connection = fw.stack.rabbit.connect()
     try:
@@ -137,7 +138,7 @@ def quiet(fw, timeout=15):
         connection.close()
 
 
-def parked_message(fw, user=None, timeout=20, queue=PARKED):
+def parked_message(fw, user=None, timeout=PATIENCE, queue=PARKED):
     """Takes the parked message of that user (or any) out of the parked queue: (properties, body)."""
     kept = []
 

@@ -9,6 +9,8 @@ import sys
 import threading
 import time
 
+from stack import PATIENCE
+
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -24,7 +26,7 @@ class RealServer:
         self.process = subprocess.Popen(
             [sys.executable, os.path.join(TOP, "tests", "stack", "smtpd.py"), str(self.port), self.maildir, self.control_file, *certificate],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             with socket.socket() as s:
                 if s.connect_ex(("127.0.0.1", self.port)) == 0:
@@ -35,7 +37,7 @@ class RealServer:
 
     def close(self):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
 
     @property
     def url(self):
@@ -89,7 +91,7 @@ class ScriptedServer:
         self.ended.set()
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-        self.thread.join(10)
+        self.thread.join(PATIENCE)
 
     def serve(self):
         try:
@@ -111,7 +113,7 @@ class ScriptedServer:
             self.ended.wait(what[0])
             what = what[1]
         if what == "hang":
-            self.ended.wait(60)
+            self.ended.wait()
             return False
         if what == "drop":
             return False

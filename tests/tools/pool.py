@@ -8,8 +8,9 @@ import struct
 import subprocess
 import time
 
+from stack import PATIENCE
+
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PATIENCE = 20  # seconds; for things that take a fraction of one on a machine with nothing else to do
 
 SETTINGS = {"children": 2, "soft_timeout": "20s", "hard_timeout": "30s", "stop_timeout": "10s"}
 

@@ -21,6 +21,8 @@ import struct
 import threading
 import time
 
+from stack import PATIENCE
+
 CHUNK = 65536
 COMMIT_ANSWER = b"C\x00\x00\x00\x0bCOMMIT\x00"  # PostgreSQL's CommandComplete
 
@@ -33,7 +35,7 @@ class Trap:
         self.hits = 0
         self.sprung = threading.Event()
 
-    def wait(self, timeout=30):
+    def wait(self, timeout=PATIENCE):
         assert self.sprung.wait(timeout), f"{self.pattern!r} did not pass within {timeout} s"
         return self
 

@@ -6,11 +6,10 @@ import signal
 import threading
 import uuid
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 
 import pika
 
-from stack.client import User
+from stack import PATIENCE
 from tools.jobs import MARK, REQUEST, UTC, message
 from tools.pool import Board
 
@@ -45,16 +44,16 @@ class Watched:
     def serving(self):
         return [c for c in self.children() if c["flags"] & (SERVING | STOPPING) == SERVING]
 
-    def wait_serving(self, count, timeout=20):
+    def wait_serving(self, count, timeout=PATIENCE):
         self.fw.wait_until(lambda: len(self.serving()) == count == len(self.children()), timeout, f"{count} children serving")
         return self.serving()
 
-    def wait_generation(self, generation, count, timeout=30):
+    def wait_generation(self, generation, count, timeout=PATIENCE):
         """Until COUNT children serve, and all there are have that generation."""
         self.fw.wait_until(lambda: len(self.serving()) == count and {c["generation"] for c in self.children()} == {generation},
                            timeout, f"{count} children of generation {generation}")
 
-    def wait_at_work(self, job=None, step=None, count=1, timeout=15):
+    def wait_at_work(self, job=None, step=None, count=1, timeout=PATIENCE):
         """Until COUNT children are at a job, at that step; returns them."""
         def found():
             at_work = [c for c in self.children() if c["state"] == BUSY and c["job"]
@@ -67,7 +66,7 @@ class Watched:
             f.seek(self.unread)
             return f.read()
 
-    def wait_log(self, *words, count=1, timeout=20):
+    def wait_log(self, *words, count=1, timeout=PATIENCE):
         """Until COUNT lines have all these words; returns them."""
         def found():
             lines = [line for line in self.log().splitlines() if all(word in line for word in words)]
@@ -120,7 +119,7 @@ class Site(Watched):
         """(messages nobody has, consumers)."""
         return self.fw.stack.rabbit.queue(self.name)
 
-    def wait_done(self, users, timeout=60):
+    def wait_done(self, users, timeout=PATIENCE):
         """Until every deletion is completed; returns the ledger's rows. Each user has had just one mail and has no object left."""
         ids = [str(u.id) for u in users]
         self.fw.wait_until(lambda: self.finished(ids) == len(ids), timeout, f"{len(ids)} deletions to be completed; {self.program.log_tail(8)}")
@@ -140,26 +139,6 @@ def _body(user, deletion_id):
 
 def size_of(path):
     return os.path.getsize(path) if os.path.exists(path) else 0
-
-
-def bare_users(fw, count):
-    """Many users without files, quickly."""
-    rows = fw.psql("users", "INSERT INTO users (name, email) SELECT 'Kim', gen_random_uuid() || '@example.test' FROM generate_series(1, %s)"
-                   " RETURNING id, email", count)
-    return [User(row["id"], row["email"], fw.bucket, []) for row in rows]
-
-
-def make_users(fw, count, files=1):
-    """The same with files."""
-    users = bare_users(fw, count)
-    for user in users:
-        user.keys += [f"u{user.id}/{number}.bin" for number in range(files)]
-    own = [(user.id, key) for user in users for key in user.keys]
-    fw.psql("worker", "INSERT INTO user_files (user_id, file_path) SELECT * FROM unnest(%s::bigint[], %s::text[])",
-            [user for user, _ in own], [f"s3://{fw.bucket}/{key}" for _, key in own])
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda row: fw.stack.s3.put(fw.bucket, row[1]), own))
-    return users
 
 
 def commit_requests(fw, users):
@@ -197,7 +176,7 @@ class Load:
     def __exit__(self, *_):
         self.ended.set()
         for thread in self.threads:
-            thread.join(30)
+            thread.join(PATIENCE)
 
     def _ask(self, method, user):
         try:
@@ -225,7 +204,7 @@ class Load:
     def wait_more(self, count):
         """Until so many more answers have come."""
         enough = self.count + count
-        self.client.wait_until(lambda: self.count >= enough or not any(t.is_alive() for t in self.threads), 60, f"{count} more answers")
+        self.client.wait_until(lambda: self.count >= enough or not any(t.is_alive() for t in self.threads), what=f"{count} more answers")
         assert self.count >= enough, "the users were too few"
 
 

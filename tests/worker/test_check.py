@@ -100,6 +100,6 @@ def test_a_start_with_a_mistake_ends_with_78(fw, more_worker):
         worker.start(wait=False)
     for worker, words in zip(started, ("worker.lock_user_sql", "password authentication failed", '"no_such_db" does not exist',
                                        "user, password and virtual host", "worker.s3_secret_key_file", "mail_templates")):
-        fw.wait_until(lambda: not worker.running, 15, f"{worker.name} to give up")
+        fw.wait_until(lambda: not worker.running, what=f"{worker.name} to give up")
         assert worker.child.returncode == EX_CONFIG
         assert words in worker.log_text()

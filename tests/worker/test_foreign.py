@@ -36,7 +36,7 @@ def test_other_producers_messages(fw):
         user, began = fw.make_user(), time.monotonic()
         fw.publish(nest(user))
         said(fw, "aborted: the user is active", f"user={user.id} ")
-        assert 3 < time.monotonic() - began < 12
+        assert time.monotonic() - began > 3, "foreign_grace was not waited for"
         untouched(fw, user)
         assert fw.requests(user) == [] and fw.ledger(user) == []
 
@@ -56,7 +56,7 @@ def test_other_producers_messages(fw):
             fw.publish(body)
         completed(fw, user, files=3)
         fw.publish(plain(user))
-        fw.wait_until(lambda: len(log_lines(fw.stack.worker, f"user={user.id} ", "finished before")) >= 1, 15, "the echo")
+        fw.wait_until(lambda: len(log_lines(fw.stack.worker, f"user={user.id} ", "finished before")) >= 1, what="the echo")
         assert len(fw.mails(user)) == 1 and len(fw.requests(user)) == 1
 
     def beside_the_gateways():

@@ -9,7 +9,7 @@ RESTORE = "UPDATE users SET deleted_at = NULL WHERE id = %s"
 
 
 def test_a_message_is_only_a_hint(fw):
-    fw.stack.worker.configure({"worker": {"children": 8, "lock_timeout": "3s"}})
+    fw.stack.worker.configure({"worker": {"children": 8, "lock_timeout": "5s"}})
 
     def no_request():
         user, deletion_id = fw.make_user(), str(uuid.uuid4())
@@ -74,7 +74,7 @@ def test_a_message_is_only_a_hint(fw):
 
 
 def test_the_rows_lock_is_waited_for(fw):
-    fw.stack.worker.configure({"worker": {"children": 8, "lock_timeout": "3s"}})
+    fw.stack.worker.configure({"worker": {"children": 8, "lock_timeout": "5s"}})
 
     def while_the_gateway_has_not_committed(commit):
         user, deletion_id = fw.make_user(), str(uuid.uuid4())
@@ -83,7 +83,7 @@ def test_the_rows_lock_is_waited_for(fw):
             gateway.execute(REQUEST, (deletion_id, user.id))
             fw.publish(message(user, deletion_id))
             fw.wait_until(lambda: fw.psql("users", "SELECT FROM pg_stat_activity WHERE application_name = 'farewell-workerd'"
-                                          " AND wait_event_type = 'Lock'"), 5, "the guard to wait")
+                                          " AND wait_event_type = 'Lock'"), what="the guard to wait")
             time.sleep(0.5)
             untouched(fw, user)
             if commit:

@@ -47,7 +47,7 @@ def test_three_and_a_half_thousand_files(fw, wires, memory):
     most = memory()
     ask(fw, user)
     seen = set()
-    fw.wait_until(lambda: seen.add((fw.ledger(user) or [{}])[0].get("files_deleted")) or fw.status(user) == "completed", 40, "the end")
+    fw.wait_until(lambda: seen.add((fw.ledger(user) or [{}])[0].get("files_deleted")) or fw.status(user) == "completed", what="the end")
     row = completed(fw, user, files=3500)
     assert row["turn"] >= 3 and (row["attempts"], row["last_error"]) == (0, None), row
     assert len(seen) > 3, "no progress was to be seen on the way"

@@ -55,10 +55,9 @@ def test_unreadable_messages_are_parked_with_the_reason(fw, parked):
     for body in WRONG:
         fw.publish(body, correlation_id="poison-1")
     fw.publish(b'{"userId": "\xff\xfe"}')
-    user, began = fw.make_user(), time.monotonic()
+    user = fw.make_user()
     ask(fw, user)
-    completed(fw, user)
-    assert time.monotonic() - began < 5
+    assert completed(fw, user)["attempts"] == 0
     found = parked(len(WRONG) + 1)
     for body, reason in WRONG.items():
         assert reason in found[body.encode()]["x-farewell-reason"], body[:80]
@@ -71,10 +70,9 @@ def test_large_messages_are_parked_whole(fw, parked):
     twenty = json.dumps({"userId": "5", "padding": "y" * (20 << 20)}).encode()
     fw.publish(ten)
     fw.publish(twenty)
-    user, began = fw.make_user(), time.monotonic()
+    user = fw.make_user()
     ask(fw, user)
-    completed(fw, user)
-    assert time.monotonic() - began < 8
+    assert completed(fw, user)["attempts"] == 0
     found = parked(2)
     assert "bytes" in found[ten]["x-farewell-reason"]
     death, = found[twenty]["x-death"]  # too large even to be published again: the broker moved it
@@ -90,7 +88,7 @@ def test_a_large_message_on_a_slow_line(fw, parked, wires):
     fw.publish(body)
     user = fw.make_user()
     ask(fw, user)
-    completed(fw, user, timeout=40)
+    completed(fw, user)
     wires.broker.calm()
     assert list(parked(1)) == [body]
     time.sleep(1)

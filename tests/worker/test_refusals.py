@@ -1,9 +1,11 @@
 """What a database or the store refuses for one deletion: it is neither dropped, nor passed off as done, nor in the way of others."""
 import threading
 import time
+import uuid
 
 import pytest
 
+from stack import PATIENCE
 from stack.client import PARKED
 from tools.jobs import ask, commit_request, completed, message, parked_message, said
 from tools.s3_canned import Canned, deleted
@@ -61,7 +63,7 @@ FAULTY_DONE = ("UPDATE user_files SET deleted_at = now() WHERE user_id = $1 AND 
 def test_rows_that_a_statement_fails_on_are_that_deletions_trouble(fw, setting, sql):
     fw.purge(PARKED)
     fw.stack.worker.configure({"worker": {"children": 1, setting: sql}})
-    user = fw.make_user([f"c{time.monotonic()}/faulty"])
+    user = fw.make_user([f"{uuid.uuid4()}/faulty"])
     ask(fw, user)
     other = fw.make_user()
     ask(fw, other)
@@ -156,7 +158,7 @@ def test_restored_while_a_worker_is_at_it(fw, store):
 
     def reply(keys):
         asked.extend(keys)
-        go_on.wait(20)
+        go_on.wait(PATIENCE)
         return deleted(keys)
     fw.stack.worker.configure({"worker": {"s3_endpoint": store(reply), "files_page": 1}})
     user = fw.make_user(["b/1", "b/2", "b/3"], put=False)

@@ -14,7 +14,7 @@ def test_restored_and_deleted_again(fw, wires):
     wires.s3.accept()
 
     completed(fw, user, files=3)
-    fw.wait_until(lambda: all(r["finished_at"] for r in fw.requests(user)), what="both requests to be finished")
+    fw.wait_until(lambda: [bool(r["finished_at"]) for r in fw.requests(user)] == [True, True], what="both requests to be finished")
     assert {str(r["deletion_id"]): r["status"] for r in fw.requests(user)} == {first: "cancelled", second: "completed"}
     assert {str(r["deletion_id"]): r["status"] for r in fw.ledger(user)} == {first: "cancelled", second: "completed"}
     quiet(fw)

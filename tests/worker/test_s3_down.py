@@ -12,8 +12,8 @@ def test_store_away_and_back(fw, wires):
     shown = fw.wait_until(lambda: (a := fw.get(user).json())["attempts"] >= 1 and a, what="GET to show an attempt")
     assert shown["status"] == "retrying" and shown["mail"] == "pending" and shown["finishedAt"] is None
     assert "no answer from the store" in shown["lastError"]
-    due = datetime.datetime.fromisoformat(shown["nextAttemptAt"].replace("Z", "+00:00"))
-    assert abs((due - datetime.datetime.now(datetime.timezone.utc)).total_seconds()) < 6
+    due, asked = (datetime.datetime.fromisoformat(shown[name].replace("Z", "+00:00")) for name in ("nextAttemptAt", "requestedAt"))
+    assert due > asked, "retries wait for a second and more"
 
     fw.delete(other)  # has no files, and is not kept up
     completed(fw, other, files=0)
@@ -29,7 +29,7 @@ def test_store_away_and_back(fw, wires):
 
 
 def test_store_that_cuts_answers_and_is_slow_to_answer(fw, wires):
-    wires.worker(s3_timeout="1s", children=4)
+    wires.worker(s3_timeout="3s", children=4)
 
     def cut_before_the_answer():
         user = fw.make_user()

@@ -23,7 +23,7 @@ def channel(fw):
 
 def gives_up(fw, worker):
     worker.start(wait=False)
-    fw.wait_until(lambda: not worker.running, 15, f"{worker.name} to give up: {worker.log_tail(5)}")
+    fw.wait_until(lambda: not worker.running, what=f"{worker.name} to give up: {worker.log_tail(5)}")
     assert worker.child.returncode == EX_CONFIG
     return worker.log_text()
 

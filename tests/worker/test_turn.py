@@ -22,7 +22,7 @@ def test_a_message_of_an_old_turn_is_superseded(fw, wires):
 
 def test_duplicates_of_one_message(fw):
     fw.stack.worker.configure({"worker": {"children": 6}})
-    fw.stack.smtp.control(delay=0.7)
+    fw.stack.smtp.control(delay=2)
     user = fw.make_user()
     deletion_id = commit_request(fw, user)
     body = message(user, deletion_id)
