@@ -163,7 +163,7 @@ def test_commit_done_and_the_database_soon_back(fw, proxied, outbox, user):
     proxy.trap(COMMIT_ANSWER, way="down", do=vanish)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(client.delete, user)
-        time.sleep(1)
+        time.sleep(0.5)
         assert not asked.done()
         proxy.accept()
         assert asked.result().status == 200

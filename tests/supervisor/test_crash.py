@@ -56,9 +56,10 @@ def test_gateway_recycles_without_a_failed_request(fw, make_front, outbox):
     with Load(front.client, fw.make_users(6000)) as load:
         load.wait_more(400)
     assert load.others == []
+    front.wait_log("gateway child ended as it should", "step=max_jobs_per_child", count=15)
     ended = [int(jobs) for jobs in re.findall(r"gateway child ended as it should .* step=max_jobs_per_child jobs=(\d+)", front.log())]
     assert len(ended) >= 15 and set(ended) <= {18, 19, 20}
-    assert not first & front.pids()
+    fw.wait_until(lambda: not first & front.pids(), what="the first children to leave")
     assert front.bad_lines() == [] and front.total("crashes") == 0
     assert len(outbox.messages()) == len(load.deleted)
 
@@ -72,9 +73,10 @@ def test_worker_recycles_without_a_second_delivery(fw, make_site):
         rows = site.wait_done(users)
     assert {(r["turn"], r["attempts"]) for r in rows} == {(1, 0)}
     assert deliveries.all == [False] * len(users)
-    assert re.findall(r"worker child ended as it should .* step=max_jobs_per_child jobs=(\d+)", site.log()).count("3") >= 3
+    site.wait_log("worker child ended as it should", "step=max_jobs_per_child jobs=3 ", count=3)
     site.wait_serving(3)
-    assert not first & site.pids() and site.bad_lines() == []
+    fw.wait_until(lambda: not first & site.pids(), what="the first children to leave")
+    assert site.bad_lines() == []
 
 
 def test_grown_children_leave_between_jobs(fw, make_front):

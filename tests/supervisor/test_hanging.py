@@ -11,7 +11,7 @@ FRAMES = r"\n(?:.+\[0x[0-9a-f]+\]\n){4,}"
 
 
 def test_soft_timeout_ends_the_job_and_not_the_child(fw, make_site):
-    site = make_site(children=1, handover_after="600ms", soft_timeout="700ms", hard_timeout="20s", s3_timeout="15s", smtp_timeout="15s")
+    site = make_site(children=1, handover_after="2s", soft_timeout="3s", hard_timeout="1m", s3_timeout="30s", smtp_timeout="30s")
     child, = site.wait_serving(1)
     user, = fw.make_users(1, files=1)
     fw.stack.s3.osd.pause()

@@ -6,7 +6,7 @@ import time
 from tools.pool import until
 
 
-def test_obituary_in_words(make_pool):
+def test_a_death_is_told_in_words(make_pool):
     pool = make_pool(children=1).start()
     assert pool.ask("segv") == ""
     line = pool.wait_log(r"was killed by signal 11.*").group()

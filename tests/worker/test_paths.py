@@ -38,13 +38,13 @@ def test_paths_that_are_no_objects(fw):
     properties, body = parked_message(fw, user)
     assert properties.headers["x-farewell-reason"] == row["last_error"]
 
-    # A person mends the rows and moves the message back.
-    fw.stack.s3.put(fw.bucket, f"mended-{user.id}")
+    # A person corrects the rows and moves the message back.
+    fw.stack.s3.put(fw.bucket, f"corrected-{user.id}")
     fw.psql("worker", "UPDATE user_files SET file_path = %s WHERE user_id = %s AND deleted_at IS NULL",
-            f"s3://{fw.bucket}/mended-{user.id}", user.id)
+            f"s3://{fw.bucket}/corrected-{user.id}", user.id)
     fw.publish(body, queue=QUEUE, **{"headers": properties.headers, "message_id": properties.message_id})
     row = completed(fw, user, files=8 + len(left))
     assert row["attempts"] == 0 and row["last_error"] is None
-    assert fw.objects(prefix=f"mended-{user.id}") == []
+    assert fw.objects(prefix=f"corrected-{user.id}") == []
     assert set(victims) <= set(fw.objects())
     quiet(fw)

@@ -122,7 +122,7 @@ def test_one_object_does_not_hold_up_the_pages_behind_it(fw, store):
 
 
 def test_ids_are_read_in_the_order_of_numbers(fw, store):
-    """In that of text, 100 is before 99, and one pass, which is all that there is when a row can't be mended, would leave rows out."""
+    """In that of text, 100 is before 99, and one pass, which is all that there is when a row can't be fixed, would leave rows out."""
     fw.purge(PARKED)
     fw.stack.worker.configure({"worker": {"s3_endpoint": store(deleted), "files_page": 2}})
     user = fw.make_user(0)

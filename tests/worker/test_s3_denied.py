@@ -1,4 +1,4 @@
-"""What only an operator can mend is tried three times and then parked with the reason, the rest deleted."""
+"""What only an operator can fix is tried three times and then parked with the reason, the rest deleted."""
 import pytest
 
 from stack.client import PARKED, QUEUE
@@ -45,7 +45,7 @@ def test_denied_objects_and_missing_buckets(fw, denied):
         reasons[user.id] = properties.headers["x-farewell-reason"]
         assert properties.headers["x-farewell-attempts"] == 3
         said(fw, "parked", f"user={user.id} ")
-        if user is locked:  # a person mends it, and moves the message back
+        if user is locked:  # a person fixes it, and moves the message back
             denied.stack.s3.policy(denied.bucket, None)
         else:
             fw.stack.s3.make_bucket("there-is-no-such-bucket")
