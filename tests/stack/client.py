@@ -12,7 +12,7 @@ import jwt
 import pika
 
 from . import farewell
-from .proc import wait_until
+from .proc import PATIENCE, wait_until
 
 QUEUE, PARKED, EXCHANGE, KEY = "farewell.deletions", "farewell.parked", "farewell", "UserDeleted"
 
@@ -63,7 +63,7 @@ class Client:
 
     # HTTP. The target goes out byte by byte as it is given: nothing is normalised or encoded.
 
-    def request(self, method, target, headers=None, body=None, timeout=30):
+    def request(self, method, target, headers=None, body=None, timeout=PATIENCE):
         where = urllib.parse.urlsplit(self.url)
         connection = http.client.HTTPConnection(where.hostname, where.port, timeout=timeout)
         connection._validate_path = connection._validate_method = lambda text: None
@@ -75,7 +75,7 @@ class Client:
         finally:
             connection.close()
 
-    def wire(self, data, timeout=10):
+    def wire(self, data, timeout=PATIENCE):
         """Sends bytes as they are and returns every byte of the answer."""
         where = urllib.parse.urlsplit(self.url)
         answer = b""
@@ -129,6 +129,18 @@ class Client:
             files = [f"u{user_id}/{uuid.uuid4().hex[:6]}-{i}.bin" for i in range(files)]
         self.add_files(user, files, put)
         return user
+
+    def make_users(self, count, files=0):
+        """Many users with an address and so many files each, made all at once."""
+        rows = self.psql("users", "INSERT INTO users (name, email) SELECT 'Kim', gen_random_uuid() || '@example.test'"
+                         " FROM generate_series(1, %s) RETURNING id, email", count)
+        users = [User(row["id"], row["email"], self.bucket, [f"u{row['id']}/{number}.bin" for number in range(files)]) for row in rows]
+        own = [(user.id, key) for user in users for key in user.keys]
+        self.psql("worker", "INSERT INTO user_files (user_id, file_path) SELECT * FROM unnest(%s::bigint[], %s::text[])",
+                  [user for user, _ in own], [f"s3://{self.bucket}/{key}" for _, key in own])
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda row: self.stack.s3.put(self.bucket, row[1]), own))
+        return users
 
     def add_files(self, user, keys, put=True):
         """More files of a user; one with :// in it is taken as the path itself and only put in the table."""
@@ -213,10 +225,10 @@ class Client:
 
     # Waiting.
 
-    def wait_until(self, check, timeout=30, what="the condition"):
+    def wait_until(self, check, timeout=PATIENCE, what="the condition"):
         return wait_until(check, timeout, what)
 
-    def wait_status(self, user, *wanted, timeout=30):
+    def wait_status(self, user, *wanted, timeout=PATIENCE):
         """Until the ledger says one of these (default: completed); returns its row."""
         wanted = wanted or ("completed",)
         try:
@@ -226,7 +238,7 @@ class Client:
                                  f"{self.stack.worker.log_tail(15)}") from None
         return self.ledger(user)[-1]
 
-    def wait_finished(self, user, timeout=30):
+    def wait_finished(self, user, timeout=PATIENCE):
         """Until the user DB's request has finished_at (the reconciler carries it back); returns the row."""
         wait_until(lambda: (self.requests(user) or [{}])[-1].get("finished_at"), timeout, f"request of {user} to be finished")
         return self.requests(user)[-1]

@@ -4,7 +4,7 @@ import socket
 import urllib.request
 
 from . import postgres, rabbit, s3
-from .proc import Daemon, wait_until
+from .proc import PATIENCE, Daemon, wait_until
 
 JWT_KEY = "a key for the private stack only, at least 32 bytes long"
 TEST_DELAYS = "1s 2s 4s 8s"
@@ -70,7 +70,6 @@ def sections_for(stack, name, overrides):
 class Program(Daemon):
     """farewell-fcgi or farewell-workerd with a configuration file of its own."""
     program = ""
-    ready_timeout = 30
 
     def __init__(self, stack, name, overrides=None):
         super().__init__(stack, name)
@@ -105,7 +104,7 @@ class Program(Daemon):
     def check(self, *more):
         """Runs the program with -t; (exit code, output)."""
         self.prepare()
-        done = self.place.run(self.argv("-t", *more), env=self.env(), check=False, timeout=60)
+        done = self.place.run(self.argv("-t", *more), env=self.env(), check=False)
         return done.returncode, done.stdout
 
 
@@ -127,7 +126,7 @@ class GatewayProgram(Program):
                 return False
         return bool(self.children())
 
-    def wait_serving(self, url, timeout=30):
+    def wait_serving(self, url, timeout=PATIENCE):
         """Until /readyz says that the database and the broker can be reached."""
         wait_until(lambda: urllib.request.urlopen(url + "/readyz", timeout=5).status == 200, timeout,
                    f"{url}/readyz (see {self.log})", 0.1)
@@ -136,7 +135,7 @@ class GatewayProgram(Program):
 
 class WorkerProgram(Program):
     program = "farewell-workerd"
-    stop_timeout = 75
+    stop_timeout = 90  # more than worker.stop_timeout
 
     def __init__(self, stack, name="worker", overrides=None):
         super().__init__(stack, name, overrides)

@@ -37,7 +37,7 @@ class Nginx(Daemon):
     def reload(self):
         before = set(self.children())
         self.kill(signal.SIGHUP)
-        wait_until(lambda: set(self.children()) - before, 10, "nginx to reload")
+        wait_until(lambda: set(self.children()) - before, what="nginx to reload")
         with contextlib.suppress(StackError):  # an old process with a request in hand stays, and accepts no other
             wait_until(lambda: not set(self.children()) & before, 2, "the old processes to end")
 

@@ -11,7 +11,10 @@ class StackError(Exception):
     """Something of the stack did not do what it should; the text says what and where to look."""
 
 
-def wait_until(check, timeout, what="the condition", interval=0.05):
+PATIENCE = 60  # seconds for what takes a fraction of one: costs time only when it fails, however busy the machine is
+
+
+def wait_until(check, timeout=PATIENCE, what="the condition", interval=0.05):
     """Calls check() until it returns something true, and returns that; StackError at the deadline."""
     deadline = time.monotonic() + timeout
     error = None
@@ -43,9 +46,9 @@ def stat_of(pid):
 class Daemon:
     """One server process. Subclasses say how it is run and how one sees that it is ready."""
 
-    ready_timeout = 60
+    ready_timeout = 120
     stop_signal = signal.SIGTERM
-    stop_timeout = 30
+    stop_timeout = PATIENCE
 
     def __init__(self, stack, name):
         self.stack = stack
@@ -112,10 +115,10 @@ class Daemon:
         everyone = [pid, *descendants(pid)] if group else [pid]
         self._signal(sig, group)
         if sig == signal.SIGKILL:
-            wait_until(lambda: not any(stat_of(p) for p in everyone), 10, f"{self.name} to be killed")
+            wait_until(lambda: not any(stat_of(p) for p in everyone), what=f"{self.name} to be killed")
             self._forget(pid)
         elif sig == signal.SIGSTOP:
-            wait_until(lambda: self.paused, 10, f"{self.name} to stop")
+            wait_until(lambda: self.paused, what=f"{self.name} to stop")
 
     def pause(self):
         """Stops the server's every process in its tracks (SIGSTOP)."""

@@ -6,7 +6,7 @@ import socket
 import pika
 import pika.exceptions
 
-from .proc import Daemon, wait_until
+from .proc import PATIENCE, Daemon, wait_until
 
 logging.getLogger("pika").setLevel(logging.CRITICAL)  # it warns of every queue that is not there
 
@@ -122,5 +122,5 @@ log.file = false
         rows = (line.split("\t") for line in self.ctl("list_queues", "name", "messages").splitlines())
         return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
 
-    def wait_queue(self, name, timeout=30):
+    def wait_queue(self, name, timeout=PATIENCE):
         wait_until(lambda: self.queue(name), timeout, f"queue {name} to exist")

@@ -7,16 +7,22 @@ import xml.etree.ElementTree as ET
 SUMMARY = re.compile(r"^ +tests +\d+ +(\d+) +(\d+) +(\d+) +(\d+)\s*$", re.M)
 
 
+def left_by_make_check(build, ending):
+    """Files of `make check`: of the unit tests, and of the scripts that read the sources."""
+    return sorted(path for kind in ("unit", "style") for path in glob.glob(f"{build}/tests/{kind}/*.{ending}"))
+
+
 def forget(build):
-    for path in [p for kind in ("unit", "style") for p in glob.glob(f"{build}/tests/{kind}/*.log") + glob.glob(f"{build}/tests/{kind}/*.trs")] + glob.glob(f"{build}/e2e-*.xml"):
-        if os.path.exists(path):
-            os.unlink(path)
+    for path in left_by_make_check(build, "log") + left_by_make_check(build, "trs") + glob.glob(f"{build}/lane-*.xml"):
+        os.unlink(path)
 
 
 def unit(build):
-    """(passed, failed) of the CUnit tests and the style scripts; a program that ended badly without failing a test counts as one more failed."""
+    """(passed, failed) of the CUnit tests and the style scripts.
+
+    A script is one test; a program that ended badly without failing a test counts as one more failed."""
     passed = failed = 0
-    for trs in sorted(glob.glob(f"{build}/tests/unit/*.trs") + glob.glob(f"{build}/tests/style/*.trs")):
+    for trs in left_by_make_check(build, "trs"):
         with open(trs, encoding="utf-8") as f:
             good = ":test-result: PASS" in f.read()
         with open(trs[:-4] + ".log", encoding="utf-8", errors="replace") as f:
@@ -31,10 +37,10 @@ def unit(build):
     return passed, failed
 
 
-def e2e(build, lane):
+def on_the_stack(build, lane):
     """(passed, failed, skipped) of a lane of pytest's tests; no report at all counts as one failed."""
     try:
-        suites = ET.parse(f"{build}/e2e-{lane}.xml").getroot().iter("testsuite")
+        suites = ET.parse(f"{build}/lane-{lane}.xml").getroot().iter("testsuite")
         numbers = [{k: int(s.get(k, 0)) for k in ("tests", "errors", "failures", "skipped")} for s in suites]
     except (OSError, ET.ParseError):
         print(f"the tests '{lane}' did not run to their end")
@@ -47,11 +53,11 @@ def e2e(build, lane):
 def show(build, lanes):
     """Prints the sum as the last line; True if all is well and something ran."""
     unit_passed, unit_failed = unit(build)
-    passed, failed, skipped = map(sum, zip(*(e2e(build, lane) for lane in lanes)))
+    passed, failed, skipped = map(sum, zip(*(on_the_stack(build, lane) for lane in lanes)))
     if not unit_passed + unit_failed:
         unit_failed = 1
         print(f"the unit tests did not run; see {build}/unit.log")
-    print(f"unit tests: {unit_passed} passed, {unit_failed} failed; on the stack: {passed} passed, {failed} failed")
+    print(f"unit and style tests: {unit_passed} passed, {unit_failed} failed; on the stack: {passed} passed, {failed} failed")
     passed, failed = passed + unit_passed, failed + unit_failed
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""), flush=True)
     return failed == 0 and passed > 0

@@ -20,6 +20,7 @@ SETTINGS = {
 }
 CLIENTS = 6
 MAKERS = 3
+BYSTANDERS = 300
 ASK_AGAIN = 30          # times, at the most, for one user
 
 
@@ -53,14 +54,14 @@ class Killer:
 
     def kill_and_start(self, daemon):
         daemon.kill(signal.SIGKILL, group=False)
-        wait_until(lambda: not daemon.running, 20, f"{daemon.name} to be dead")
+        wait_until(lambda: not daemon.running, what=f"{daemon.name} to be dead")
         if daemon is self.stack.rabbit:
             daemon.epmd.start()
         daemon.start()
 
     def crash_postgres(self):
         self.stack.postgres.kill(signal.SIGQUIT, group=False)
-        wait_until(lambda: not self.stack.postgres.running, 30, "PostgreSQL to stop")
+        wait_until(lambda: not self.stack.postgres.running, what="PostgreSQL to stop")
         self.stack.postgres.start()
 
     def pause(self, daemon):
@@ -99,16 +100,19 @@ class Killer:
 
 
 class Soak:
-    def __init__(self, minutes, seed, say=print, build=None):
+    def __init__(self, minutes, seed, say=print, build=None, least_answered=0, least_kills=0):
         self.minutes, self.seed, self.say = minutes, seed, say
+        self.least_answered, self.least_kills = least_answered, least_kills
         self.stack = Stack.take("soak", settings=SETTINGS, build=build)
         self.ready = queue.Queue(300)       # users who are there and not yet asked for
         self.stop = threading.Event()
+        self.rng = random.Random(f"{seed} users")
 
     def _make(self):
         while not self.stop.is_set():
             try:
-                user = self.checker.make_users(1, files=2)[0]
+                more = {"email": None} if self.rng.random() < 0.1 else {}      # who has no address gets no mail
+                user, = self.checker.make_users(1, files=2, **more)
             except Exception:               # the database or S3 is being killed: this one was never asked for
                 time.sleep(0.2)
                 continue
@@ -142,7 +146,7 @@ class Soak:
         for daemon in (self.stack.postgres, self.stack.rabbit, self.stack.smtp, self.stack.worker, self.stack.gateway):
             daemon.start()
         self.stack.s3.start()
-        self.stack.gateway.wait_serving(self.stack.nginx.url, 60)
+        self.stack.gateway.wait_serving(self.stack.nginx.url)
 
     def run(self):
         """The checker's figures and the killer."""
@@ -150,7 +154,7 @@ class Soak:
         self.stack.s3.make_bucket("farewell-test")
         self.stack.nginx.configure(rate="100000r/s", burst=100000)
         self.checker = Checker(Client(self.stack))
-        self.checker.make_users(0, bystanders=5)
+        self.checker.make_bystanders(BYSTANDERS)
         killer = Killer(self.stack, self.seed)
         threads = [threading.Thread(target=self._make) for _ in range(MAKERS)]
         threads += [threading.Thread(target=self._ask, args=(n,)) for n in range(CLIENTS)]
@@ -163,27 +167,29 @@ class Soak:
             thread.join()
         self._heal()
         self.say("  the killing is over; waiting until everything is finished")
-        self.checker.settle(max(120, self.minutes * 60))
+        self.checker.settle(max(300, self.minutes * 60))
         return self.checker.figures(), killer
 
     def _watch(self, killer):
+        """Until the time is up and enough has happened in it."""
         deadline = time.monotonic() + self.minutes * 60
         next_word = time.monotonic() + 30
-        while (left := deadline - time.monotonic()) > 0:
-            time.sleep(min(left, 1))
+        answered = 0
+        while (left := deadline - time.monotonic()) > 0 or answered < self.least_answered or killer.count < self.least_kills:
+            time.sleep(min(max(left, 0.1), 1))
+            answered = sum(1 for a in self.checker.answers.copy().values() if 200 in a)
             if time.monotonic() >= next_word:
                 next_word += 30
-                answered = sum(1 for a in self.checker.answers.copy().values() if 200 in a)
                 self.say(f"  {left / 60:4.1f} min left: {len(self.checker.answers)} asked for, {answered} answered with 200, {killer.count} kills")
 
     def close(self):
         self.stack.down()
 
 
-def run(minutes, seed, say=print, keep=False):
-    """Runs a soak and prints its figures; whether all was good."""
+def run(minutes, seed, say=print, keep=False, **least):
+    """Runs a soak and prints its figures; gives them and the killer."""
     say(f"soak: {minutes:g} min, seed {seed}")
-    soak = Soak(minutes, seed, say)
+    soak = Soak(minutes, seed, say, **least)
     try:
         figures, killer = soak.run()
         say("  killed: " + ", ".join(f"{count} x {name}" for name, count in sorted(killer.kills.items())))

@@ -1,0 +1,73 @@
+"""Runs tests/tools/s3_delete_tool, which is lib/s3/s3.c with a command line around it."""
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PATH = os.path.join(os.environ.get("FAREWELL_BUILD") or os.path.join(TOP, "build"), "tests", "tools", "s3_delete_tool")
+
+
+class Outcome:
+    """results: one word per key, in their order; whys: the sentences; worst, turns and gap_ms as the tool says."""
+
+    def __init__(self, output):
+        rows = [line.split("\t") for line in output.splitlines()]
+        self.text = output
+        self.results = [r[0] for r in rows[:-2]]
+        self.whys = [r[1] for r in rows[:-2]]
+        self.worst = rows[-2][1]
+        self.turns, self.gap_ms = int(rows[-1][1]), int(rows[-1][2])
+
+
+class Tool:
+    def __init__(self, endpoint, access_key, secret_key):
+        self.options = {"-e": endpoint, "-a": access_key, "-s": secret_key}
+
+    def start(self, *arguments, **options):
+        if not os.path.exists(PATH):
+            pytest.fail(f"{PATH} is missing: `make check` builds it")
+        merged = {**self.options, **options.pop("replace", {})}
+        argv = [PATH, *(word for pair in merged.items() for word in pair), *arguments]
+        return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+    def run(self, *arguments, keys=(), **options):
+        """The tool's output; what it writes to standard error (a sanitizer's report) fails the test."""
+        process = self.start(*arguments, **options)
+        try:
+            out, err = process.communicate(feed(keys), timeout=100)
+        finally:
+            process.kill()
+        assert process.returncode == 0 and not err, (process.returncode, err.decode(errors="replace"))
+        return out.decode()
+
+    def delete(self, bucket, keys, *arguments, **options):
+        outcome = Outcome(self.run("-b", bucket, *arguments, keys=keys, **options))
+        assert len(outcome.results) == len(keys)
+        for key, why in zip(keys, outcome.whys):
+            assert len(key) < 4 or key not in why
+        assert self.options["-s"] not in outcome.text
+        return outcome
+
+    def check(self, *arguments, **options):
+        """What s3_check says: (True or False, why)."""
+        word, _, why = self.run("-c", *arguments, **options).rstrip("\n").partition("\t")
+        return word == "good", why
+
+
+def feed(keys):
+    return b"".join(k.encode("utf-8", "surrogateescape") + b"\0" for k in keys)
+
+
+def put_or_delete(s3, bucket, keys, delete=False):
+    """Makes objects with these keys in the bucket, or deletes them, with boto3."""
+    client = s3.client()
+
+    def one(key):
+        if delete:
+            client.delete_object(Bucket=bucket, Key=key)
+        else:
+            client.put_object(Bucket=bucket, Key=key, Body=b"x")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(one, keys))

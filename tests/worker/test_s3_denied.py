@@ -1,0 +1,58 @@
+"""What only an operator can fix is tried three times and then parked with the reason, the rest deleted."""
+import pytest
+
+from stack.client import PARKED, QUEUE
+from tools.jobs import completed, parked_message, quiet, said, together
+
+
+@pytest.fixture
+def denied(fw):
+    """The same words for a bucket of its own with a policy against deleting locked/*."""
+    fw.purge(PARKED)
+    other = fw.at(fw.url)
+    other.bucket = fw.stack.s3.make_bucket("farewell-denied")
+    other.stack.s3.policy(other.bucket, [{"Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObject",
+                                          "Resource": f"arn:aws:s3:::{other.bucket}/locked/*"}])
+    yield other
+    other.stack.s3.policy(other.bucket, None)
+    fw.purge(PARKED)
+
+
+def test_denied_objects_and_missing_buckets(fw, denied):
+    locked = denied.make_user(files=["locked/one", "free/a", "locked/two", "free/b", "free/c"])
+    astray = fw.make_user(files=2)
+    fw.add_files(astray, ["s3://there-is-no-such-bucket/a", "s3://there-is-no-such-bucket/b"], put=False)
+    neighbour = denied.make_user(files=["locked/neighbour", "free/neighbour"])
+
+    def per_key_refusal():
+        denied.delete(locked)
+        row = denied.wait_status(locked, "parked")
+        assert "AccessDenied" in row["last_error"] and row["attempts"] == 3 and row["files_deleted"] == 3
+        assert denied.objects_of(locked) == [k for k in locked.keys if k.startswith("locked/")]
+        assert fw.mails(locked) == []
+
+    def no_such_bucket():
+        fw.delete(astray)
+        row = fw.wait_status(astray, "parked")
+        assert "NoSuchBucket" in row["last_error"] and row["attempts"] == 3 and row["files_deleted"] == 2
+        assert fw.objects_of(astray) == []
+
+    together(per_key_refusal, no_such_bucket)
+    assert denied.objects_of(neighbour) == neighbour.keys
+    reasons = {}
+    for user in (locked, astray):
+        properties, body = parked_message(fw, user)
+        reasons[user.id] = properties.headers["x-farewell-reason"]
+        assert properties.headers["x-farewell-attempts"] == 3
+        said(fw, "parked", f"user={user.id} ")
+        if user is locked:  # a person fixes it, and moves the message back
+            denied.stack.s3.policy(denied.bucket, None)
+        else:
+            fw.stack.s3.make_bucket("there-is-no-such-bucket")
+        fw.publish(body, queue=QUEUE)
+    assert "AccessDenied" in reasons[locked.id] and "NoSuchBucket" in reasons[astray.id]
+    completed(denied, locked, files=5)
+    completed(fw, astray, files=4)
+    fw.stack.s3.client().delete_bucket(Bucket="there-is-no-such-bucket")
+    assert denied.objects_of(neighbour) == neighbour.keys
+    quiet(fw)

@@ -1,0 +1,50 @@
+"""Duplicates: a message of an old turn is superseded, the same message again does nothing, and two never work side by side."""
+import time
+
+from tools.jobs import ask, commit_request, completed, lease_held, log_lines, message, quiet, said
+
+
+def test_a_message_of_an_old_turn_is_superseded(fw, wires):
+    wires.worker()
+    wires.s3.refuse()
+    user = fw.make_user()
+    deletion_id = ask(fw, user)
+    fw.wait_until(lambda: (fw.ledger(user) or [{}])[0].get("turn", 0) >= 2, what="the second turn")
+    before, = fw.ledger(user)
+    fw.publish(message(user, deletion_id, turn=1))
+    said(fw, "superseded", deletion_id, "turn=1")
+    after, = fw.ledger(user)
+    assert after["turn"] >= before["turn"] and after["attempts"] == after["turn"] - 1
+    wires.s3.accept()
+    completed(fw, user, files=3)
+    quiet(fw)
+
+
+def test_duplicates_of_one_message(fw):
+    fw.stack.worker.configure({"worker": {"children": 6}})
+    fw.stack.smtp.control(delay=2)
+    user = fw.make_user()
+    deletion_id = commit_request(fw, user)
+    body = message(user, deletion_id)
+    for _ in range(6):
+        fw.publish(body)
+    completed(fw, user, files=3)
+    assert log_lines(fw.stack.worker, deletion_id, "another worker has this deletion in hand")
+    fw.publish(body)
+    quiet(fw)
+    fw.wait_until(lambda: len(log_lines(fw.stack.worker, deletion_id, "finished before")) == 6, what="six echoes")
+    assert len(fw.mails(user)) == 1
+    assert len(log_lines(fw.stack.worker, deletion_id, "completed")) == 1
+
+
+def test_a_lease_held_by_somebody_else(fw):
+    user = fw.make_user()
+    deletion_id = commit_request(fw, user)
+    with lease_held(fw, deletion_id):
+        fw.publish(message(user, deletion_id))
+        said(fw, "later: another worker has this deletion in hand", deletion_id)
+        time.sleep(0.3)
+        assert fw.ledger(user) == [] and len(fw.objects_of(user)) == 3
+    row = completed(fw, user, files=3)
+    assert (row["attempts"], row["turn"]) == (0, 1)
+    quiet(fw)
