@@ -12,13 +12,13 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/config/conf.h"
-#include "lib/supervisor/pool.h"
+#include "lib/supervisor/child.h"
 
 #define LOOK_MS 1000 /* how often a session is looked after while there is nothing to do */
 #define BODY_MAX_BYTES (64 * 1024) /* read and thrown away; no request has a use for one */
 #define HEAD_SIZE (HTTP_HEADERS_SIZE + 256)
 
-/* A fact about the process, like standard error: children inherit the descriptor, and pool_run
+/* A fact about the process, like standard error: children inherit the descriptor, and master_run
  * knows nothing of it. */
 static int listener = -1;
 

@@ -5,10 +5,10 @@
 struct child;
 struct conf;
 
-/* Says which socket the children accept on; before pool_run, once for all. */
+/* Says which socket the children accept on; before master_run, once for all. */
 void accept_from(int listener);
 
-/* A child of pool_run. */
+/* A child of master_run. */
 int accept_run(struct child *, const struct conf *);
 
 #endif

@@ -18,7 +18,7 @@
 #include "fcgi/listen.h"
 #include "lib/base/log.h"
 #include "lib/config/conf.h"
-#include "lib/supervisor/pool.h"
+#include "lib/supervisor/child.h"
 
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "unknown"
@@ -142,7 +142,7 @@ static int serve(const struct options *options, struct conf *conf)
 		return EX_UNAVAILABLE;
 	}
 	accept_from(listener.fd);
-	int code = pool_run(&pool, conf);
+	int code = master_run(&pool, conf);
 	listen_close(&listener);
 	return code;
 }

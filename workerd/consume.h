@@ -3,7 +3,7 @@
 #define FAREWELL_CONSUME_H
 
 #include "lib/config/conf.h"
-#include "lib/supervisor/pool.h"
+#include "lib/supervisor/child.h"
 
 /* Steps of a child that is idle and yet does not wait for a message. */
 #define CONSUME_CONNECTING "connecting"

@@ -12,7 +12,7 @@
 #include "lib/base/log.h"
 #include "lib/config/conf.h"
 #include "lib/deletion/topology.h"
-#include "lib/supervisor/pool.h"
+#include "lib/supervisor/child.h"
 #include "workerd/consume.h"
 #include "workerd/health.h"
 #include "workerd/job.h"
@@ -135,5 +135,5 @@ int main(int argc, char **argv)
 		.counters = job_outcome_names,
 		.kinds = conf->worker.reconciler ? with_reconciler : without_reconciler,
 	};
-	return pool_run(&options, conf);
+	return master_run(&options, conf);
 }

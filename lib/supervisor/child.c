@@ -1,4 +1,4 @@
-#include "lib/supervisor/child.h"
+#include "lib/supervisor/child_main.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,17 +1,17 @@
-/* What the files behind pool_run share; nobody else includes it.
+/* What the files behind master_run share; nobody else includes it.
  *
  * pool.c         start, signals, the loop, the end
  * pool_tend.c    a round of the loop: bury, look, lose patience, start, stop
  * pool_reload.c  HUP, and what comes of it
- * brood.c        the table of children */
+ * children.c        the table of children */
 #ifndef FAREWELL_MASTER_H
 #define FAREWELL_MASTER_H
 
-#include "lib/supervisor/brood.h"
+#include "lib/supervisor/child.h"
+#include "lib/supervisor/children.h"
 #include "lib/supervisor/daemon.h"
 #include "lib/supervisor/notify.h"
 #include "lib/supervisor/policy.h"
-#include "lib/supervisor/pool.h"
 
 #define MASTER_KINDS 8
 
@@ -23,7 +23,7 @@ struct master {
 	const struct conf_pool *limits; /* in conf */
 	int kinds;
 	struct policy policies[MASTER_KINDS];
-	struct brood brood;
+	struct children children;
 	struct notify notify;
 	struct daemon daemon;
 	struct pidfile *pidfile;
@@ -57,7 +57,7 @@ bool master_open_log(const struct master *, const struct conf *);
 void master_stop(struct master *, int exit_code, int64_t now_ms);
 
 /* One round. Returns after how many milliseconds there is something to do at the latest. */
-int64_t master_tend(struct master *, int64_t now_ms);
+int64_t master_round(struct master *, int64_t now_ms);
 
 void master_reload(struct master *);
 /* The first child with the new configuration serves: the one before is not needed any more. */

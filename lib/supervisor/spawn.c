@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lib/supervisor/pool.h"
+#include "lib/supervisor/child.h"
 
 pid_t spawn_child(int (*body)(void *arg), void *arg)
 {

@@ -17,7 +17,7 @@
 
 #include "lib/base/log.h"
 #include "lib/config/conf.h"
-#include "lib/supervisor/pool.h"
+#include "lib/supervisor/child.h"
 
 static int listener = -1;
 static char *leaked;
@@ -223,5 +223,5 @@ int main(int argc, char **argv)
 	if (conf == NULL)
 		return CHILD_MISCONFIGURED;
 	open_listener();
-	return pool_run(&options, conf);
+	return master_run(&options, conf);
 }

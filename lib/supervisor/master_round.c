@@ -19,11 +19,11 @@ static const char *kind_name(const struct master *master, int kind)
 
 /* Ended before it was of any use: not told to, and without ever having taken a job, unless its time
  * was simply up. */
-static bool is_failure(const struct brood_child *child, int status, int64_t now_ms)
+static bool is_failure(const struct child_record *child, int status, int64_t now_ms)
 {
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 
-	if (child->told != TOLD_NOTHING)
+	if (child->told != ORDER_NONE)
 		return false;
 	if (code == CHILD_SICK || code == CHILD_MISCONFIGURED)
 		return true;
@@ -44,7 +44,7 @@ static void back_off(struct master *master, int kind, int64_t now_ms)
 		            (int)(policy->delay_ms / 1000));
 }
 
-static void learn_from_end(struct master *master, const struct brood_child *child, int status,
+static void learn_from_end(struct master *master, const struct child_record *child, int status,
                            int64_t now_ms)
 {
 	bool refused =
@@ -67,7 +67,7 @@ static void learn_from_end(struct master *master, const struct brood_child *chil
 }
 
 /* What a child's slot says about the pool as a whole. */
-static void note(struct master *master, const struct brood_child *child, int64_t now_ms)
+static void note(struct master *master, const struct child_record *child, int64_t now_ms)
 {
 	if (!(child->seen.flags & SLOT_SERVING))
 		return;
@@ -86,29 +86,30 @@ static void bury_all(struct master *master, int64_t now_ms)
 	int status;
 
 	while (spawn_reap(&pid, &status)) {
-		struct brood_child *child = brood_find(&master->brood, pid);
+		struct child_record *child = children_find(&master->children, pid);
 		if (child == NULL)
 			continue; /* as pid 1 we inherit orphans */
 		struct scoreboard_slot last;
-		if (scoreboard_read_slot(master->brood.board, (int)(child - master->brood.children), &last))
+		if (scoreboard_read_slot(master->children.board, (int)(child - master->children.records),
+		                         &last))
 			child->seen = last;
-		struct brood_child ended = *child;
+		struct child_record ended = *child;
 		note(master, &ended, now_ms);
-		brood_bury(&master->brood, child, kind_name(master, ended.kind), status, now_ms);
+		children_remove(&master->children, child, kind_name(master, ended.kind), status, now_ms);
 		learn_from_end(master, &ended, status, now_ms);
 	}
 }
 
 /* ---- patience ---- */
 
-static void measure(struct master *master, struct brood_child *child, enum policy_measure what,
+static void measure(struct master *master, struct child_record *child, enum policy_measure what,
                     int64_t now_ms)
 {
 	const struct scoreboard_slot *seen = &child->seen;
 	const char *kind = kind_name(master, child->kind), *state = scoreboard_state_name(seen->state);
 	char spent[SPAWN_TEXT];
 
-	spawn_lifetime(brood_progress(child, now_ms).stuck_ms, spent);
+	spawn_lifetime(child_record_progress(child, now_ms).stuck_ms, spent);
 	switch (what) {
 	case POLICY_LET_BE: break;
 	case POLICY_REPORT_SLOW:
@@ -138,8 +139,8 @@ static int64_t watch_all(struct master *master, int64_t now_ms)
 	                                         master->limits->stop_timeout_ms};
 	int64_t in_ms = TICK_MS;
 
-	BROOD_EACH (child, &master->brood) {
-		struct policy_progress progress = brood_progress(child, now_ms);
+	CHILDREN_EACH (child, &master->children) {
+		struct policy_progress progress = child_record_progress(child, now_ms);
 		if (!child->killed)
 			measure(master, child, policy_watch(&patience, &progress, &in_ms), now_ms);
 	}
@@ -180,7 +181,7 @@ static void let_go(void *arg)
 
 static bool start_one(struct master *master, int kind, int64_t now_ms)
 {
-	struct brood_birth birth = {
+	struct child_start birth = {
 		.kinds = master->options->kinds,
 		.kind = kind,
 		.generation = master->generation,
@@ -191,7 +192,7 @@ static bool start_one(struct master *master, int kind, int64_t now_ms)
 		.arg = master,
 	};
 
-	if (brood_start(&master->brood, &birth))
+	if (children_start(&master->children, &birth))
 		return true;
 	log_error("a %s child can't be started: %s", kind_name(master, kind), strerror(errno));
 	back_off(master, kind, now_ms);
@@ -200,7 +201,7 @@ static bool start_one(struct master *master, int kind, int64_t now_ms)
 
 static void report_max(struct master *master, const struct policy_counts *counts)
 {
-	master->brood.totals.max_children_reached++;
+	master->children.totals.max_children_reached++;
 	if (!master->max_reported)
 		log_warning("max_children reached: no more than %d children may wait or work busy=%d "
 		            "idle=%d starting=%d; said once",
@@ -213,21 +214,21 @@ static void report_max(struct master *master, const struct policy_counts *counts
 static int64_t size(struct master *master, int kind, int64_t now_ms)
 {
 	struct policy_settings settings = settings_of(master, kind);
-	struct policy_counts counts = brood_count(&master->brood, kind, master->generation);
+	struct policy_counts counts = children_count(&master->children, kind, master->generation);
 	struct policy_advice advice =
 		policy_decide(&master->policies[kind], &settings, &counts, now_ms);
-	struct brood_child *child;
+	struct child_record *child;
 
 	if (advice.max_reached)
 		report_max(master, &counts);
 	while (advice.start-- > 0 && start_one(master, kind, now_ms))
 		;
 	while (advice.stop_old-- > 0 &&
-	       (child = brood_choose(&master->brood, kind, master->generation, true)) != NULL)
-		brood_tell(child, TOLD_LEAVE, now_ms);
+	       (child = children_choose(&master->children, kind, master->generation, true)) != NULL)
+		children_tell(child, ORDER_LEAVE, now_ms);
 	while (advice.stop_spare-- > 0 &&
-	       (child = brood_choose(&master->brood, kind, 0, false)) != NULL)
-		brood_tell(child, TOLD_LEAVE, now_ms);
+	       (child = children_choose(&master->children, kind, 0, false)) != NULL)
+		children_tell(child, ORDER_LEAVE, now_ms);
 	return advice.again_ms == INT64_MAX ? TICK_MS : advice.again_ms - now_ms;
 }
 
@@ -250,14 +251,15 @@ static int64_t size_all(struct master *master, int64_t now_ms)
 
 static void tell_the_world(struct master *master)
 {
-	struct policy_counts counts = brood_count(&master->brood, 0, master->generation);
-	struct scoreboard_totals *totals = &master->brood.totals;
-	bool paused = scoreboard_paused(master->brood.board);
+	struct policy_counts counts = children_count(&master->children, 0, master->generation);
+	struct scoreboard_totals *totals = &master->children.totals;
+	bool paused = scoreboard_paused(master->children.board);
 
 	totals->generation = master->generation;
-	scoreboard_write_totals(master->brood.board, totals);
+	scoreboard_write_totals(master->children.board, totals);
 	if (master->stopping)
-		notify_status(&master->notify, "Stopping: %d children left", brood_size(&master->brood));
+		notify_status(&master->notify, "Stopping: %d children left",
+		              children_size(&master->children));
 	else if (master->served)
 		notify_status(&master->notify, "%s%d busy, %d idle, %d starting, %d leaving",
 		              paused ? "Paused: " : "", counts.busy, counts.idle, counts.starting,
@@ -266,13 +268,13 @@ static void tell_the_world(struct master *master)
 		notify_status(&master->notify, "Waiting for the first child to serve");
 }
 
-int64_t master_tend(struct master *master, int64_t now_ms)
+int64_t master_round(struct master *master, int64_t now_ms)
 {
 	bool served = master->served;
 
 	bury_all(master, now_ms);
-	brood_look(&master->brood);
-	BROOD_EACH (child, &master->brood)
+	children_read(&master->children);
+	CHILDREN_EACH (child, &master->children)
 		note(master, child, now_ms);
 	if (master->served && !served) {
 		log_info("serving");

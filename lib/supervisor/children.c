@@ -1,4 +1,4 @@
-#include "lib/supervisor/brood.h"
+#include "lib/supervisor/children.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -13,32 +13,33 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
-bool brood_open(struct brood *brood, struct scoreboard *board)
+bool children_open(struct children *children, struct scoreboard *board)
 {
-	memset(brood, 0, sizeof(*brood));
-	brood->board = board;
-	brood->slots = scoreboard_slots(board);
-	brood->lifeline.read_end = brood->lifeline.write_end = -1;
-	brood->children = calloc((size_t)brood->slots, sizeof(*brood->children));
-	brood->news = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	return brood->children != NULL && brood->news >= 0 && spawn_lifeline_open(&brood->lifeline);
+	memset(children, 0, sizeof(*children));
+	children->board = board;
+	children->slots = scoreboard_slots(board);
+	children->lifeline.read_end = children->lifeline.write_end = -1;
+	children->records = calloc((size_t)children->slots, sizeof(*children->records));
+	children->news = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	return children->records != NULL && children->news >= 0 &&
+	       spawn_lifeline_open(&children->lifeline);
 }
 
-void brood_close(struct brood *brood, bool remove)
+void children_close(struct children *children, bool remove)
 {
-	scoreboard_close(brood->board, remove);
-	free(brood->children);
-	if (brood->news >= 0)
-		close(brood->news);
-	if (brood->lifeline.read_end >= 0)
-		spawn_lifeline_close(&brood->lifeline);
+	scoreboard_close(children->board, remove);
+	free(children->records);
+	if (children->news >= 0)
+		close(children->news);
+	if (children->lifeline.read_end >= 0)
+		spawn_lifeline_close(&children->lifeline);
 }
 
 /* ---- starting ---- */
 
 struct birth {
-	const struct brood_birth *told;
-	struct brood *brood;
+	const struct child_start *told;
+	struct children *children;
 	int number;
 };
 
@@ -46,29 +47,29 @@ struct birth {
 static int grow_up(void *arg)
 {
 	const struct birth *birth = arg;
-	struct brood *brood = birth->brood;
+	struct children *children = birth->children;
 	struct child_place place = {
-		.board = brood->board,
+		.board = children->board,
 		.number = birth->number,
-		.lifeline = brood->lifeline.read_end,
-		.news = brood->news,
+		.lifeline = children->lifeline.read_end,
+		.news = children->news,
 		.limits = birth->told->limits,
 	};
 
-	spawn_lifeline_take(&brood->lifeline);
+	spawn_lifeline_take(&children->lifeline);
 	birth->told->let_go(birth->told->arg);
 	return child_live(&place, &birth->told->kinds[birth->told->kind], birth->told->conf);
 }
 
-static int free_slot(const struct brood *brood)
+static int free_slot(const struct children *children)
 {
-	for (int i = 0; i < brood->slots; i++)
-		if (brood->children[i].pid == 0)
+	for (int i = 0; i < children->slots; i++)
+		if (children->records[i].pid == 0)
 			return i;
 	return -1;
 }
 
-static struct scoreboard_slot first_entry(const struct brood_birth *told, int64_t now_ms)
+static struct scoreboard_slot first_entry(const struct child_start *told, int64_t now_ms)
 {
 	struct scoreboard_slot slot = {
 		.started_at = time(NULL),
@@ -85,9 +86,9 @@ static struct scoreboard_slot first_entry(const struct brood_birth *told, int64_
 	return slot;
 }
 
-bool brood_start(struct brood *brood, const struct brood_birth *told)
+bool children_start(struct children *children, const struct child_start *told)
 {
-	struct birth birth = {told, brood, free_slot(brood)};
+	struct birth birth = {told, children, free_slot(children)};
 	int64_t now_ms = clock_now_ms();
 
 	if (birth.number < 0) {
@@ -95,14 +96,14 @@ bool brood_start(struct brood *brood, const struct brood_birth *told)
 		return false;
 	}
 	struct scoreboard_slot slot = first_entry(told, now_ms);
-	scoreboard_write_slot(brood->board, birth.number,
+	scoreboard_write_slot(children->board, birth.number,
 	                      &slot); /* from the fork on it is the child's to write */
 	pid_t pid = spawn_child(grow_up, &birth);
 	if (pid < 0) {
-		scoreboard_write_slot(brood->board, birth.number, &(struct scoreboard_slot){0});
+		scoreboard_write_slot(children->board, birth.number, &(struct scoreboard_slot){0});
 		return false;
 	}
-	brood->children[birth.number] = (struct brood_child){
+	children->records[birth.number] = (struct child_record){
 		.pid = pid,
 		.kind = told->kind,
 		.generation = told->generation,
@@ -110,28 +111,28 @@ bool brood_start(struct brood *brood, const struct brood_birth *told)
 		.started_ms = now_ms,
 		.seen = slot,
 	};
-	brood->totals.spawned++;
+	children->totals.spawned++;
 	return true;
 }
 
 /* ---- looking ---- */
 
-void brood_look(struct brood *brood)
+void children_read(struct children *children)
 {
 	struct scoreboard_slot slot;
 
-	BROOD_EACH (child, brood)
-		if (scoreboard_read_slot(brood->board, (int)(child - brood->children), &slot))
+	CHILDREN_EACH (child, children)
+		if (scoreboard_read_slot(children->board, (int)(child - children->records), &slot))
 			child->seen = slot;
 }
 
-static bool is_leaving(const struct brood_child *child)
+static bool is_leaving(const struct child_record *child)
 {
-	return child->told != TOLD_NOTHING || child->aborted_ms != 0 || child->killed ||
+	return child->told != ORDER_NONE || child->aborted_ms != 0 || child->killed ||
 	       child->seen.state == SLOT_LEAVING || (child->seen.flags & SLOT_STOPPING);
 }
 
-static void count_one(struct policy_counts *counts, const struct brood_child *child,
+static void count_one(struct policy_counts *counts, const struct child_record *child,
                       uint32_t generation)
 {
 	bool serving = child->seen.flags & SLOT_SERVING, fresh = child->generation == generation;
@@ -156,38 +157,38 @@ static void count_one(struct policy_counts *counts, const struct brood_child *ch
 	}
 }
 
-struct policy_counts brood_count(const struct brood *brood, int kind, uint32_t generation)
+struct policy_counts children_count(const struct children *children, int kind, uint32_t generation)
 {
-	struct policy_counts counts = {.free_slots = brood->slots - brood_size(brood)};
+	struct policy_counts counts = {.free_slots = children->slots - children_size(children)};
 
-	BROOD_EACH (child, brood)
+	CHILDREN_EACH (child, children)
 		if (child->kind == kind)
 			count_one(&counts, child, generation);
 	return counts;
 }
 
-int brood_size(const struct brood *brood)
+int children_size(const struct children *children)
 {
 	int size = 0;
 
-	BROOD_EACH (child, brood)
+	CHILDREN_EACH (child, children)
 		size++;
 	return size;
 }
 
-static int rank(const struct brood_child *child)
+static int rank(const struct child_record *child)
 {
 	if (!(child->seen.flags & SLOT_SERVING))
 		return 0;
 	return child->seen.state == SLOT_BUSY ? 2 : 1;
 }
 
-struct brood_child *brood_choose(struct brood *brood, int kind, uint32_t generation,
-                                 bool any_starting)
+struct child_record *children_choose(struct children *children, int kind, uint32_t generation,
+                                     bool any_starting)
 {
-	struct brood_child *best = NULL;
+	struct child_record *best = NULL;
 
-	BROOD_EACH (child, brood) {
+	CHILDREN_EACH (child, children) {
 		if (child->kind != kind || is_leaving(child) ||
 		    (generation != 0 && child->generation == generation))
 			continue;
@@ -200,7 +201,7 @@ struct brood_child *brood_choose(struct brood *brood, int kind, uint32_t generat
 	return best;
 }
 
-struct policy_progress brood_progress(const struct brood_child *child, int64_t now_ms)
+struct policy_progress child_record_progress(const struct child_record *child, int64_t now_ms)
 {
 	bool busy = child->seen.state == SLOT_BUSY;
 	int64_t since_ms = busy ? child->seen.since_ms : child->seen.step_ms;
@@ -209,16 +210,17 @@ struct policy_progress brood_progress(const struct brood_child *child, int64_t n
 	return (struct policy_progress){
 		.state = (enum scoreboard_state)child->seen.state,
 		.stuck_ms = now_ms - since_ms - forgiven_ms,
-		.told_ms = child->told == TOLD_NOTHING ? -1 : now_ms - child->told_ms,
+		.told_ms = child->told == ORDER_NONE ? -1 : now_ms - child->told_ms,
 		.aborted_ms = child->aborted_ms == 0 ? -1 : now_ms - child->aborted_ms,
 		.slow_reported = busy && child->slow_since_ms == child->seen.since_ms,
 	};
 }
 
-void brood_forgive(struct brood *brood, int64_t gap_ms, int64_t now_ms)
+void children_discount(struct children *children, int64_t gap_ms, int64_t now_ms)
 {
-	brood_look(brood); /* it may have begun something since the last look, just before the gap */
-	BROOD_EACH (child, brood) {
+	children_read(
+		children); /* it may have begun something since the last look, just before the gap */
+	CHILDREN_EACH (child, children) {
 		int64_t since_ms =
 			child->seen.state == SLOT_BUSY ? child->seen.since_ms : child->seen.step_ms;
 		int64_t age_ms = now_ms - since_ms;
@@ -236,27 +238,27 @@ void brood_forgive(struct brood *brood, int64_t gap_ms, int64_t now_ms)
 
 /* ---- telling ---- */
 
-void brood_tell(struct brood_child *child, enum brood_told told, int64_t now_ms)
+void children_tell(struct child_record *child, enum child_order told, int64_t now_ms)
 {
 	if (child->told >= told)
 		return;
-	if (child->told == TOLD_NOTHING)
+	if (child->told == ORDER_NONE)
 		child->told_ms = now_ms;
 	child->told = told;
-	kill(child->pid, told == TOLD_STOP ? CHILD_STOP : CHILD_LEAVE);
+	kill(child->pid, told == ORDER_STOP ? CHILD_STOP : CHILD_LEAVE);
 }
 
-void brood_signal(const struct brood *brood, int signal_number)
+void children_signal(const struct children *children, int signal_number)
 {
-	BROOD_EACH (child, brood)
+	CHILDREN_EACH (child, children)
 		kill(child->pid, signal_number);
 }
 
 /* ---- burying ---- */
 
-struct brood_child *brood_find(struct brood *brood, pid_t pid)
+struct child_record *children_find(struct children *children, pid_t pid)
 {
-	BROOD_EACH (child, brood)
+	CHILDREN_EACH (child, children)
 		if (child->pid == pid)
 			return child;
 	return NULL;
@@ -267,7 +269,7 @@ static bool ended_well(int status)
 	return WIFEXITED(status) && WEXITSTATUS(status) == CHILD_RECYCLE;
 }
 
-static void log_obituary(const struct brood *brood, const struct brood_child *child,
+static void log_obituary(const struct children *children, const struct child_record *child,
                          const char *kind, int status, int64_t now_ms)
 {
 	char how[SPAWN_TEXT], lived[SPAWN_TEXT], job[SCOREBOARD_JOB + sizeof(" job=")] = "";
@@ -282,12 +284,12 @@ static void log_obituary(const struct brood *brood, const struct brood_child *ch
 		"%s child %s%s after %s child=%ld slot=%d generation=%u state=%s step=%s jobs=%llu "
 		"failures=%llu%s",
 		kind, how, WIFSIGNALED(status) ? why : "", lived, (long)child->pid,
-		(int)(child - brood->children), (unsigned)child->generation,
+		(int)(child - children->records), (unsigned)child->generation,
 		scoreboard_state_name(seen->state), seen->step, (unsigned long long)seen->jobs,
 		(unsigned long long)seen->failures, job);
 }
 
-static void add_up(struct scoreboard_totals *totals, const struct brood_child *child, int status)
+static void add_up(struct scoreboard_totals *totals, const struct child_record *child, int status)
 {
 	bool sick = WIFEXITED(status) && WEXITSTATUS(status) == CHILD_SICK;
 	bool ours = child->killed || child->aborted_ms != 0;
@@ -296,7 +298,7 @@ static void add_up(struct scoreboard_totals *totals, const struct brood_child *c
 		totals->kills++;
 	else if (!ended_well(status) && !sick)
 		totals->crashes++;
-	if (child->told == TOLD_NOTHING)
+	if (child->told == ORDER_NONE)
 		totals->restarts++;
 	totals->taken += child->seen.taken;
 	totals->jobs += child->seen.jobs;
@@ -305,12 +307,12 @@ static void add_up(struct scoreboard_totals *totals, const struct brood_child *c
 		totals->counters[i] += child->seen.counters[i];
 }
 
-void brood_bury(struct brood *brood, struct brood_child *child, const char *kind, int status,
-                int64_t now_ms)
+void children_remove(struct children *children, struct child_record *child, const char *kind,
+                     int status, int64_t now_ms)
 {
-	log_obituary(brood, child, kind, status, now_ms);
-	add_up(&brood->totals, child, status);
-	scoreboard_write_slot(brood->board, (int)(child - brood->children),
+	log_obituary(children, child, kind, status, now_ms);
+	add_up(&children->totals, child, status);
+	scoreboard_write_slot(children->board, (int)(child - children->records),
 	                      &(struct scoreboard_slot){0});
-	*child = (struct brood_child){0};
+	*child = (struct child_record){0};
 }

@@ -58,9 +58,9 @@ static void warn_of_slots(const struct master *master)
 	int64_t most =
 		master->limits->children > 0 ? master->limits->children : master->limits->max_children;
 
-	if (most + master->kinds > master->brood.slots)
+	if (most + master->kinds > master->children.slots)
 		log_warning("there can be no more than %d children in all until the program is restarted",
-		            master->brood.slots);
+		            master->children.slots);
 }
 
 void master_reload(struct master *master)
@@ -72,18 +72,18 @@ void master_reload(struct master *master)
 		log_error(
 			"configuration not reloaded, the old one stays in force: see the errors above file=%s",
 			master->options->conf_file);
-		master->brood.totals.reloads_refused++;
+		master->children.totals.reloads_refused++;
 		done_reloading(master);
 		return;
 	}
 	for (int kind = 0; kind < master->kinds; kind++) {
-		struct policy_counts counts = brood_count(&master->brood, kind, master->generation);
+		struct policy_counts counts = children_count(&master->children, kind, master->generation);
 		policy_renew(&master->policies[kind], counts.starting + counts.idle + counts.busy);
 	}
 	put_aside(master);
 	take(master, fresh);
 	master->generation = ++master->newest;
-	master->brood.totals.reloads++;
+	master->children.totals.reloads++;
 	log_info("configuration reloaded, replacing the children generation=%u",
 	         (unsigned)master->generation);
 	warn_of_slots(master);
@@ -104,7 +104,7 @@ void master_reload_failed(struct master *master, bool refused)
 		return;
 	}
 	log_error("a child refused the new configuration: going on with the old one");
-	master->brood.totals.reloads_refused++;
+	master->children.totals.reloads_refused++;
 	conf_free(master->conf);
 	take(master, master->previous);
 	master->previous = NULL;

@@ -61,13 +61,13 @@ void master_stop(struct master *master, int exit_code, int64_t now_ms)
 	notify_stopping(&master->notify);
 	if (master->options->stopping != NULL)
 		master->options->stopping(master->options->arg);
-	BROOD_EACH (child, &master->brood)
-		brood_tell(child, TOLD_STOP, now_ms);
+	CHILDREN_EACH (child, &master->children)
+		children_tell(child, ORDER_STOP, now_ms);
 }
 
 static void kill_all(struct master *master)
 {
-	BROOD_EACH (child, &master->brood) {
+	CHILDREN_EACH (child, &master->children) {
 		if (!child->killed)
 			kill(child->pid, SIGKILL);
 		child->killed = true;
@@ -76,10 +76,10 @@ static void kill_all(struct master *master)
 
 static void toggle_pause(struct master *master)
 {
-	bool paused = !scoreboard_paused(master->brood.board);
+	bool paused = !scoreboard_paused(master->children.board);
 
-	scoreboard_set_paused(master->brood.board, paused);
-	brood_signal(&master->brood, CHILD_PAUSE);
+	scoreboard_set_paused(master->children.board, paused);
+	children_signal(&master->children, CHILD_PAUSE);
 	log_info("%s", paused ? "paused: no new work until the next USR2" : "resumed");
 }
 
@@ -88,7 +88,7 @@ static void adjust(struct master *master, int by)
 {
 	int set = (int)(master->limits->children > 0 ? master->limits->children :
 	                                               master->limits->max_children);
-	int most = master->brood.slots - master->kinds - set, least = 1 - set;
+	int most = master->children.slots - master->kinds - set, least = 1 - set;
 
 	master->adjust += by;
 	if (master->adjust > most)
@@ -103,14 +103,14 @@ static void reopen_log(struct master *master)
 {
 	if (!log_reopen())
 		log_error("the log can't be opened anew, it stays where it is: %s", strerror(errno));
-	brood_signal(&master->brood, CHILD_REOPEN);
+	children_signal(&master->children, CHILD_REOPEN);
 	log_info("log opened anew");
 }
 
 static void stop_as_wanted(struct master *master, int64_t now_ms)
 {
 	if (!master->stopping) {
-		log_info("stopping: %d children finish what is in hand", brood_size(&master->brood));
+		log_info("stopping: %d children finish what is in hand", children_size(&master->children));
 		master_stop(master, 0, now_ms);
 	}
 	if (master->wanted.stop_now) {
@@ -140,11 +140,11 @@ static void act(struct master *master, int64_t now_ms)
 static void wait_for_events(struct master *master, int64_t in_ms)
 {
 	struct pollfd ready[] = {{.fd = master->signals, .events = POLLIN},
-	                         {.fd = master->brood.news, .events = POLLIN}};
+	                         {.fd = master->children.news, .events = POLLIN}};
 	uint64_t count;
 
 	poll(ready, 2, (int)in_ms);
-	if (ready[1].revents != 0 && read(master->brood.news, &count, sizeof(count)) < 0)
+	if (ready[1].revents != 0 && read(master->children.news, &count, sizeof(count)) < 0)
 		return;
 }
 
@@ -159,7 +159,7 @@ static void forgive_gap(struct master *master, int64_t now_ms, int64_t expected_
 		return;
 	spawn_lifetime(gap_ms, text);
 	log_warning("the master stood still for %s: that time is not held against its children", text);
-	brood_forgive(&master->brood, gap_ms, now_ms);
+	children_discount(&master->children, gap_ms, now_ms);
 	master->stop_by_ms += gap_ms;
 }
 
@@ -169,7 +169,7 @@ static void enforce_stop(struct master *master, int64_t now_ms, int64_t *in_ms)
 		return;
 	if (now_ms >= master->stop_by_ms) {
 		log_warning("stop_timeout is over: killing the %d children that are left",
-		            brood_size(&master->brood));
+		            children_size(&master->children));
 		kill_all(master);
 		master->stop_by_ms = INT64_MAX / 2;
 	} else if (master->stop_by_ms - now_ms < *in_ms) {
@@ -184,8 +184,8 @@ static void loop(struct master *master)
 	for (;;) {
 		take_signals(master);
 		act(master, now_ms);
-		int64_t in_ms = master_tend(master, now_ms);
-		if (master->stopping && brood_size(&master->brood) == 0)
+		int64_t in_ms = master_round(master, now_ms);
+		if (master->stopping && children_size(&master->children) == 0)
 			return;
 		enforce_stop(master, now_ms, &in_ms);
 		int64_t dog_ms = notify_watchdog(&master->notify, now_ms);
@@ -260,19 +260,19 @@ static bool open_all(struct master *master)
 		log_error("%s", why);
 		return false;
 	}
-	if (!brood_open(&master->brood, board) || !take_signals_over(master)) {
+	if (!children_open(&master->children, board) || !take_signals_over(master)) {
 		log_error("%s can't start: %s", program, strerror(errno));
 		return false;
 	}
-	master->brood.totals.master = getpid();
-	master->brood.totals.started_at = time(NULL);
+	master->children.totals.master = getpid();
+	master->children.totals.started_at = time(NULL);
 	return true;
 }
 
 static void close_all(struct master *master)
 {
-	if (master->brood.board != NULL)
-		brood_close(&master->brood, true);
+	if (master->children.board != NULL)
+		children_close(&master->children, true);
 	if (master->signals >= 0)
 		close(master->signals);
 	pidfile_drop(master->pidfile);
@@ -298,7 +298,7 @@ static bool settle(struct master *master)
 	return true;
 }
 
-int pool_run(const struct pool_options *options, struct conf *conf)
+int master_run(const struct pool_options *options, struct conf *conf)
 {
 	struct master master = {
 		.options = options,
@@ -325,7 +325,7 @@ int pool_run(const struct pool_options *options, struct conf *conf)
 	notify_open(&master.notify);
 	if (!open_all(&master))
 		goto out;
-	log_info("started slots=%d", master.brood.slots);
+	log_info("started slots=%d", master.children.slots);
 	loop(&master);
 	log_info("ended");
 out:

@@ -1,25 +1,25 @@
 /* The master's table of its children: starts them, looks at them, tells them things, buries them.
  * Decides nothing. */
-#ifndef FAREWELL_BROOD_H
-#define FAREWELL_BROOD_H
+#ifndef FAREWELL_CHILDREN_H
+#define FAREWELL_CHILDREN_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "lib/supervisor/child.h"
+#include "lib/supervisor/child_main.h"
 #include "lib/supervisor/policy.h"
 #include "lib/supervisor/scoreboard.h"
 #include "lib/supervisor/spawn.h"
 
-enum brood_told { TOLD_NOTHING, TOLD_LEAVE, TOLD_STOP };
+enum child_order { ORDER_NONE, ORDER_LEAVE, ORDER_STOP };
 
-struct brood_child {
+struct child_record {
 	pid_t pid; /* 0: nobody is in this slot */
 	int kind;  /* index of pool_options.kinds */
 	uint32_t generation;
 	bool first;
-	enum brood_told told;
+	enum child_order told;
 	int64_t started_ms;
 	int64_t
 		told_ms; /* when it was told to leave, later by the time the master itself stood still */
@@ -31,8 +31,8 @@ struct brood_child {
 	struct scoreboard_slot seen; /* as last read */
 };
 
-struct brood {
-	struct brood_child *children;
+struct children {
+	struct child_record *records;
 	int slots;
 	struct scoreboard *board;
 	struct scoreboard_totals totals;
@@ -41,14 +41,14 @@ struct brood {
 };
 
 /* For every child there is. */
-#define BROOD_EACH(child, brood)                                                                   \
-	for (struct brood_child *child = (brood)->children;                                            \
-	     child < (brood)->children + (brood)->slots; child++)                                      \
+#define CHILDREN_EACH(child, children)                                                             \
+	for (struct child_record *child = (children)->records;                                         \
+	     child < (children)->records + (children)->slots; child++)                                 \
 		if (child->pid == 0) {                                                                     \
 		} else
 
 /* What a fork needs to know. */
-struct brood_birth {
+struct child_start {
 	const struct child_kind *kinds;
 	int kind;
 	uint32_t generation;
@@ -59,36 +59,37 @@ struct brood_birth {
 	void *arg;
 };
 
-/* Takes over BOARD. False: no memory or descriptors (errno); then brood_close all the same. */
-bool brood_open(struct brood *, struct scoreboard *board);
+/* Takes over BOARD. False: no memory or descriptors (errno); then children_close all the same. */
+bool children_open(struct children *, struct scoreboard *board);
 /* REMOVE the scoreboard's file as well. */
-void brood_close(struct brood *, bool remove);
+void children_close(struct children *, bool remove);
 
 /* Forks a child. False when the system refuses (errno) or no slot is free. */
-bool brood_start(struct brood *, const struct brood_birth *);
+bool children_start(struct children *, const struct child_start *);
 /* Reads all slots anew. */
-void brood_look(struct brood *);
+void children_read(struct children *);
 /* Counts the children of KIND. */
-struct policy_counts brood_count(const struct brood *, int kind, uint32_t generation);
-int brood_size(const struct brood *);
+struct policy_counts children_count(const struct children *, int kind, uint32_t generation);
+int children_size(const struct children *);
 
 /* The one to tell first when one has to leave: starting (if ANY_STARTING), then idle, then busy
  * ones, each the oldest first. Only those before GENERATION, unless that is 0. NULL: none. */
-struct brood_child *brood_choose(struct brood *, int kind, uint32_t generation, bool any_starting);
+struct child_record *children_choose(struct children *, int kind, uint32_t generation,
+                                     bool any_starting);
 /* Tells a child to leave or to stop; nothing new to it is no signal. */
-void brood_tell(struct brood_child *, enum brood_told, int64_t now_ms);
+void children_tell(struct child_record *, enum child_order, int64_t now_ms);
 /* A signal to every child. */
-void brood_signal(const struct brood *, int signal_number);
+void children_signal(const struct children *, int signal_number);
 
 /* How the child's present state looks to policy_watch. */
-struct policy_progress brood_progress(const struct brood_child *, int64_t now_ms);
+struct policy_progress child_record_progress(const struct child_record *, int64_t now_ms);
 /* The master stood still for GAP_MS until NOW_MS: that time counts against nobody. */
-void brood_forgive(struct brood *, int64_t gap_ms, int64_t now_ms);
+void children_discount(struct children *, int64_t gap_ms, int64_t now_ms);
 
 /* The child with PID, or NULL. */
-struct brood_child *brood_find(struct brood *, pid_t pid);
+struct child_record *children_find(struct children *, pid_t pid);
 /* Logs how CHILD ended, adds what it did to the totals, clears its slot. */
-void brood_bury(struct brood *, struct brood_child *child, const char *kind, int status,
-                int64_t now_ms);
+void children_remove(struct children *, struct child_record *child, const char *kind, int status,
+                     int64_t now_ms);
 
 #endif
