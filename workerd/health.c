@@ -38,9 +38,10 @@ static int count_consuming(const struct scoreboard *board)
 
 bool health_good(const struct conf *conf, const char *program)
 {
-	char why[SCOREBOARD_WHY];
+	char why[256];
 	struct scoreboard_totals totals;
-	struct scoreboard *board = scoreboard_open_readonly(conf->common.run_dir, program, why);
+	struct scoreboard *board =
+		scoreboard_open_readonly(conf->common.run_dir, program, why, sizeof(why));
 
 	if (board == NULL) {
 		log_error("%s", why);

@@ -1,6 +1,8 @@
+/* Offers the master the table of its children: starting, reading, choosing, telling, removing. */
 #include "lib/supervisor/children.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,33 +37,39 @@ void children_close(struct children *children, bool remove)
 		spawn_lifeline_close(&children->lifeline);
 }
 
-/* ---- starting ---- */
-
-struct birth {
-	const struct child_start *told;
-	struct children *children;
-	int number;
-};
-
-/* In the child. */
-static int grow_up(void *arg)
+static int children_slot_of(const struct children *children, const struct child_record *child)
 {
-	const struct birth *birth = arg;
-	struct children *children = birth->children;
-	struct child_place place = {
-		.board = children->board,
-		.number = birth->number,
-		.lifeline = children->lifeline.read_end,
-		.news = children->news,
-		.limits = birth->told->limits,
-	};
-
-	spawn_lifeline_take(&children->lifeline);
-	birth->told->let_go(birth->told->arg);
-	return child_live(&place, &birth->told->kinds[birth->told->kind], birth->told->conf);
+	return (int)(child - children->records);
 }
 
-static int free_slot(const struct children *children)
+/* ---- starting ---- */
+
+struct child_fork {
+	const struct child_start *start;
+	struct children *children;
+	int slot;
+};
+
+/* Runs in the child. */
+static int children_run_child(void *arg)
+{
+	const struct child_fork *fork = arg;
+	const struct child_start *start = fork->start;
+	struct children *children = fork->children;
+	struct child_place place = {
+		.board = children->board,
+		.number = fork->slot,
+		.lifeline = children->lifeline.read_end,
+		.news = children->news,
+		.limits = start->limits,
+	};
+
+	spawn_lifeline_inherit(&children->lifeline);
+	start->close_parent(start->arg);
+	return child_main(&place, start->kind, start->conf);
+}
+
+static int children_free_slot(const struct children *children)
 {
 	for (int i = 0; i < children->slots; i++)
 		if (children->records[i].pid == 0)
@@ -69,45 +77,45 @@ static int free_slot(const struct children *children)
 	return -1;
 }
 
-static struct scoreboard_slot first_entry(const struct child_start *told, int64_t now_ms)
+static struct scoreboard_slot child_first_slot(const struct child_start *start, int64_t now_ms)
 {
 	struct scoreboard_slot slot = {
 		.started_at = time(NULL),
 		.started_ms = now_ms,
 		.since_ms = now_ms,
 		.step_ms = now_ms,
-		.generation = told->generation,
+		.generation = start->generation,
 		.state = SLOT_STARTING,
-		.flags = told->first ? SLOT_FIRST : 0,
+		.flags = start->first ? SLOT_FIRST : 0,
 	};
 
-	snprintf(slot.kind, sizeof(slot.kind), "%s", told->kinds[told->kind].name);
+	snprintf(slot.kind, sizeof(slot.kind), "%s", start->kind->name);
 	snprintf(slot.step, sizeof(slot.step), "starting");
 	return slot;
 }
 
-bool children_start(struct children *children, const struct child_start *told)
+bool children_start(struct children *children, const struct child_start *start)
 {
-	struct birth birth = {told, children, free_slot(children)};
+	struct child_fork fork = {start, children, children_free_slot(children)};
 	int64_t now_ms = clock_now_ms();
 
-	if (birth.number < 0) {
+	if (fork.slot < 0) {
 		errno = EAGAIN;
 		return false;
 	}
-	struct scoreboard_slot slot = first_entry(told, now_ms);
-	scoreboard_write_slot(children->board, birth.number,
-	                      &slot); /* from the fork on it is the child's to write */
-	pid_t pid = spawn_child(grow_up, &birth);
+	struct scoreboard_slot slot = child_first_slot(start, now_ms);
+	/* Before the fork: from then on only the child writes it. */
+	scoreboard_write_slot(children->board, fork.slot, &slot);
+	pid_t pid = spawn_child(children_run_child, &fork);
 	if (pid < 0) {
-		scoreboard_write_slot(children->board, birth.number, &(struct scoreboard_slot){0});
+		scoreboard_write_slot(children->board, fork.slot, &(struct scoreboard_slot){0});
 		return false;
 	}
-	children->records[birth.number] = (struct child_record){
+	children->records[fork.slot] = (struct child_record){
 		.pid = pid,
-		.kind = told->kind,
-		.generation = told->generation,
-		.first = told->first,
+		.kind = start->kind_index,
+		.generation = start->generation,
+		.first = start->first,
 		.started_ms = now_ms,
 		.seen = slot,
 	};
@@ -119,25 +127,22 @@ bool children_start(struct children *children, const struct child_start *told)
 
 void children_read(struct children *children)
 {
-	struct scoreboard_slot slot;
-
 	CHILDREN_EACH (child, children)
-		if (scoreboard_read_slot(children->board, (int)(child - children->records), &slot))
-			child->seen = slot;
+		scoreboard_read_slot(children->board, children_slot_of(children, child), &child->seen);
 }
 
-static bool is_leaving(const struct child_record *child)
+static bool child_is_leaving(const struct child_record *child)
 {
-	return child->told != ORDER_NONE || child->aborted_ms != 0 || child->killed ||
+	return child->order != ORDER_NONE || child->aborted_ms != 0 || child->killed ||
 	       child->seen.state == SLOT_LEAVING || (child->seen.flags & SLOT_STOPPING);
 }
 
-static void count_one(struct policy_counts *counts, const struct child_record *child,
-                      uint32_t generation)
+static void child_add_to_counts(const struct child_record *child, uint32_t generation,
+                                struct policy_counts *counts)
 {
 	bool serving = child->seen.flags & SLOT_SERVING, fresh = child->generation == generation;
 
-	if (is_leaving(child)) {
+	if (child_is_leaving(child)) {
 		counts->leaving++;
 		return;
 	}
@@ -163,7 +168,7 @@ struct policy_counts children_count(const struct children *children, int kind, u
 
 	CHILDREN_EACH (child, children)
 		if (child->kind == kind)
-			count_one(&counts, child, generation);
+			child_add_to_counts(child, generation, &counts);
 	return counts;
 }
 
@@ -176,7 +181,7 @@ int children_size(const struct children *children)
 	return size;
 }
 
-static int rank(const struct child_record *child)
+static int child_rank(const struct child_record *child)
 {
 	if (!(child->seen.flags & SLOT_SERVING))
 		return 0;
@@ -189,48 +194,52 @@ struct child_record *children_choose(struct children *children, int kind, uint32
 	struct child_record *best = NULL;
 
 	CHILDREN_EACH (child, children) {
-		if (child->kind != kind || is_leaving(child) ||
+		if (child->kind != kind || child_is_leaving(child) ||
 		    (generation != 0 && child->generation == generation))
 			continue;
-		if (rank(child) == 0 && !any_starting)
+		int rank = child_rank(child), best_rank = best != NULL ? child_rank(best) : INT_MAX;
+		if (rank == 0 && !any_starting)
 			continue;
-		if (best == NULL || rank(child) < rank(best) ||
-		    (rank(child) == rank(best) && child->started_ms < best->started_ms))
+		if (rank < best_rank || (rank == best_rank && child->started_ms < best->started_ms))
 			best = child;
 	}
 	return best;
 }
 
+/* When the time began that policy_watch measures. */
+static int64_t child_since_ms(const struct child_record *child)
+{
+	return child->seen.state == SLOT_BUSY ? child->seen.since_ms : child->seen.step_ms;
+}
+
 struct policy_progress child_record_progress(const struct child_record *child, int64_t now_ms)
 {
-	bool busy = child->seen.state == SLOT_BUSY;
-	int64_t since_ms = busy ? child->seen.since_ms : child->seen.step_ms;
-	int64_t forgiven_ms = child->forgiven_for_ms == since_ms ? child->forgiven_ms : 0;
+	int64_t since_ms = child_since_ms(child);
+	int64_t discount_ms = child->discount_for_ms == since_ms ? child->discount_ms : 0;
 
 	return (struct policy_progress){
 		.state = (enum scoreboard_state)child->seen.state,
-		.stuck_ms = now_ms - since_ms - forgiven_ms,
-		.told_ms = child->told == ORDER_NONE ? -1 : now_ms - child->told_ms,
+		.stuck_ms = now_ms - since_ms - discount_ms,
+		.ordered_ms = child->order == ORDER_NONE ? -1 : now_ms - child->ordered_ms,
 		.aborted_ms = child->aborted_ms == 0 ? -1 : now_ms - child->aborted_ms,
-		.slow_reported = busy && child->slow_since_ms == child->seen.since_ms,
+		.slow_reported =
+			child->seen.state == SLOT_BUSY && child->slow_since_ms == child->seen.since_ms,
 	};
 }
 
 void children_discount(struct children *children, int64_t gap_ms, int64_t now_ms)
 {
-	children_read(
-		children); /* it may have begun something since the last look, just before the gap */
+	/* A child may have begun something since the last look, just before the gap. */
+	children_read(children);
 	CHILDREN_EACH (child, children) {
-		int64_t since_ms =
-			child->seen.state == SLOT_BUSY ? child->seen.since_ms : child->seen.step_ms;
-		int64_t age_ms = now_ms - since_ms;
-		if (child->forgiven_for_ms != since_ms)
-			child->forgiven_ms = 0;
-		child->forgiven_for_ms = since_ms;
-		child->forgiven_ms += gap_ms;
-		if (child->forgiven_ms > age_ms)
-			child->forgiven_ms = age_ms;
-		child->told_ms += gap_ms;
+		int64_t since_ms = child_since_ms(child), age_ms = now_ms - since_ms;
+		if (child->discount_for_ms != since_ms)
+			child->discount_ms = 0;
+		child->discount_for_ms = since_ms;
+		child->discount_ms += gap_ms;
+		if (child->discount_ms > age_ms)
+			child->discount_ms = age_ms;
+		child->ordered_ms += gap_ms;
 		if (child->aborted_ms != 0)
 			child->aborted_ms += gap_ms;
 	}
@@ -238,14 +247,14 @@ void children_discount(struct children *children, int64_t gap_ms, int64_t now_ms
 
 /* ---- telling ---- */
 
-void children_tell(struct child_record *child, enum child_order told, int64_t now_ms)
+void child_record_tell(struct child_record *child, enum child_order order, int64_t now_ms)
 {
-	if (child->told >= told)
+	if (child->order >= order)
 		return;
-	if (child->told == ORDER_NONE)
-		child->told_ms = now_ms;
-	child->told = told;
-	kill(child->pid, told == ORDER_STOP ? CHILD_STOP : CHILD_LEAVE);
+	if (child->order == ORDER_NONE)
+		child->ordered_ms = now_ms;
+	child->order = order;
+	kill(child->pid, order == ORDER_STOP ? CHILD_STOP : CHILD_LEAVE);
 }
 
 void children_signal(const struct children *children, int signal_number)
@@ -254,7 +263,7 @@ void children_signal(const struct children *children, int signal_number)
 		kill(child->pid, signal_number);
 }
 
-/* ---- burying ---- */
+/* ---- the end ---- */
 
 struct child_record *children_find(struct children *children, pid_t pid)
 {
@@ -264,41 +273,44 @@ struct child_record *children_find(struct children *children, pid_t pid)
 	return NULL;
 }
 
-static bool ended_well(int status)
+static bool child_ended_well(int status)
 {
 	return WIFEXITED(status) && WEXITSTATUS(status) == CHILD_RECYCLE;
 }
 
-static void log_obituary(const struct children *children, const struct child_record *child,
-                         const char *kind, int status, int64_t now_ms)
+static bool child_was_ended_by_master(const struct child_record *child)
+{
+	return child->killed || child->aborted_ms != 0;
+}
+
+static void child_log_end(const struct child_record *child, int slot, int status, int64_t now_ms)
 {
 	char how[SPAWN_TEXT], lived[SPAWN_TEXT], job[SCOREBOARD_JOB + sizeof(" job=")] = "";
 	const struct scoreboard_slot *seen = &child->seen;
-	const char *why = child->killed || child->aborted_ms != 0 ? " by its master" : "";
+	bool by_master = WIFSIGNALED(status) && child_was_ended_by_master(child);
 
-	spawn_obituary(status, how);
-	spawn_lifetime(now_ms - child->started_ms, lived);
+	spawn_end_text(status, how);
+	spawn_time_text(now_ms - child->started_ms, lived);
 	if (seen->job[0] != '\0')
 		snprintf(job, sizeof(job), " job=%s", seen->job);
-	(ended_well(status) ? log_info : log_warning)(
+	(child_ended_well(status) ? log_info : log_warning)(
 		"%s child %s%s after %s child=%ld slot=%d generation=%u state=%s step=%s jobs=%llu "
 		"failures=%llu%s",
-		kind, how, WIFSIGNALED(status) ? why : "", lived, (long)child->pid,
-		(int)(child - children->records), (unsigned)child->generation,
-		scoreboard_state_name(seen->state), seen->step, (unsigned long long)seen->jobs,
-		(unsigned long long)seen->failures, job);
+		seen->kind, how, by_master ? " by its master" : "", lived, (long)child->pid, slot,
+		(unsigned)child->generation, scoreboard_state_name(seen->state), seen->step,
+		(unsigned long long)seen->jobs, (unsigned long long)seen->failures, job);
 }
 
-static void add_up(struct scoreboard_totals *totals, const struct child_record *child, int status)
+static void child_add_to_totals(const struct child_record *child, int status,
+                                struct scoreboard_totals *totals)
 {
 	bool sick = WIFEXITED(status) && WEXITSTATUS(status) == CHILD_SICK;
-	bool ours = child->killed || child->aborted_ms != 0;
 
-	if (ours)
+	if (child_was_ended_by_master(child))
 		totals->kills++;
-	else if (!ended_well(status) && !sick)
+	else if (!child_ended_well(status) && !sick)
 		totals->crashes++;
-	if (child->told == ORDER_NONE)
+	if (child->order == ORDER_NONE)
 		totals->restarts++;
 	totals->taken += child->seen.taken;
 	totals->jobs += child->seen.jobs;
@@ -307,12 +319,16 @@ static void add_up(struct scoreboard_totals *totals, const struct child_record *
 		totals->counters[i] += child->seen.counters[i];
 }
 
-void children_remove(struct children *children, struct child_record *child, const char *kind,
-                     int status, int64_t now_ms)
+struct child_record children_remove(struct children *children, struct child_record *child,
+                                    int status, int64_t now_ms)
 {
-	log_obituary(children, child, kind, status, now_ms);
-	add_up(&children->totals, child, status);
-	scoreboard_write_slot(children->board, (int)(child - children->records),
-	                      &(struct scoreboard_slot){0});
+	int slot = children_slot_of(children, child);
+
+	scoreboard_read_slot(children->board, slot, &child->seen);
+	struct child_record last = *child;
+	child_log_end(&last, slot, status, now_ms);
+	child_add_to_totals(&last, status, &children->totals);
+	scoreboard_write_slot(children->board, slot, &(struct scoreboard_slot){0});
 	*child = (struct child_record){0};
+	return last;
 }

@@ -1,3 +1,4 @@
+/* Runs the master of a program: its start, its signals, its loop and its end. */
 #include "lib/supervisor/master.h"
 
 #include <assert.h>
@@ -16,6 +17,7 @@
 #include "lib/supervisor/pidfile.h"
 
 #define GAP_MS 2000 /* more than this late: the machine or the master was suspended */
+#define MASTER_WHY_SIZE 512
 
 const struct conf_pool *master_limits(const struct master *master, const struct conf *conf)
 {
@@ -32,7 +34,7 @@ bool master_open_log(const struct master *master, const struct conf *conf)
 
 /* ---- signals ---- */
 
-static void take_signals(struct master *master)
+static void master_take_signals(struct master *master)
 {
 	struct signalfd_siginfo info;
 
@@ -62,10 +64,10 @@ void master_stop(struct master *master, int exit_code, int64_t now_ms)
 	if (master->options->stopping != NULL)
 		master->options->stopping(master->options->arg);
 	CHILDREN_EACH (child, &master->children)
-		children_tell(child, ORDER_STOP, now_ms);
+		child_record_tell(child, ORDER_STOP, now_ms);
 }
 
-static void kill_all(struct master *master)
+static void master_kill_children(struct master *master)
 {
 	CHILDREN_EACH (child, &master->children) {
 		if (!child->killed)
@@ -74,7 +76,7 @@ static void kill_all(struct master *master)
 	}
 }
 
-static void toggle_pause(struct master *master)
+static void master_toggle_pause(struct master *master)
 {
 	bool paused = !scoreboard_paused(master->children.board);
 
@@ -83,8 +85,8 @@ static void toggle_pause(struct master *master)
 	log_info("%s", paused ? "paused: no new work until the next USR2" : "resumed");
 }
 
-/* One child more or fewer, but not fewer than one and no more than there are slots for. */
-static void adjust(struct master *master, int by)
+/* BY children more or fewer, but not fewer than one and no more than there are slots for. */
+static void master_adjust(struct master *master, int by)
 {
 	int set = (int)(master->limits->children > 0 ? master->limits->children :
 	                                               master->limits->max_children);
@@ -99,15 +101,15 @@ static void adjust(struct master *master, int by)
 	         master->limits->children > 0 ? "children" : "max_children", set + master->adjust);
 }
 
-static void reopen_log(struct master *master)
+static void master_reopen_log(struct master *master)
 {
 	if (!log_reopen())
-		log_error("the log can't be opened anew, it stays where it is: %s", strerror(errno));
+		log_error("the log can't be reopened, going on with the old one: %s", strerror(errno));
 	children_signal(&master->children, CHILD_REOPEN);
-	log_info("log opened anew");
+	log_info("log reopened");
 }
 
-static void stop_as_wanted(struct master *master, int64_t now_ms)
+static void master_stop_as_told(struct master *master, int64_t now_ms)
 {
 	if (!master->stopping) {
 		log_info("stopping: %d children finish what is in hand", children_size(&master->children));
@@ -115,29 +117,29 @@ static void stop_as_wanted(struct master *master, int64_t now_ms)
 	}
 	if (master->wanted.stop_now) {
 		log_info("stopping at once");
-		kill_all(master);
+		master_kill_children(master);
 	}
 }
 
-static void act(struct master *master, int64_t now_ms)
+static void master_act_on_signals(struct master *master, int64_t now_ms)
 {
 	if (master->wanted.reopen)
-		reopen_log(master);
+		master_reopen_log(master);
 	if (master->wanted.stop)
-		stop_as_wanted(master, now_ms);
+		master_stop_as_told(master, now_ms);
 	if (!master->stopping && master->wanted.pause)
-		toggle_pause(master);
+		master_toggle_pause(master);
 	if (!master->stopping && master->wanted.reload)
 		master_reload(master);
 	if (!master->stopping && master->wanted.adjust != 0)
-		adjust(master, master->wanted.adjust);
+		master_adjust(master, master->wanted.adjust);
 	memset(&master->wanted, 0, sizeof(master->wanted));
 }
 
 /* ---- the loop ---- */
 
-/* Until a signal, a child's news or IN_MS. */
-static void wait_for_events(struct master *master, int64_t in_ms)
+/* Waits for a signal or a child's news, IN_MS at most. */
+static void master_wait(struct master *master, int64_t in_ms)
 {
 	struct pollfd ready[] = {{.fd = master->signals, .events = POLLIN},
 	                         {.fd = master->children.news, .events = POLLIN}};
@@ -148,59 +150,59 @@ static void wait_for_events(struct master *master, int64_t in_ms)
 		return;
 }
 
-/* Suspension of the machine, a frozen container, SIGSTOP: whatever was due meanwhile is not due
- * yet. */
-static void forgive_gap(struct master *master, int64_t now_ms, int64_t expected_ms)
+/* After a suspension of the machine, a frozen container or SIGSTOP the children are as late as the
+ * master, so all time-outs are moved on by that time. */
+static void master_discount_gap(struct master *master, int64_t now_ms, int64_t expected_ms)
 {
 	int64_t gap_ms = now_ms - expected_ms;
 	char text[SPAWN_TEXT];
 
 	if (gap_ms < GAP_MS)
 		return;
-	spawn_lifetime(gap_ms, text);
-	log_warning("the master stood still for %s: that time is not held against its children", text);
+	spawn_time_text(gap_ms, text);
+	log_warning("the master did not run for %s: no time-out counts that time", text);
 	children_discount(&master->children, gap_ms, now_ms);
 	master->stop_by_ms += gap_ms;
 }
 
-static void enforce_stop(struct master *master, int64_t now_ms, int64_t *in_ms)
+static void master_enforce_stop_timeout(struct master *master, int64_t now_ms, int64_t *in_ms)
 {
 	if (!master->stopping)
 		return;
 	if (now_ms >= master->stop_by_ms) {
 		log_warning("stop_timeout is over: killing the %d children that are left",
 		            children_size(&master->children));
-		kill_all(master);
+		master_kill_children(master);
 		master->stop_by_ms = INT64_MAX / 2;
 	} else if (master->stop_by_ms - now_ms < *in_ms) {
 		*in_ms = master->stop_by_ms - now_ms;
 	}
 }
 
-static void loop(struct master *master)
+static void master_loop(struct master *master)
 {
 	int64_t now_ms = clock_now_ms();
 
 	for (;;) {
-		take_signals(master);
-		act(master, now_ms);
+		master_take_signals(master);
+		master_act_on_signals(master, now_ms);
 		int64_t in_ms = master_round(master, now_ms);
 		if (master->stopping && children_size(&master->children) == 0)
 			return;
-		enforce_stop(master, now_ms, &in_ms);
+		master_enforce_stop_timeout(master, now_ms, &in_ms);
 		int64_t dog_ms = notify_watchdog(&master->notify, now_ms);
 		if (dog_ms - now_ms < in_ms)
 			in_ms = dog_ms - now_ms;
-		wait_for_events(master, in_ms);
+		master_wait(master, in_ms);
 		int64_t expected_ms = now_ms + in_ms;
 		now_ms = clock_now_ms();
-		forgive_gap(master, now_ms, expected_ms);
+		master_discount_gap(master, now_ms, expected_ms);
 	}
 }
 
 /* ---- start and end ---- */
 
-static bool may_run_as(const struct pool_options *options, const struct conf *conf)
+static bool master_may_run(const struct pool_options *options, const struct conf *conf)
 {
 	if (geteuid() != 0 || conf->common.allow_root)
 		return true;
@@ -212,21 +214,21 @@ static bool may_run_as(const struct pool_options *options, const struct conf *co
 	return false;
 }
 
-static bool take_signals_over(struct master *master)
+static bool master_block_signals(struct master *master)
 {
 	sigset_t all;
 
-	child_all_signals(&all);
+	child_signal_set(&all);
 	if (sigprocmask(SIG_BLOCK, &all, NULL) != 0)
 		return false;
 	signal(SIGCHLD,
-	       SIG_DFL); /* ignored by whoever started us, it would hide the ends of children */
+	       SIG_DFL); /* if it was ignored by who started us, no child's end could be seen */
 	signal(SIGPIPE, SIG_IGN);
 	master->signals = signalfd(-1, &all, SFD_NONBLOCK | SFD_CLOEXEC);
 	return master->signals >= 0;
 }
 
-static int count_kinds(const struct child_kind *kinds)
+static int master_count_kinds(const struct child_kind *kinds)
 {
 	int count = 0;
 
@@ -237,7 +239,7 @@ static int count_kinds(const struct child_kind *kinds)
 }
 
 /* Room for a reload's surplus, TTIN, and a reload to twice as many. */
-static int slots_for(const struct master *master)
+static int master_slots(const struct master *master)
 {
 	int64_t most =
 		master->limits->children > 0 ? master->limits->children : master->limits->max_children;
@@ -245,22 +247,22 @@ static int slots_for(const struct master *master)
 	return (int)most * 2 + 16 + master->kinds;
 }
 
-static bool open_all(struct master *master)
+static bool master_open(struct master *master)
 {
 	const char *program = master->options->program, *run_dir = master->conf->common.run_dir;
-	char why[SCOREBOARD_WHY];
+	char why[MASTER_WHY_SIZE];
 
-	if ((master->pidfile = pidfile_take(run_dir, program, why)) == NULL) {
+	if ((master->pidfile = pidfile_open(run_dir, program, why, sizeof(why))) == NULL) {
 		log_error("%s", why);
 		return false;
 	}
-	struct scoreboard *board =
-		scoreboard_create(run_dir, program, slots_for(master), master->options->counters, why);
+	struct scoreboard *board = scoreboard_create(run_dir, program, master_slots(master),
+	                                             master->options->counters, why, sizeof(why));
 	if (board == NULL) {
 		log_error("%s", why);
 		return false;
 	}
-	if (!children_open(&master->children, board) || !take_signals_over(master)) {
+	if (!children_open(&master->children, board) || !master_block_signals(master)) {
 		log_error("%s can't start: %s", program, strerror(errno));
 		return false;
 	}
@@ -269,20 +271,20 @@ static bool open_all(struct master *master)
 	return true;
 }
 
-static void close_all(struct master *master)
+static void master_close(struct master *master)
 {
 	if (master->children.board != NULL)
 		children_close(&master->children, true);
 	if (master->signals >= 0)
 		close(master->signals);
-	pidfile_drop(master->pidfile);
+	pidfile_remove(master->pidfile);
 	notify_close(&master->notify);
 	conf_free(master->previous);
 	conf_free(master->conf);
 }
 
-/* False: not even the log could be opened, or no process be made. */
-static bool settle(struct master *master)
+/* Opens the log and leaves the terminal, unless in the foreground. False: it has been logged. */
+static bool master_go_to_background(struct master *master)
 {
 	const char *log_file = master->conf->common.log_file;
 
@@ -303,33 +305,33 @@ int master_run(const struct pool_options *options, struct conf *conf)
 	struct master master = {
 		.options = options,
 		.conf = conf,
-		.kinds = count_kinds(options->kinds),
+		.kinds = master_count_kinds(options->kinds),
 		.signals = -1,
 		.generation = 1,
 		.newest = 1,
 		.exit_code = EXIT_FAILURE,
-		.daemon = {.tell = -1},
+		.daemon = {.report = -1},
 		.notify = {.fd = -1},
 	};
 
 	master.limits = master_limits(&master, conf);
 	for (int kind = 0; kind < master.kinds; kind++)
 		policy_init(&master.policies[kind]);
-	if (!may_run_as(options, conf)) {
+	if (!master_may_run(options, conf)) {
 		master.exit_code = CHILD_MISCONFIGURED;
 		goto out;
 	}
-	if (!settle(&master))
+	if (!master_go_to_background(&master))
 		goto out;
 	backtrace_install(options->program);
 	notify_open(&master.notify);
-	if (!open_all(&master))
+	if (!master_open(&master))
 		goto out;
 	log_info("started slots=%d", master.children.slots);
-	loop(&master);
+	master_loop(&master);
 	log_info("ended");
 out:
 	daemon_down(&master.daemon, master.exit_code);
-	close_all(&master);
+	master_close(&master);
 	return master.exit_code;
 }

@@ -1,3 +1,5 @@
+/* A round of the master's loop: removes children that have ended, ends those that hang, starts and
+ * stops as many as the policy wants. */
 #include "lib/supervisor/master.h"
 
 #include <errno.h>
@@ -10,20 +12,20 @@
 
 #define TICK_MS 1000
 
-static const char *kind_name(const struct master *master, int kind)
+static const char *master_kind_name(const struct master *master, int kind)
 {
 	return master->options->kinds[kind].name;
 }
 
-/* ---- burying ---- */
+/* ---- children that have ended ---- */
 
 /* Ended before it was of any use: not told to, and without ever having taken a job, unless its time
  * was simply up. */
-static bool is_failure(const struct child_record *child, int status, int64_t now_ms)
+static bool master_end_is_failure(const struct child_record *child, int status, int64_t now_ms)
 {
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 
-	if (child->told != ORDER_NONE)
+	if (child->order != ORDER_NONE)
 		return false;
 	if (code == CHILD_SICK || code == CHILD_MISCONFIGURED)
 		return true;
@@ -33,25 +35,26 @@ static bool is_failure(const struct child_record *child, int status, int64_t now
 	return child->seen.taken == 0;
 }
 
-static void back_off(struct master *master, int kind, int64_t now_ms)
+static void master_back_off(struct master *master, int kind, int64_t now_ms)
 {
 	struct policy *policy = &master->policies[kind];
 	int64_t before_ms = policy->not_before_ms;
 
 	policy_failed(policy, now_ms);
 	if (policy->not_before_ms != before_ms)
-		log_warning("backing off: the next %s child is started in %d s", kind_name(master, kind),
-		            (int)(policy->delay_ms / 1000));
+		log_warning("backing off: the next %s child is started in %d s",
+		            master_kind_name(master, kind), (int)(policy->delay_ms / 1000));
 }
 
-static void learn_from_end(struct master *master, const struct child_record *child, int status,
-                           int64_t now_ms)
+/* What a child's end means to the program. */
+static void master_handle_end(struct master *master, const struct child_record *child, int status,
+                              int64_t now_ms)
 {
 	bool refused =
 		child->kind == 0 && WIFEXITED(status) && WEXITSTATUS(status) == CHILD_MISCONFIGURED;
 
 	if (master->stopping || child->generation != master->generation ||
-	    !is_failure(child, status, now_ms))
+	    !master_end_is_failure(child, status, now_ms))
 		return;
 	if (refused && !master->served) {
 		log_error("giving up: the first child refused the configuration");
@@ -63,11 +66,12 @@ static void learn_from_end(struct master *master, const struct child_record *chi
 		if (refused)
 			return;
 	}
-	back_off(master, child->kind, now_ms);
+	master_back_off(master, child->kind, now_ms);
 }
 
-/* What a child's slot says about the pool as a whole. */
-static void note(struct master *master, const struct child_record *child, int64_t now_ms)
+/* What a child's slot says about the program as a whole: it serves, and the configuration works. */
+static void master_handle_slot(struct master *master, const struct child_record *child,
+                               int64_t now_ms)
 {
 	if (!(child->seen.flags & SLOT_SERVING))
 		return;
@@ -75,12 +79,12 @@ static void note(struct master *master, const struct child_record *child, int64_
 	if (child->generation != master->generation)
 		return;
 	if (child->kind == 0 && (master->previous != NULL || master->reloading))
-		master_reload_settled(master);
+		master_reload_succeeded(master);
 	if (child->seen.taken > 0 || now_ms - child->started_ms >= POLICY_PROOF_MS)
 		policy_proved(&master->policies[child->kind], child->started_ms);
 }
 
-static void bury_all(struct master *master, int64_t now_ms)
+static void master_reap_children(struct master *master, int64_t now_ms)
 {
 	pid_t pid;
 	int status;
@@ -89,29 +93,25 @@ static void bury_all(struct master *master, int64_t now_ms)
 		struct child_record *child = children_find(&master->children, pid);
 		if (child == NULL)
 			continue; /* as pid 1 we inherit orphans */
-		struct scoreboard_slot last;
-		if (scoreboard_read_slot(master->children.board, (int)(child - master->children.records),
-		                         &last))
-			child->seen = last;
-		struct child_record ended = *child;
-		note(master, &ended, now_ms);
-		children_remove(&master->children, child, kind_name(master, ended.kind), status, now_ms);
-		learn_from_end(master, &ended, status, now_ms);
+		struct child_record last = children_remove(&master->children, child, status, now_ms);
+		master_handle_slot(master, &last, now_ms);
+		master_handle_end(master, &last, status, now_ms);
 	}
 }
 
-/* ---- patience ---- */
+/* ---- children that hang ---- */
 
-static void measure(struct master *master, struct child_record *child, enum policy_measure what,
-                    int64_t now_ms)
+static void master_act_on_hanging(struct master *master, struct child_record *child,
+                                  enum policy_action action, int64_t now_ms)
 {
 	const struct scoreboard_slot *seen = &child->seen;
-	const char *kind = kind_name(master, child->kind), *state = scoreboard_state_name(seen->state);
+	const char *kind = master_kind_name(master, child->kind),
+			   *state = scoreboard_state_name(seen->state);
 	char spent[SPAWN_TEXT];
 
-	spawn_lifetime(child_record_progress(child, now_ms).stuck_ms, spent);
-	switch (what) {
-	case POLICY_LET_BE: break;
+	spawn_time_text(child_record_progress(child, now_ms).stuck_ms, spent);
+	switch (action) {
+	case POLICY_WAIT: break;
 	case POLICY_REPORT_SLOW:
 		log_warning("%s child is slow: at this job for %s child=%ld step=%s job=%s", kind, spent,
 		            (long)child->pid, seen->step, seen->job);
@@ -131,10 +131,10 @@ static void measure(struct master *master, struct child_record *child, enum poli
 	}
 }
 
-/* Returns in how many milliseconds somebody's patience may end next. */
-static int64_t watch_all(struct master *master, int64_t now_ms)
+/* Returns in how many milliseconds a child's time may be over next. */
+static int64_t master_watch_children(struct master *master, int64_t now_ms)
 {
-	const struct policy_patience patience = {master->limits->slow_job_ms,
+	const struct policy_timeouts timeouts = {master->limits->slow_job_ms,
 	                                         master->limits->hard_timeout_ms,
 	                                         master->limits->stop_timeout_ms};
 	int64_t in_ms = TICK_MS;
@@ -142,14 +142,15 @@ static int64_t watch_all(struct master *master, int64_t now_ms)
 	CHILDREN_EACH (child, &master->children) {
 		struct policy_progress progress = child_record_progress(child, now_ms);
 		if (!child->killed)
-			measure(master, child, policy_watch(&patience, &progress, &in_ms), now_ms);
+			master_act_on_hanging(master, child, policy_watch(&timeouts, &progress, &in_ms),
+			                      now_ms);
 	}
 	return in_ms;
 }
 
 /* ---- sizing ---- */
 
-static struct policy_settings settings_of(const struct master *master, int kind)
+static struct policy_settings master_settings_of_kind(const struct master *master, int kind)
 {
 	const struct conf_pool *limits = master->limits;
 	struct policy_settings settings = {
@@ -167,8 +168,8 @@ static struct policy_settings settings_of(const struct master *master, int kind)
 	return settings;
 }
 
-/* In the child: what is the master's only. */
-static void let_go(void *arg)
+/* In a child: closes what is the master's only. */
+static void master_close_in_child(void *arg)
 {
 	struct master *master = arg;
 
@@ -179,27 +180,27 @@ static void let_go(void *arg)
 	log_context_clear();
 }
 
-static bool start_one(struct master *master, int kind, int64_t now_ms)
+static bool master_start_child(struct master *master, int kind, int64_t now_ms)
 {
-	struct child_start birth = {
-		.kinds = master->options->kinds,
-		.kind = kind,
+	struct child_start start = {
+		.kind = &master->options->kinds[kind],
+		.kind_index = kind,
 		.generation = master->generation,
 		.first = kind == 0 && master->policies[0].probing,
 		.conf = master->conf,
 		.limits = master->limits,
-		.let_go = let_go,
+		.close_parent = master_close_in_child,
 		.arg = master,
 	};
 
-	if (children_start(&master->children, &birth))
+	if (children_start(&master->children, &start))
 		return true;
-	log_error("a %s child can't be started: %s", kind_name(master, kind), strerror(errno));
-	back_off(master, kind, now_ms);
+	log_error("a %s child can't be started: %s", master_kind_name(master, kind), strerror(errno));
+	master_back_off(master, kind, now_ms);
 	return false;
 }
 
-static void report_max(struct master *master, const struct policy_counts *counts)
+static void master_report_max_children(struct master *master, const struct policy_counts *counts)
 {
 	master->children.totals.max_children_reached++;
 	if (!master->max_reported)
@@ -211,36 +212,36 @@ static void report_max(struct master *master, const struct policy_counts *counts
 }
 
 /* Returns in how many milliseconds to ask again. */
-static int64_t size(struct master *master, int kind, int64_t now_ms)
+static int64_t master_size_kind(struct master *master, int kind, int64_t now_ms)
 {
-	struct policy_settings settings = settings_of(master, kind);
+	struct policy_settings settings = master_settings_of_kind(master, kind);
 	struct policy_counts counts = children_count(&master->children, kind, master->generation);
 	struct policy_advice advice =
 		policy_decide(&master->policies[kind], &settings, &counts, now_ms);
 	struct child_record *child;
 
 	if (advice.max_reached)
-		report_max(master, &counts);
-	while (advice.start-- > 0 && start_one(master, kind, now_ms))
+		master_report_max_children(master, &counts);
+	while (advice.start-- > 0 && master_start_child(master, kind, now_ms))
 		;
 	while (advice.stop_old-- > 0 &&
 	       (child = children_choose(&master->children, kind, master->generation, true)) != NULL)
-		children_tell(child, ORDER_LEAVE, now_ms);
+		child_record_tell(child, ORDER_LEAVE, now_ms);
 	while (advice.stop_spare-- > 0 &&
 	       (child = children_choose(&master->children, kind, 0, false)) != NULL)
-		children_tell(child, ORDER_LEAVE, now_ms);
+		child_record_tell(child, ORDER_LEAVE, now_ms);
 	return advice.again_ms == INT64_MAX ? TICK_MS : advice.again_ms - now_ms;
 }
 
 /* The other kinds rely on what the first child of the first kind has checked. */
-static int64_t size_all(struct master *master, int64_t now_ms)
+static int64_t master_size_children(struct master *master, int64_t now_ms)
 {
-	int64_t in_ms = size(master, 0, now_ms);
+	int64_t in_ms = master_size_kind(master, 0, now_ms);
 
 	if (!master->served || master->policies[0].probing)
 		return in_ms;
 	for (int kind = 1; kind < master->kinds; kind++) {
-		int64_t this_ms = size(master, kind, now_ms);
+		int64_t this_ms = master_size_kind(master, kind, now_ms);
 		if (this_ms < in_ms)
 			in_ms = this_ms;
 	}
@@ -249,7 +250,8 @@ static int64_t size_all(struct master *master, int64_t now_ms)
 
 /* ---- the round ---- */
 
-static void tell_the_world(struct master *master)
+/* In the scoreboard and to systemd. */
+static void master_show_status(struct master *master)
 {
 	struct policy_counts counts = children_count(&master->children, 0, master->generation);
 	struct scoreboard_totals *totals = &master->children.totals;
@@ -272,21 +274,21 @@ int64_t master_round(struct master *master, int64_t now_ms)
 {
 	bool served = master->served;
 
-	bury_all(master, now_ms);
+	master_reap_children(master, now_ms);
 	children_read(&master->children);
 	CHILDREN_EACH (child, &master->children)
-		note(master, child, now_ms);
+		master_handle_slot(master, child, now_ms);
 	if (master->served && !served) {
 		log_info("serving");
 		notify_ready(&master->notify);
 		daemon_up(&master->daemon);
 	}
-	int64_t in_ms = watch_all(master, now_ms);
+	int64_t in_ms = master_watch_children(master, now_ms);
 	if (!master->stopping) {
-		int64_t size_ms = size_all(master, now_ms);
+		int64_t size_ms = master_size_children(master, now_ms);
 		if (size_ms < in_ms)
 			in_ms = size_ms;
 	}
-	tell_the_world(master);
+	master_show_status(master);
 	return in_ms < 0 ? 0 : in_ms;
 }

@@ -1,3 +1,4 @@
+/* Offers forking, reaping and the pipe that shows the master's death. */
 #include "lib/supervisor/spawn.h"
 
 #include <errno.h>
@@ -45,13 +46,13 @@ void spawn_lifeline_close(struct spawn_lifeline *line)
 	close(line->write_end);
 }
 
-void spawn_lifeline_take(struct spawn_lifeline *line)
+void spawn_lifeline_inherit(struct spawn_lifeline *line)
 {
 	close(line->write_end);
 	line->write_end = -1;
 }
 
-static const char *code_in_words(int code)
+static const char *spawn_code_text(int code)
 {
 	switch (code) {
 	case CHILD_RECYCLE: return "ended as it should";
@@ -61,7 +62,7 @@ static const char *code_in_words(int code)
 	}
 }
 
-void spawn_obituary(int status, char text[SPAWN_TEXT])
+void spawn_end_text(int status, char text[SPAWN_TEXT])
 {
 	if (WIFSIGNALED(status)) {
 		const char *core = WCOREDUMP(status) ? ", core dumped" : "";
@@ -69,14 +70,14 @@ void spawn_obituary(int status, char text[SPAWN_TEXT])
 		         strsignal(WTERMSIG(status)), core);
 		return;
 	}
-	const char *words = code_in_words(WEXITSTATUS(status));
+	const char *words = spawn_code_text(WEXITSTATUS(status));
 	if (words != NULL)
 		snprintf(text, SPAWN_TEXT, "%s", words);
 	else
 		snprintf(text, SPAWN_TEXT, "ended with exit code %d", WEXITSTATUS(status));
 }
 
-void spawn_lifetime(int64_t ms, char text[SPAWN_TEXT])
+void spawn_time_text(int64_t ms, char text[SPAWN_TEXT])
 {
 	long long seconds = ms / 1000, minutes = seconds / 60, hours = minutes / 60;
 
