@@ -8,21 +8,17 @@
 #include "lib/base/log.h"
 #include "lib/config/conf.h"
 #include "lib/supervisor/scoreboard.h"
-#include "workerd/consume.h"
 
 static bool lives(int64_t pid)
 {
 	return pid > 0 && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
 }
 
-/* A child that lost a server says so in its step, and says "serving" only of the past. */
 static bool is_consuming(const struct scoreboard_slot *slot)
 {
-	if (strcmp(slot->kind, "worker") != 0 || (slot->flags & SLOT_SERVING) == 0 || !lives(slot->pid))
-		return false;
-	if (slot->state == SLOT_IDLE)
-		return strcmp(slot->step, CONSUME_CONNECTING) != 0 && strcmp(slot->step, CONSUME_AWAY) != 0;
-	return slot->state == SLOT_BUSY;
+	return strcmp(slot->kind, "worker") == 0 && (slot->flags & SLOT_SERVING) &&
+	       !(slot->flags & SLOT_AWAY) && lives(slot->pid) &&
+	       (slot->state == SLOT_IDLE || slot->state == SLOT_BUSY);
 }
 
 static int count_consuming(const struct scoreboard *board)

@@ -71,15 +71,27 @@ static void child_wake_master(struct child *me)
 		return; /* the counter is full: the master wakes up anyhow */
 }
 
+static void child_set_away(struct child *me, bool away)
+{
+	if (away)
+		me->slot.flags |= SLOT_AWAY;
+	else
+		me->slot.flags &= ~(uint32_t)SLOT_AWAY;
+}
+
 void child_serving(struct child *me)
 {
-	if (me->slot.flags & SLOT_SERVING)
-		return;
+	bool first_time = !(me->slot.flags & SLOT_SERVING);
+
 	me->slot.flags |= SLOT_SERVING;
-	child_set_state(me, SLOT_IDLE);
-	child_set_step(me, "serving");
+	child_set_away(me, false);
+	if (first_time) {
+		child_set_state(me, SLOT_IDLE);
+		child_set_step(me, "serving");
+	}
 	child_show(me);
-	child_wake_master(me);
+	if (first_time)
+		child_wake_master(me);
 }
 
 static void child_set_idle(struct child *me, const char *step)
@@ -92,10 +104,23 @@ static void child_set_idle(struct child *me, const char *step)
 }
 
 /* A job that never got a name was none: there was no work after all. */
-void child_idle(struct child *me, const char *step)
+static void child_give_up_job(struct child *me)
 {
 	if (me->slot.state == SLOT_BUSY && me->slot.job[0] == '\0')
 		me->slot.taken--;
+}
+
+void child_idle(struct child *me, const char *step)
+{
+	child_give_up_job(me);
+	child_set_away(me, false);
+	child_set_idle(me, step);
+}
+
+void child_away(struct child *me, const char *step)
+{
+	child_give_up_job(me);
+	child_set_away(me, true);
 	child_set_idle(me, step);
 }
 
@@ -105,6 +130,7 @@ void child_busy(struct child *me, const char *job, const char *step)
 		me->slot.taken++;
 		me->hurry_reported = false;
 	}
+	child_set_away(me, false);
 	child_set_state(me, SLOT_BUSY);
 	child_copy_text(me->slot.job, sizeof(me->slot.job), job);
 	child_set_step(me, step);

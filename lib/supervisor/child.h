@@ -84,6 +84,9 @@ bool child_paused(const struct child *);
  * within stop_timeout. */
 void child_serving(struct child *); /* first call: really accepting or consuming: READY */
 void child_idle(struct child *, const char *step); /* waits for work: counts as spare */
+/* Waits for a server, or connects to it: idle, but of no use until the next child_idle, child_busy
+ * or child_serving. -H counts no such child, and the status says how many there are. */
+void child_away(struct child *, const char *step);
 void child_busy(struct child *, const char *job,
                 const char *step); /* took work; JOB is a deletion or request id, copied */
 void child_step(struct child *, const char *step);

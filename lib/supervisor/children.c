@@ -172,6 +172,16 @@ struct policy_counts children_count(const struct children *children, int kind, u
 	return counts;
 }
 
+int children_count_away(const struct children *children, int kind)
+{
+	int away = 0;
+
+	CHILDREN_EACH (child, children)
+		away +=
+			child->kind == kind && !child_is_leaving(child) && (child->seen.flags & SLOT_AWAY) != 0;
+	return away;
+}
+
 int children_size(const struct children *children)
 {
 	int size = 0;

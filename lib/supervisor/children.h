@@ -72,6 +72,8 @@ bool children_start(struct children *, const struct child_start *);
 void children_read(struct children *);
 /* Counts the children of KIND; GENERATION is the present one. */
 struct policy_counts children_count(const struct children *, int kind, uint32_t generation);
+/* How many of KIND wait for a server. */
+int children_count_away(const struct children *, int kind);
 /* How many there are of all kinds. */
 int children_size(const struct children *);
 

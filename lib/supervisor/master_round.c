@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -253,19 +254,23 @@ static int64_t master_size_children(struct master *master, int64_t now_ms)
 /* In the scoreboard and to systemd. */
 static void master_show_status(struct master *master)
 {
+	char away[64] = "";
+	int count_away = children_count_away(&master->children, 0);
 	struct policy_counts counts = children_count(&master->children, 0, master->generation);
 	struct scoreboard_totals *totals = &master->children.totals;
 	bool paused = scoreboard_paused(master->children.board);
 
+	if (count_away > 0)
+		snprintf(away, sizeof(away), ", %d waiting for a server", count_away);
 	totals->generation = master->generation;
 	scoreboard_write_totals(master->children.board, totals);
 	if (master->stopping)
 		notify_status(&master->notify, "Stopping: %d children left",
 		              children_size(&master->children));
 	else if (master->served)
-		notify_status(&master->notify, "%s%d busy, %d idle, %d starting, %d leaving",
+		notify_status(&master->notify, "%s%d busy, %d idle, %d starting, %d leaving%s",
 		              paused ? "Paused: " : "", counts.busy, counts.idle, counts.starting,
-		              counts.leaving);
+		              counts.leaving, away);
 	else
 		notify_status(&master->notify, "Waiting for the first child to serve");
 }

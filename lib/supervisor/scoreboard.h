@@ -24,6 +24,7 @@ enum scoreboard_flag {
 	SLOT_SERVING = 1,  /* it has called child_serving            */
 	SLOT_STOPPING = 2, /* it takes no more work                  */
 	SLOT_FIRST = 4,    /* it was tried alone before the others   */
+	SLOT_AWAY = 8,     /* it waits for a server and takes no work till then */
 };
 
 struct scoreboard_slot {
