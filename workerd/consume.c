@@ -150,7 +150,9 @@ static enum sessions_state start_consuming(struct worker *worker, bool first_tim
 	bool first = first_time && child_is_first(worker->child);
 
 	if (state == SESSIONS_READY && first)
-		state = sessions_check_statements(&worker->sessions);
+		state = sessions_check_user_db(&worker->sessions);
+	if (state == SESSIONS_READY && first)
+		state = sessions_check_worker_db(&worker->sessions);
 	if (state != SESSIONS_READY)
 		return state;
 	enum mq_result result = mq_open(worker->consumer, mq_deadline(worker->consumer));

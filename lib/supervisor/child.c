@@ -215,6 +215,11 @@ int child_number(const struct child *me)
 	return me->place.number;
 }
 
+void *child_shared(const struct child *me)
+{
+	return me->place.shared;
+}
+
 static void child_take_signals(struct child *me)
 {
 	struct signalfd_siginfo info;

@@ -1,58 +1,23 @@
-/* The pre-forking supervisor: a master that keeps the right number of children, whatever happens to
- * them.
+/* What a child of a pre-forking program calls: what it was told, what it shows, how it waits. What
+ * the program says of itself is in program.h.
  *
- * The master talks to no database and no broker. What needs them, the first child checks; one that
- * ends with CHILD_MISCONFIGURED before anything was served makes the master give up. */
+ * All signals are blocked in a child but SIGABRT (a hung child's backtrace, then its end) and
+ * SIGURG (a slow job's backtrace, after which it goes on: poll and its like may return EINTR).
+ * SIGPIPE is ignored. */
 #ifndef FAREWELL_CHILD_H
 #define FAREWELL_CHILD_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-struct conf;
 struct child;
 
 /* Exit codes of a child (sysexits.h has the numbers). */
 enum child_exit {
-	CHILD_RECYCLE = 0,        /* ended as it should: replace me            */
-	CHILD_SICK = 75,          /* EX_TEMPFAIL: a server is away: back off   */
-	CHILD_MISCONFIGURED = 78, /* EX_CONFIG: no use to start another like me */
+	CHILD_RECYCLE = 0,        /* ended as it should: replace it                          */
+	CHILD_SICK = 75,          /* EX_TEMPFAIL: a server is away: replace it after a pause */
+	CHILD_MISCONFIGURED = 78, /* EX_CONFIG: another one would end as well                */
 };
-
-/* One kind of child. The first kind in a pool is sized by the configuration, the others have
- * exactly one child each. */
-struct child_kind {
-	const char *name; /* "gateway", "worker", "reconciler" */
-	int (*run)(struct child *me,
-	           const struct conf *); /* the child's whole life; returns an exit code */
-};
-
-struct pool_options {
-	const char *program; /* "farewell-workerd": names the pid file and the scoreboard in run_dir */
-	const char *conf_file; /* read again on HUP */
-	int conf_program;      /* enum conf_program */
-	bool foreground;       /* false: goes into the background once it serves */
-	bool verbose;          /* debug lines, whatever the configuration says */
-	const char *const
-		*counters; /* names for child_count, at most SCOREBOARD_COUNTERS, ends with NULL; or NULL */
-	const struct child_kind *kinds; /* ends with a NULL name */
-	/* Checks a re-read configuration further than conf_load does, or NULL. */
-	bool (*accept)(const struct conf *old, const struct conf *new);
-	/* In the master, when it begins to stop and before its children hear of it; or NULL. */
-	void (*stopping)(void *arg);
-	void *arg;
-};
-
-/* Runs the master until it was told to stop. Takes over CONF (HUP replaces it). Returns the exit
- * code of the program. Refuses root, opens the log that CONF names, then the pid file and the
- * scoreboard. Descriptors opened before are inherited by the children. */
-int master_run(const struct pool_options *, struct conf *conf);
-
-/* ---- for children ----
- *
- * All signals are blocked in a child but SIGABRT (a hung child's backtrace, then its end) and
- * SIGURG (a slow job's backtrace, after which it goes on: poll and its like may return EINTR).
- * SIGPIPE is ignored. */
 
 /* Waits until FD has one of EVENTS (POLLIN, POLLOUT; FD -1: none), a signal, the master's death or
  * a time-out changed what child_stopping, child_hurry or child_paused say, or TIMEOUT_MS (negative:
@@ -91,14 +56,17 @@ void child_busy(struct child *, const char *job,
                 const char *step); /* took work; JOB is a deletion or request id, copied */
 void child_step(struct child *, const char *step);
 void child_done(struct child *, bool succeeded); /* counts a job */
-/* Adds to a running count of the pool shown in the scoreboard, such as outcomes; COUNTER is an
- * index of pool_options.counters. */
+/* Adds to a running count of the program shown in the scoreboard, such as outcomes; COUNTER is an
+ * index of program.counters. */
 void child_count(struct child *, int counter, int64_t add);
 
 /* True for the child that should do what one child does for all (declare the topology, check the
  * SQL): the first after the start or a reload, and the one that is tried first after a failure of
  * all. The others are started when it is serving. */
 bool child_is_first(const struct child *);
-int child_number(const struct child *); /* slot, from 0 */
+/* The child's slot, from 0. */
+int child_number(const struct child *);
+/* program.shared: what was opened before the fork. */
+void *child_shared(const struct child *);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "lib/config/conf.h"
 #include "lib/supervisor/child.h"
+#include "lib/supervisor/program.h"
 #include "lib/supervisor/scoreboard.h"
 
 /* The signals by which the master tells a child something. */
@@ -22,6 +23,7 @@ struct child_place {
 	int lifeline; /* read end of a pipe whose only other end is the master's */
 	int news;     /* eventfd that wakes the master */
 	const struct conf_pool *limits;
+	void *shared; /* for child_shared */
 };
 
 /* The whole life of a child, after the fork. Signals are still blocked as in the master. Returns

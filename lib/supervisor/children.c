@@ -62,6 +62,7 @@ static int children_run_child(void *arg)
 		.lifeline = children->lifeline.read_end,
 		.news = children->news,
 		.limits = start->limits,
+		.shared = start->shared,
 	};
 
 	spawn_lifeline_inherit(&children->lifeline);

@@ -57,6 +57,7 @@ struct child_start {
 	bool first;
 	const struct conf *conf;
 	const struct conf_pool *limits;
+	void *shared;                    /* for child_shared */
 	void (*close_parent)(void *arg); /* called in the child: closes what is the master's only */
 	void *arg;
 };

@@ -21,7 +21,7 @@
 
 const struct conf_pool *master_limits(const struct master *master, const struct conf *conf)
 {
-	return master->options->conf_program == CONF_GATEWAY ? &conf->gateway.pool : &conf->worker.pool;
+	return master->program->section == CONF_GATEWAY ? &conf->gateway.pool : &conf->worker.pool;
 }
 
 bool master_open_log(const struct master *master, const struct conf *conf)
@@ -29,7 +29,7 @@ bool master_open_log(const struct master *master, const struct conf *conf)
 	enum log_level level =
 		master->options->verbose ? LOG_DEBUG : (enum log_level)conf->common.log_level;
 
-	return log_open(master->options->program, conf->common.log_file, level);
+	return log_open(master->program->name, conf->common.log_file, level);
 }
 
 /* ---- signals ---- */
@@ -61,8 +61,8 @@ void master_stop(struct master *master, int exit_code, int64_t now_ms)
 	master->exit_code = exit_code;
 	master->stop_by_ms = now_ms + master->limits->stop_timeout_ms;
 	notify_stopping(&master->notify);
-	if (master->options->stopping != NULL)
-		master->options->stopping(master->options->arg);
+	if (master->program->stopping != NULL)
+		master->program->stopping(master->program->shared);
 	CHILDREN_EACH (child, &master->children)
 		child_record_tell(child, ORDER_STOP, now_ms);
 }
@@ -90,7 +90,7 @@ static void master_adjust(struct master *master, int by)
 {
 	int set = (int)(master->limits->children > 0 ? master->limits->children :
 	                                               master->limits->max_children);
-	int most = master->children.slots - master->kinds - set, least = 1 - set;
+	int most = master->children.slots - master->kind_count - set, least = 1 - set;
 
 	master->adjust += by;
 	if (master->adjust > most)
@@ -202,18 +202,6 @@ static void master_loop(struct master *master)
 
 /* ---- start and end ---- */
 
-static bool master_may_run(const struct pool_options *options, const struct conf *conf)
-{
-	if (geteuid() != 0 || conf->common.allow_root)
-		return true;
-	log_error(
-		"%s does not run as root: give it a user of its own, with User= in the systemd unit, USER "
-		"in a container, or "
-		"setpriv --reuid USER --regid GROUP --init-groups %s; common.allow_root = yes lets it",
-		options->program, options->program);
-	return false;
-}
-
 static bool master_block_signals(struct master *master)
 {
 	sigset_t all;
@@ -228,14 +216,18 @@ static bool master_block_signals(struct master *master)
 	return master->signals >= 0;
 }
 
-static int master_count_kinds(const struct child_kind *kinds)
+static void master_choose_kinds(struct master *master)
 {
-	int count = 0;
+	const struct child_kind *kind = master->program->kinds;
 
-	while (kinds[count].name != NULL)
-		count++;
-	assert(count >= 1 && count <= MASTER_KINDS);
-	return count;
+	for (; kind->name != NULL; kind++) {
+		if (kind->wanted != NULL && !kind->wanted(master->conf))
+			continue;
+		assert(master->kind_count < MASTER_KINDS);
+		policy_init(&master->policies[master->kind_count]);
+		master->kinds[master->kind_count++] = kind;
+	}
+	assert(master->kind_count >= 1);
 }
 
 /* Room for a reload's surplus, TTIN, and a reload to twice as many. */
@@ -244,12 +236,12 @@ static int master_slots(const struct master *master)
 	int64_t most =
 		master->limits->children > 0 ? master->limits->children : master->limits->max_children;
 
-	return (int)most * 2 + 16 + master->kinds;
+	return (int)most * 2 + 16 + master->kind_count;
 }
 
 static bool master_open(struct master *master)
 {
-	const char *program = master->options->program, *run_dir = master->conf->common.run_dir;
+	const char *program = master->program->name, *run_dir = master->conf->common.run_dir;
 	char why[MASTER_WHY_SIZE];
 
 	if ((master->pidfile = pidfile_open(run_dir, program, why, sizeof(why))) == NULL) {
@@ -257,7 +249,7 @@ static bool master_open(struct master *master)
 		return false;
 	}
 	struct scoreboard *board = scoreboard_create(run_dir, program, master_slots(master),
-	                                             master->options->counters, why, sizeof(why));
+	                                             master->program->counters, why, sizeof(why));
 	if (board == NULL) {
 		log_error("%s", why);
 		return false;
@@ -293,19 +285,20 @@ static bool master_go_to_background(struct master *master)
 		return false;
 	}
 	if (!master->options->foreground &&
-	    !daemon_detach(&master->daemon, master->options->program, log_file, log_file[0] == '\0')) {
-		log_error("%s can't go into the background: %s", master->options->program, strerror(errno));
+	    !daemon_detach(&master->daemon, master->program->name, log_file, log_file[0] == '\0')) {
+		log_error("%s can't go into the background: %s", master->program->name, strerror(errno));
 		return false;
 	}
 	return true;
 }
 
-int master_run(const struct pool_options *options, struct conf *conf)
+int master_run(const struct program *program, const struct program_options *options,
+               struct conf *conf)
 {
 	struct master master = {
+		.program = program,
 		.options = options,
 		.conf = conf,
-		.kinds = master_count_kinds(options->kinds),
 		.signals = -1,
 		.generation = 1,
 		.newest = 1,
@@ -315,15 +308,10 @@ int master_run(const struct pool_options *options, struct conf *conf)
 	};
 
 	master.limits = master_limits(&master, conf);
-	for (int kind = 0; kind < master.kinds; kind++)
-		policy_init(&master.policies[kind]);
-	if (!master_may_run(options, conf)) {
-		master.exit_code = CHILD_MISCONFIGURED;
-		goto out;
-	}
+	master_choose_kinds(&master);
 	if (!master_go_to_background(&master))
 		goto out;
-	backtrace_install(options->program);
+	backtrace_install(program->name);
 	notify_open(&master.notify);
 	if (!master_open(&master))
 		goto out;

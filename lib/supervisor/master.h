@@ -1,4 +1,5 @@
-/* What the files of the master share; only they include it.
+/* The master: keeps the right number of children, whatever happens to them. Beside master_run, what
+ * its files share.
  *
  * master.c         start, signals, the loop, the end
  * master_round.c   a round of the loop: remove, read, end what hangs, start, stop
@@ -11,16 +12,19 @@
 #include "lib/supervisor/daemon.h"
 #include "lib/supervisor/notify.h"
 #include "lib/supervisor/policy.h"
+#include "lib/supervisor/program.h"
 
 #define MASTER_KINDS 8
 
 struct pidfile;
 
 struct master {
-	const struct pool_options *options;
+	const struct program *program;
+	const struct program_options *options;
 	struct conf *conf;
-	const struct conf_pool *limits; /* in conf */
-	int kinds;
+	const struct conf_pool *limits;               /* in conf */
+	const struct child_kind *kinds[MASTER_KINDS]; /* those that are wanted */
+	int kind_count;
 	struct policy policies[MASTER_KINDS];
 	struct children children;
 	struct notify notify;
@@ -47,6 +51,12 @@ struct master {
 		int adjust;
 	} wanted;
 };
+
+/* Runs the master until it was told to stop. Takes over CONF (HUP replaces it). Opens the log that
+ * CONF names, then the pid file and the scoreboard. Returns the exit code of the program. */
+int master_run(const struct program *, const struct program_options *, struct conf *conf);
+
+/* ---- for the files of the master ---- */
 
 /* The settings of the program's children. */
 const struct conf_pool *master_limits(const struct master *, const struct conf *);

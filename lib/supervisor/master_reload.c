@@ -8,8 +8,8 @@
 
 static struct conf *master_load_conf(struct master *master)
 {
-	const struct pool_options *options = master->options;
-	struct conf *fresh = conf_load(options->conf_file, (enum conf_program)options->conf_program);
+	const struct program *program = master->program;
+	struct conf *fresh = conf_load(master->options->conf_file, program->section);
 
 	if (fresh == NULL)
 		return NULL;
@@ -19,7 +19,8 @@ static struct conf *master_load_conf(struct master *master)
 	else if (fresh->common.allow_root != master->conf->common.allow_root)
 		log_error("%s: common.allow_root can't change while the program runs; restart it",
 		          conf_origin(fresh, "common", "allow_root"));
-	else if (options->accept == NULL || options->accept(master->conf, fresh))
+	else if ((program->may_reload == NULL || program->may_reload(master->conf, fresh)) &&
+	         program_check_settings(program, fresh))
 		return fresh;
 	conf_free(fresh);
 	return NULL;
@@ -60,7 +61,7 @@ static void master_warn_of_slots(const struct master *master)
 	int64_t most =
 		master->limits->children > 0 ? master->limits->children : master->limits->max_children;
 
-	if (most + master->kinds > master->children.slots)
+	if (most + master->kind_count > master->children.slots)
 		log_warning("there can be no more than %d children in all until the program is restarted",
 		            master->children.slots);
 }
@@ -78,7 +79,7 @@ void master_reload(struct master *master)
 		master_end_reloading(master);
 		return;
 	}
-	for (int kind = 0; kind < master->kinds; kind++) {
+	for (int kind = 0; kind < master->kind_count; kind++) {
 		struct policy_counts counts = children_count(&master->children, kind, master->generation);
 		policy_renew(&master->policies[kind], counts.starting + counts.idle + counts.busy);
 	}
@@ -111,6 +112,6 @@ void master_reload_failed(struct master *master, bool refused)
 	master_use_conf(master, master->previous);
 	master->previous = NULL;
 	master->generation = master->previous_generation;
-	for (int kind = 0; kind < master->kinds; kind++)
+	for (int kind = 0; kind < master->kind_count; kind++)
 		policy_renew(&master->policies[kind], 0);
 }

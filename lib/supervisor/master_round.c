@@ -15,7 +15,7 @@
 
 static const char *master_kind_name(const struct master *master, int kind)
 {
-	return master->options->kinds[kind].name;
+	return master->kinds[kind]->name;
 }
 
 /* ---- children that have ended ---- */
@@ -184,12 +184,13 @@ static void master_close_in_child(void *arg)
 static bool master_start_child(struct master *master, int kind, int64_t now_ms)
 {
 	struct child_start start = {
-		.kind = &master->options->kinds[kind],
+		.kind = master->kinds[kind],
 		.kind_index = kind,
 		.generation = master->generation,
 		.first = kind == 0 && master->policies[0].probing,
 		.conf = master->conf,
 		.limits = master->limits,
+		.shared = master->program->shared,
 		.close_parent = master_close_in_child,
 		.arg = master,
 	};
@@ -241,7 +242,7 @@ static int64_t master_size_children(struct master *master, int64_t now_ms)
 
 	if (!master->served || master->policies[0].probing)
 		return in_ms;
-	for (int kind = 1; kind < master->kinds; kind++) {
+	for (int kind = 1; kind < master->kind_count; kind++) {
 		int64_t this_ms = master_size_kind(master, kind, now_ms);
 		if (this_ms < in_ms)
 			in_ms = this_ms;
