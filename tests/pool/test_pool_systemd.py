@@ -106,6 +106,16 @@ def test_idle_says_nothing(notified):
     assert len(listener.take()) == count and pool.process.poll() is None
 
 
+def test_status_says_who_waits_for_a_server(notified):
+    make, listener = notified
+    pool = make().start()
+    listener.wait("STATUS=0 busy, 2 idle, 0 starting, 0 leaving$")
+    with pool.send("away"):
+        listener.wait("STATUS=0 busy, 2 idle, 0 starting, 0 leaving, 1 waiting for a server$")
+        open(pool.path("back"), "w").close()
+        listener.wait("STATUS=0 busy, 2 idle, 0 starting, 0 leaving$", 2)
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze")
 def test_units_are_valid(tmp_path):
     for name in ("farewell-fcgi.service", "farewell-fcgi.socket", "farewell-workerd.service"):

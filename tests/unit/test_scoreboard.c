@@ -1,3 +1,4 @@
+/* Tests the scoreboard: what a reader sees while writers write, die, or have made a bad file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
