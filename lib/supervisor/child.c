@@ -210,11 +210,6 @@ bool child_is_first(const struct child *me)
 	return (me->slot.flags & SLOT_FIRST) != 0;
 }
 
-int child_number(const struct child *me)
-{
-	return me->place.number;
-}
-
 void *child_shared(const struct child *me)
 {
 	return me->place.shared;
@@ -308,6 +303,7 @@ int child_wait(struct child *me, int fd, short events, int timeout_ms)
 		return errno == EPERM ? events : POLLNVAL;
 	while (!child_take_news(me)) {
 		int64_t until_ms = child_next_change_ms(me, deadline_ms);
+
 		revents = child_poll_events(me, fd, until_ms == INT64_MAX ? -1 : clock_left_ms(until_ms));
 		if (revents != 0 || clock_now_ms() >= deadline_ms)
 			break;

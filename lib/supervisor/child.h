@@ -41,21 +41,26 @@ bool child_hurry(const struct child *);
 /* True while USR2 has paused consuming. */
 bool child_paused(const struct child *);
 
-/* What the scoreboard shows. STEP is a literal such as "waiting", "guard", "files", "mail". The
- * soft and hard time-out run from child_busy to child_done or child_idle; so say child_busy before
- * anything that can hang (JOB may be "" and said later by another child_busy, which does not start
- * the time anew; child_idle instead: there was no work after all). A child that does not serve yet
- * must take a step within hard_timeout too; one that was told to leave, or has returned from run,
- * within stop_timeout. */
-void child_serving(struct child *); /* first call: really accepting or consuming: READY */
-void child_idle(struct child *, const char *step); /* waits for work: counts as spare */
+/* What the scoreboard shows. STEP is a literal such as "waiting", "guard", "files", "mail".
+ *
+ * The soft and hard time-out run from child_busy to child_done, child_idle or child_away; so call
+ * child_busy before anything that can hang. A child that does not serve yet must take a step within
+ * hard_timeout too; one that was told to leave, or has returned from run, within stop_timeout. */
+
+/* It really accepts or consumes. The first child's first call makes the program ready. */
+void child_serving(struct child *);
+/* Waits for work: counts as spare. After child_busy with an empty JOB: there was no work. */
+void child_idle(struct child *, const char *step);
 /* Waits for a server, or connects to it: idle, but of no use until the next child_idle, child_busy
  * or child_serving. -H counts no such child, and the status says how many there are. */
 void child_away(struct child *, const char *step);
-void child_busy(struct child *, const char *job,
-                const char *step); /* took work; JOB is a deletion or request id, copied */
+/* Has taken work. JOB is a deletion or request id, copied; "" if it is not known yet: another
+ * child_busy can say it, which does not start the time-outs again. */
+void child_busy(struct child *, const char *job, const char *step);
+/* Another step of the same state. */
 void child_step(struct child *, const char *step);
-void child_done(struct child *, bool succeeded); /* counts a job */
+/* The job is over; counts it. */
+void child_done(struct child *, bool succeeded);
 /* Adds to a running count of the program shown in the scoreboard, such as outcomes; COUNTER is an
  * index of program.counters. */
 void child_count(struct child *, int counter, int64_t add);
@@ -64,8 +69,6 @@ void child_count(struct child *, int counter, int64_t add);
  * SQL): the first after the start or a reload, and the one that is tried first after a failure of
  * all. The others are started when it is serving. */
 bool child_is_first(const struct child *);
-/* The child's slot, from 0. */
-int child_number(const struct child *);
 /* program.shared: what was opened before the fork. */
 void *child_shared(const struct child *);
 

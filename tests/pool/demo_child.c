@@ -177,7 +177,7 @@ static int begin(struct child *me)
 static int run_demo(struct child *me, const struct conf *conf)
 {
 	(void)conf;
-	log_info("demo child number=%d first=%d", child_number(me), child_is_first(me));
+	log_info("demo child begins first=%d", child_is_first(me));
 	int code = begin(me);
 	if (code >= 0)
 		return code;

@@ -79,7 +79,7 @@ def test_misconfigured_at_start_gives_up(make_pool):
     pool = make_pool(start="misconfigured").start(serving=False)
     assert pool.wait() == 78
     assert "the demo does not like its settings" in pool.log()
-    assert pool.log_count("demo child number=") == 1
+    assert pool.log_count("demo child begins") == 1
     assert "giving up: the first child refused the configuration" in pool.log()
 
 

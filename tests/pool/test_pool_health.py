@@ -41,7 +41,7 @@ def test_children_that_wait_for_a_server_are_not(make_pool):
 
 def test_before_any_serves(make_pool):
     pool = make_pool(start="wait 15000").start(serving=False)
-    pool.wait_log("demo child number=")
+    pool.wait_log("demo child begins")
     assert health(pool) == (1, "0 demo children are ready\n")
 
 

@@ -149,7 +149,7 @@ def test_sick_first_child_leaves_the_old_ones_serving(make_pool):
 
 def test_twice_in_a_row_and_before_anything_serves(make_pool):
     pool = make_pool(children=2, start="wait 700").start(serving=False)
-    pool.wait_log("demo child number=")
+    pool.wait_log("demo child begins")
     pool.signal(signal.SIGHUP)
     pool.wait_log("generation=2")
     pool.begin("wait 300")

@@ -60,7 +60,7 @@ def test_usr1_reopens_logs_everywhere(make_pool):
     pool.common["log_file"] = pool.path("file.log")
     pool.configure(children=2)
     pool.start(serving=False)
-    until(lambda: len(re.findall("demo child number=", pool.log("file.log"))) == 2, "both children in the log")
+    until(lambda: len(re.findall("demo child begins", pool.log("file.log"))) == 2, "both children in the log")
     os.rename(pool.path("file.log"), pool.path("old.log"))
     pool.signal(signal.SIGUSR1)
     until(lambda: os.path.exists(pool.path("file.log")) and "log reopened" in pool.log("file.log"), "the new file")

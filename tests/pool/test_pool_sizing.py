@@ -8,9 +8,9 @@ from pool import answer, until
 
 def test_first_child_alone_then_the_rest(make_pool):
     pool = make_pool(children=4, start="wait 600").start(serving=False)
-    pool.wait_log("demo child number=")
+    pool.wait_log("demo child begins")
     time.sleep(0.3)
-    assert pool.log_count("demo child number=") == 1
+    assert pool.log_count("demo child begins") == 1
     pool.wait_serving(4)
     assert pool.log_count("first=1") == 1 and pool.log_count("first=0") == 3
 
@@ -79,7 +79,7 @@ def test_ttin_and_ttou(make_pool):
 
 def test_second_kind_has_one_child_and_comes_second(make_pool):
     pool = make_pool(env={"DEMO_AUX": "1"}, start="wait 500").start(serving=False)
-    pool.wait_log("demo child number=")
+    pool.wait_log("demo child begins")
     assert not pool.pids("aux")
     pool.wait_serving(2)
     first = until(lambda: pool.pids("aux"), "the aux child")

@@ -45,7 +45,7 @@ def notified(request, make_pool, tmp_path):
 def test_ready_only_when_a_child_serves(notified):
     make, listener = notified
     pool = make(start="wait 600").start(serving=False)
-    pool.wait_log("demo child number=")
+    pool.wait_log("demo child begins")
     listener.wait("STATUS=Waiting for the first child")
     time.sleep(0.2)
     assert "READY=1" not in listener.take()
