@@ -121,6 +121,7 @@ static void accept_loop(struct child *me, struct gateway *gateway, FCGX_Request 
 	child_serving(me);
 	while (!child_stopping(me)) {
 		bool paused = child_paused(me);
+
 		child_idle(me, paused ? "paused" : "waiting");
 		/* Who was woken takes the connection, even if it is to stop: no other child was. */
 		if ((child_wait(me, paused ? -1 : listener->fd, POLLIN, LOOK_MS) & POLLIN) != 0)

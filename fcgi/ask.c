@@ -117,6 +117,7 @@ bool ask_ready(const struct conf *conf)
 		log_error("%s: no answer to /readyz", conf->gateway.socket);
 	} else {
 		const char *body = strstr(answer, "\r\n\r\n");
+
 		ready = strncmp(answer, GOOD_STATUS, strlen(GOOD_STATUS)) == 0;
 		puts(body != NULL ? body + 4 : answer);
 	}

@@ -244,6 +244,7 @@ void children_discount(struct children *children, int64_t gap_ms, int64_t now_ms
 	children_read(children);
 	CHILDREN_EACH (child, children) {
 		int64_t since_ms = child_since_ms(child), age_ms = now_ms - since_ms;
+
 		if (child->discount_for_ms != since_ms)
 			child->discount_ms = 0;
 		child->discount_for_ms = since_ms;

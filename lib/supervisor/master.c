@@ -209,8 +209,8 @@ static bool master_block_signals(struct master *master)
 	child_signal_set(&all);
 	if (sigprocmask(SIG_BLOCK, &all, NULL) != 0)
 		return false;
-	signal(SIGCHLD,
-	       SIG_DFL); /* if it was ignored by who started us, no child's end could be seen */
+	/* Were it still ignored, as our caller may have left it, no child's end could be seen. */
+	signal(SIGCHLD, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);
 	master->signals = signalfd(-1, &all, SFD_NONBLOCK | SFD_CLOEXEC);
 	return master->signals >= 0;

@@ -81,6 +81,7 @@ void master_reload(struct master *master)
 	}
 	for (int kind = 0; kind < master->kind_count; kind++) {
 		struct policy_counts counts = children_count(&master->children, kind, master->generation);
+
 		policy_renew(&master->policies[kind], counts.starting + counts.idle + counts.busy);
 	}
 	master_keep_conf(master);

@@ -92,6 +92,7 @@ static void master_reap_children(struct master *master, int64_t now_ms)
 
 	while (spawn_reap(&pid, &status)) {
 		struct child_record *child = children_find(&master->children, pid);
+
 		if (child == NULL)
 			continue; /* as pid 1 we inherit orphans */
 		struct child_record last = children_remove(&master->children, child, status, now_ms);
@@ -142,6 +143,7 @@ static int64_t master_watch_children(struct master *master, int64_t now_ms)
 
 	CHILDREN_EACH (child, &master->children) {
 		struct policy_progress progress = child_record_progress(child, now_ms);
+
 		if (!child->killed)
 			master_act_on_hanging(master, child, policy_watch(&timeouts, &progress, &in_ms),
 			                      now_ms);
@@ -244,6 +246,7 @@ static int64_t master_size_children(struct master *master, int64_t now_ms)
 		return in_ms;
 	for (int kind = 1; kind < master->kind_count; kind++) {
 		int64_t this_ms = master_size_kind(master, kind, now_ms);
+
 		if (this_ms < in_ms)
 			in_ms = this_ms;
 	}
@@ -292,6 +295,7 @@ int64_t master_round(struct master *master, int64_t now_ms)
 	int64_t in_ms = master_watch_children(master, now_ms);
 	if (!master->stopping) {
 		int64_t size_ms = master_size_children(master, now_ms);
+
 		if (size_ms < in_ms)
 			in_ms = size_ms;
 	}

@@ -115,6 +115,7 @@ static void policy_keep_spares(struct policy *policy, const struct policy_settin
 {
 	if (!policy->filled) {
 		int missing = at_most(settings->max_children, settings->start) - policy_active(counts);
+
 		advice->start = at_least(0, at_most(POLICY_MAX_STARTING - counts->starting, missing));
 		policy->filled = missing <= 0;
 		if (!policy->filled)

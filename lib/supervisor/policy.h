@@ -11,14 +11,16 @@
 
 #include "lib/supervisor/scoreboard.h"
 
-#define POLICY_MAX_RATE 32 /* children started in one second while spares are missing */
-#define POLICY_MAX_STARTING                                                                        \
-	32 /* children starting at the same time, so that no server is flooded */
+/* Children started in one second while spares are missing. */
+#define POLICY_MAX_RATE 32
+/* Children starting at the same time, so that no server is flooded. */
+#define POLICY_MAX_STARTING 32
 #define POLICY_FIRST_DELAY_MS 1000
 #define POLICY_MAX_DELAY_MS 60000
-#define POLICY_PROOF_MS                                                                            \
-	10000 /* a child that has served this long is no crash loop, even without a job */
-#define POLICY_KILL_AFTER_MS 2000 /* from the request for a backtrace to the end */
+/* A child that has served this long is no crash loop, even without a job. */
+#define POLICY_PROOF_MS 10000
+/* From the request for a backtrace to the kill. */
+#define POLICY_KILL_AFTER_MS 2000
 
 struct policy_settings {
 	int children; /* fixed number; 0: the next four */

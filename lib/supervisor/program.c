@@ -90,6 +90,7 @@ static int program_test(const struct program *program, const struct conf *conf, 
 
 	for (; check != NULL && check->name != NULL; check++) {
 		size_t length = strlen(names);
+
 		if (!check->run(conf))
 			snprintf(names + length, sizeof(names) - length, "%s%s", length > 0 ? ", " : "",
 			         check->name);

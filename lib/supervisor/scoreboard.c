@@ -224,6 +224,7 @@ static bool cell_read(const _Atomic uint32_t *sequence, const _Atomic uint64_t *
 {
 	for (int tries = 0; tries < READ_TRIES; tries++) {
 		uint32_t before = atomic_load_explicit(sequence, memory_order_acquire);
+
 		if (before % 2 == 0) {
 			for (size_t i = 0; i < count; i++)
 				words[i] = atomic_load_explicit(&from[i], memory_order_relaxed);

@@ -66,6 +66,7 @@ void spawn_end_text(int status, char text[SPAWN_TEXT])
 {
 	if (WIFSIGNALED(status)) {
 		const char *core = WCOREDUMP(status) ? ", core dumped" : "";
+
 		snprintf(text, SPAWN_TEXT, "was killed by signal %d (%s)%s", WTERMSIG(status),
 		         strsignal(WTERMSIG(status)), core);
 		return;

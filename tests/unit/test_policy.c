@@ -161,6 +161,7 @@ static void spares_in_between_change_nothing(void)
 
 	for (int idle = spares.min_spare; idle <= spares.max_spare; idle++) {
 		struct policy_advice advice = decide(&policy, &spares, serving(idle, 7), idle * 10000);
+
 		CU_ASSERT_EQUAL(advice.start, 0);
 		CU_ASSERT_EQUAL(advice.stop_spare, 0);
 	}
@@ -307,6 +308,7 @@ static int roll_out(struct policy *policy, const struct policy_settings *setting
 	for (steps = 0; steps < 1000 && (old > 0 || fresh < wanted); steps++) {
 		struct policy_counts counts = rolling(old, fresh, starting, 0);
 		struct policy_advice advice = decide(policy, settings, counts, steps * 1000);
+
 		fresh += starting;
 		starting = advice.start;
 		old -= advice.stop_old;

@@ -219,6 +219,7 @@ static bool kill_in_the_middle(struct scoreboard *board)
 
 	for (int tries = 0; tries < 200; tries++) {
 		pid_t writer = start_writer(board);
+
 		usleep(500);
 		stop(writer);
 		if (!scoreboard_read_slot(board, 0, &slot))
