@@ -138,7 +138,7 @@ int accept_run(struct child *me, const struct conf *conf)
 	struct gateway gateway;
 	FCGX_Request fcgi;
 	const struct listener *listener = child_shared(me);
-	int code = CHILD_SICK;
+	int code = CHILD_TRY_LATER;
 
 	if (!gateway_open(&gateway, conf, me)) {
 		log_error("out of memory");

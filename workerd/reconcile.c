@@ -201,7 +201,7 @@ int reconcile_run(struct child *child, const struct conf *conf)
 	if (!sessions_new(&reconciler.sessions, conf, "farewell-workerd", &reconciler.pump,
 	                  &reconciler.dispatch_pump)) {
 		sessions_free(&reconciler.sessions);
-		return CHILD_SICK;
+		return CHILD_TRY_LATER;
 	}
 	while (!child_stopping(child)) {
 		if (reconcile_once(&reconciler)) {

@@ -240,13 +240,13 @@ static int child_poll_events(struct child *me, int fd, int timeout_ms)
 	for (int i = 0; i < count; i++) {
 		if (events[i].data.fd == me->signals)
 			child_take_signals(me);
-		else if (events[i].data.fd == me->place.lifeline)
+		else if (events[i].data.fd == me->place.parent_pipe)
 			me->told_stop = true;
 		else if (events[i].data.fd == fd)
 			revents = (int)events[i].events;
 	}
 	if (me->told_stop && !stopped)
-		epoll_ctl(me->epoll, EPOLL_CTL_DEL, me->place.lifeline,
+		epoll_ctl(me->epoll, EPOLL_CTL_DEL, me->place.parent_pipe,
 		          NULL); /* after the master's death it would wake us for ever */
 	return revents;
 }
@@ -356,8 +356,8 @@ static bool child_open_events(struct child *me)
 	    epoll_ctl(me->epoll, EPOLL_CTL_ADD, me->signals, &event) != 0)
 		return false;
 	event.events = EPOLLHUP;
-	event.data.fd = me->place.lifeline;
-	return epoll_ctl(me->epoll, EPOLL_CTL_ADD, me->place.lifeline, &event) == 0;
+	event.data.fd = me->place.parent_pipe;
+	return epoll_ctl(me->epoll, EPOLL_CTL_ADD, me->place.parent_pipe, &event) == 0;
 }
 
 static void child_close_events(struct child *me)
@@ -374,7 +374,7 @@ int child_main(const struct child_place *place, const struct child_kind *kind,
                const struct conf *conf)
 {
 	struct child me = {.place = *place};
-	int code = CHILD_SICK;
+	int code = CHILD_TRY_LATER;
 
 	if (!scoreboard_read_slot(place->board, place->number, &me.slot))
 		memset(&me.slot, 0, sizeof(me.slot));

@@ -15,7 +15,7 @@ struct child;
 /* Exit codes of a child (sysexits.h has the numbers). */
 enum child_exit {
 	CHILD_RECYCLE = 0,        /* ended as it should: replace it                          */
-	CHILD_SICK = 75,          /* EX_TEMPFAIL: a server is away: replace it after a pause */
+	CHILD_TRY_LATER = 75,     /* EX_TEMPFAIL: a server is away: replace it after a pause */
 	CHILD_MISCONFIGURED = 78, /* EX_CONFIG: another one would end as well                */
 };
 
@@ -26,7 +26,7 @@ enum child_exit {
  * connection: so a child that got POLLIN tries to accept, even if it is stopping. */
 int child_wait(struct child *, int fd, short events, int timeout_ms);
 
-/* Takes note of signals without waiting; for progress callbacks. Cheap: one poll. */
+/* Takes the signals that have come, without waiting; for progress callbacks. Cheap: one poll. */
 void child_look(struct child *);
 
 /* True when no more work should be taken: TERM, recycling, reload, or the master is gone. Finish

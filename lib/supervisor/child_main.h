@@ -19,9 +19,9 @@
 
 struct child_place {
 	struct scoreboard *board;
-	int number;   /* its slot; the master has filled it in but for the pid */
-	int lifeline; /* read end of a pipe whose only other end is the master's */
-	int news;     /* eventfd that wakes the master */
+	int number;      /* its slot; the master has filled it in but for the pid */
+	int parent_pipe; /* read end of a pipe whose only other end is the master's */
+	int news;        /* eventfd that wakes the master */
 	const struct conf_pool *limits;
 	void *shared; /* for child_shared */
 };

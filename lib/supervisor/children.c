@@ -20,11 +20,11 @@ bool children_open(struct children *children, struct scoreboard *board)
 	memset(children, 0, sizeof(*children));
 	children->board = board;
 	children->slots = scoreboard_slots(board);
-	children->lifeline.read_end = children->lifeline.write_end = -1;
+	children->parent_pipe.read_end = children->parent_pipe.write_end = -1;
 	children->records = calloc((size_t)children->slots, sizeof(*children->records));
 	children->news = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	return children->records != NULL && children->news >= 0 &&
-	       spawn_lifeline_open(&children->lifeline);
+	       spawn_parent_pipe_open(&children->parent_pipe);
 }
 
 void children_close(struct children *children, bool remove)
@@ -33,8 +33,8 @@ void children_close(struct children *children, bool remove)
 	free(children->records);
 	if (children->news >= 0)
 		close(children->news);
-	if (children->lifeline.read_end >= 0)
-		spawn_lifeline_close(&children->lifeline);
+	if (children->parent_pipe.read_end >= 0)
+		spawn_parent_pipe_close(&children->parent_pipe);
 }
 
 static int children_slot_of(const struct children *children, const struct child_record *child)
@@ -59,13 +59,13 @@ static int children_run_child(void *arg)
 	struct child_place place = {
 		.board = children->board,
 		.number = fork->slot,
-		.lifeline = children->lifeline.read_end,
+		.parent_pipe = children->parent_pipe.read_end,
 		.news = children->news,
 		.limits = start->limits,
 		.shared = start->shared,
 	};
 
-	spawn_lifeline_inherit(&children->lifeline);
+	spawn_parent_pipe_inherit(&children->parent_pipe);
 	start->close_parent(start->arg);
 	return child_main(&place, start->kind, start->conf);
 }
@@ -316,11 +316,11 @@ static void child_log_end(const struct child_record *child, int slot, int status
 static void child_add_to_totals(const struct child_record *child, int status,
                                 struct scoreboard_totals *totals)
 {
-	bool sick = WIFEXITED(status) && WEXITSTATUS(status) == CHILD_SICK;
+	bool try_later = WIFEXITED(status) && WEXITSTATUS(status) == CHILD_TRY_LATER;
 
 	if (child_was_ended_by_master(child))
 		totals->kills++;
-	else if (!child_ended_well(status) && !sick)
+	else if (!child_ended_well(status) && !try_later)
 		totals->crashes++;
 	if (child->order == ORDER_NONE)
 		totals->restarts++;

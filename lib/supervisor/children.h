@@ -38,7 +38,7 @@ struct children {
 	int slots;
 	struct scoreboard *board;
 	struct scoreboard_totals totals;
-	struct spawn_lifeline lifeline;
+	struct spawn_parent_pipe parent_pipe;
 	int news; /* eventfd that children write to */
 };
 

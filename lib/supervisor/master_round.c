@@ -28,7 +28,7 @@ static bool master_end_is_failure(const struct child_record *child, int status, 
 
 	if (child->order != ORDER_NONE)
 		return false;
-	if (code == CHILD_SICK || code == CHILD_MISCONFIGURED)
+	if (code == CHILD_TRY_LATER || code == CHILD_MISCONFIGURED)
 		return true;
 	if (code == CHILD_RECYCLE && (child->seen.flags & SLOT_STOPPING) &&
 	    now_ms - child->started_ms >= POLICY_FIRST_DELAY_MS)

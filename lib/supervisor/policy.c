@@ -1,6 +1,4 @@
-/* Decides how many children to start and to stop, and when one hangs: no state but what it is
- * given.
- */
+/* Decides how many children to start and to stop, and when one hangs. */
 #include "lib/supervisor/policy.h"
 
 #include <string.h>
@@ -200,8 +198,7 @@ void policy_proved(struct policy *policy, int64_t started_ms)
 	policy->delay_ms = policy->not_before_ms = 0;
 }
 
-/* Whether what has lasted SPENT_MS has reached its LIMIT_MS; if not, lowers IN_MS to what is left.
- */
+/* Whether SPENT_MS has reached LIMIT_MS; if not, lowers IN_MS to what is left. */
 static bool policy_time_is_over(int64_t spent_ms, int64_t limit_ms, int64_t *in_ms)
 {
 	if (spent_ms >= limit_ms)

@@ -21,10 +21,10 @@
 enum scoreboard_state { SLOT_FREE, SLOT_STARTING, SLOT_IDLE, SLOT_BUSY, SLOT_LEAVING };
 
 enum scoreboard_flag {
-	SLOT_SERVING = 1,  /* it has called child_serving            */
-	SLOT_STOPPING = 2, /* it takes no more work                  */
-	SLOT_FIRST = 4,    /* it was tried alone before the others   */
-	SLOT_AWAY = 8,     /* it waits for a server and takes no work till then */
+	SLOT_SERVING = 1,  /* it has called child_serving                         */
+	SLOT_STOPPING = 2, /* it takes no more work                               */
+	SLOT_FIRST = 4,    /* it was tried alone before the others                */
+	SLOT_AWAY = 8,     /* it waits for a server, and takes no work until then */
 };
 
 struct scoreboard_slot {

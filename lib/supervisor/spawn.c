@@ -29,7 +29,7 @@ bool spawn_reap(pid_t *pid, int *status)
 	return *pid > 0;
 }
 
-bool spawn_lifeline_open(struct spawn_lifeline *line)
+bool spawn_parent_pipe_open(struct spawn_parent_pipe *line)
 {
 	int ends[2];
 
@@ -40,13 +40,13 @@ bool spawn_lifeline_open(struct spawn_lifeline *line)
 	return true;
 }
 
-void spawn_lifeline_close(struct spawn_lifeline *line)
+void spawn_parent_pipe_close(struct spawn_parent_pipe *line)
 {
 	close(line->read_end);
 	close(line->write_end);
 }
 
-void spawn_lifeline_inherit(struct spawn_lifeline *line)
+void spawn_parent_pipe_inherit(struct spawn_parent_pipe *line)
 {
 	close(line->write_end);
 	line->write_end = -1;
@@ -56,7 +56,7 @@ static const char *spawn_code_text(int code)
 {
 	switch (code) {
 	case CHILD_RECYCLE: return "ended as it should";
-	case CHILD_SICK: return "gave up (exit code 75: a server is away)";
+	case CHILD_TRY_LATER: return "gave up (exit code 75: a server is away)";
 	case CHILD_MISCONFIGURED: return "refused the configuration (exit code 78)";
 	default: return NULL;
 	}

@@ -19,13 +19,14 @@ pid_t spawn_child(int (*body)(void *arg), void *arg);
 bool spawn_reap(pid_t *pid, int *status);
 
 /* A pipe by which children see the master's death: only the master holds the write end. */
-struct spawn_lifeline {
+struct spawn_parent_pipe {
 	int read_end, write_end;
 };
-bool spawn_lifeline_open(struct spawn_lifeline *);
-void spawn_lifeline_close(struct spawn_lifeline *);
+/* False: errno. */
+bool spawn_parent_pipe_open(struct spawn_parent_pipe *);
+void spawn_parent_pipe_close(struct spawn_parent_pipe *);
 /* In the child: closes the master's end. */
-void spawn_lifeline_inherit(struct spawn_lifeline *);
+void spawn_parent_pipe_inherit(struct spawn_parent_pipe *);
 
 /* How a child ended, in words: "was killed by signal 11 (Segmentation fault), core dumped". */
 void spawn_end_text(int status, char text[SPAWN_TEXT]);

@@ -3,7 +3,7 @@
  *
  * A job is a connection to DEMO_DIR/socket with one line on it: pid, sleep MS, read, hang, spin,
  * segv, exit CODE, leak BYTES, fail, count, away (until DEMO_DIR/back exists). What a child does
- * before it serves is in DEMO_DIR/start: misconfigured, sick, crash, leave, hang, wait MS,
+ * before it serves is in DEMO_DIR/start: misconfigured, try-later, crash, leave, hang, wait MS,
  * serve-and-die. A configuration is not accepted at reload while DEMO_DIR/refuse exists, the checks
  * fail while DEMO_DIR/wrong-NAME exists. DEMO_AUX=1 adds a second kind. */
 #include <errno.h>
@@ -159,8 +159,8 @@ static int begin(struct child *me)
 		log_error("the demo does not like its settings");
 		return CHILD_MISCONFIGURED;
 	}
-	if (strcmp(how, "sick") == 0)
-		return CHILD_SICK;
+	if (strcmp(how, "try-later") == 0)
+		return CHILD_TRY_LATER;
 	if (strcmp(how, "crash") == 0)
 		crash();
 	if (strcmp(how, "hang") == 0)
