@@ -1,3 +1,4 @@
+/* Offers the life of a gateway's child; FastCGI is known here only. */
 #include "fcgi/accept.h"
 
 #include <errno.h>
@@ -9,27 +10,19 @@
 
 #include "fcgi/check.h"
 #include "fcgi/gateway.h"
+#include "fcgi/listen.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/config/conf.h"
-#include "lib/supervisor/pool.h"
+#include "lib/supervisor/child.h"
 
 #define LOOK_MS 1000 /* how often a session is looked after while there is nothing to do */
-#define BODY_MAX_BYTES (64 * 1024) /* read and thrown away; no request has a use for one */
+#define BODY_MAX_BYTES (64 * 1024) /* read and discarded; no request has a use for one */
 #define HEAD_SIZE (HTTP_HEADERS_SIZE + 256)
-
-/* A fact about the process, like standard error: children inherit the descriptor, and pool_run
- * knows nothing of it. */
-static int listener = -1;
-
-void accept_from(int fd)
-{
-	listener = fd;
-}
 
 /* ---- one request ---- */
 
-static void throw_away(FCGX_Stream *in)
+static void accept_discard_body(FCGX_Stream *in)
 {
 	char buffer[4096];
 	int left = BODY_MAX_BYTES, got;
@@ -40,7 +33,8 @@ static void throw_away(FCGX_Stream *in)
 	} while (got == (int)sizeof(buffer) && left > 0);
 }
 
-static void read_request(FCGX_Request *fcgi, const struct conf *conf, struct http_request *request)
+static void accept_read_request(FCGX_Request *fcgi, const struct conf *conf,
+                                struct http_request *request)
 {
 	const char *method = FCGX_GetParam("REQUEST_METHOD", fcgi->envp),
 			   *uri = FCGX_GetParam("REQUEST_URI", fcgi->envp);
@@ -54,8 +48,8 @@ static void read_request(FCGX_Request *fcgi, const struct conf *conf, struct htt
 	request->deadline_ms = clock_now_ms() + conf->gateway.request_timeout_ms;
 }
 
-static void write_response(FCGX_Request *fcgi, const struct http_request *request,
-                           const struct http_response *response)
+static void accept_write_response(FCGX_Request *fcgi, const struct http_request *request,
+                                  const struct http_response *response)
 {
 	char head[HEAD_SIZE];
 	int length = snprintf(head, sizeof(head), "Status: %d %s\r\n", response->status,
@@ -71,17 +65,17 @@ static void write_response(FCGX_Request *fcgi, const struct http_request *reques
 		FCGX_PutStr(response->body, (int)response->length, fcgi->out);
 }
 
-static void serve(struct child *me, struct gateway *gateway, FCGX_Request *fcgi)
+static void accept_serve(struct child *me, struct gateway *gateway, FCGX_Request *fcgi)
 {
 	struct http_request request;
 	struct http_response response;
 
-	read_request(fcgi, gateway->conf, &request);
+	accept_read_request(fcgi, gateway->conf, &request);
 	child_busy(me, request.id, "request");
-	throw_away(fcgi->in);
+	accept_discard_body(fcgi->in);
 	gateway_answer(gateway, &request, &response);
 	child_step(me, "answer");
-	write_response(fcgi, &request, &response);
+	accept_write_response(fcgi, &request, &response);
 	/* Before anything is waited for again: only this sends the answer. */
 	FCGX_Finish_r(fcgi);
 	child_done(me, response.status < 500);
@@ -93,10 +87,11 @@ static void serve(struct child *me, struct gateway *gateway, FCGX_Request *fcgi)
 /* Takes one connection; false: another child was faster, or there is none. */
 static bool accept_one(struct child *me, struct gateway *gateway, FCGX_Request *fcgi)
 {
-	child_busy(me, "", "reading"); /* a peer that sends half a header is the hard time-out's */
+	child_busy(me, "",
+	           "reading"); /* hard_timeout ends it if a peer sends half a header and no more */
 	int result = FCGX_Accept_r(fcgi);
 	if (result == 0) {
-		serve(me, gateway, fcgi);
+		accept_serve(me, gateway, fcgi);
 		return true;
 	}
 	child_idle(me, "waiting");
@@ -108,9 +103,9 @@ static bool accept_one(struct child *me, struct gateway *gateway, FCGX_Request *
 	return false;
 }
 
-/* After TERM, those that connected before the door was closed; no more than the backlog holds, for
- * a socket of systemd's has no door. */
-static void empty_backlog(struct child *me, struct gateway *gateway, FCGX_Request *fcgi)
+/* After TERM: those that connected before the socket was removed; no more than the backlog holds,
+ * because a socket of systemd's is never removed. */
+static void accept_backlog(struct child *me, struct gateway *gateway, FCGX_Request *fcgi)
 {
 	int64_t left = gateway->conf->gateway.backlog;
 
@@ -118,16 +113,18 @@ static void empty_backlog(struct child *me, struct gateway *gateway, FCGX_Reques
 		;
 }
 
-static void loop(struct child *me, struct gateway *gateway, FCGX_Request *fcgi)
+static void accept_loop(struct child *me, struct gateway *gateway, FCGX_Request *fcgi)
 {
+	const struct listener *listener = child_shared(me);
 	int64_t looked_ms = clock_now_ms();
 
 	child_serving(me);
 	while (!child_stopping(me)) {
 		bool paused = child_paused(me);
+
 		child_idle(me, paused ? "paused" : "waiting");
 		/* Who was woken takes the connection, even if it is to stop: no other child was. */
-		if ((child_wait(me, paused ? -1 : listener, POLLIN, LOOK_MS) & POLLIN) != 0)
+		if ((child_wait(me, paused ? -1 : listener->fd, POLLIN, LOOK_MS) & POLLIN) != 0)
 			accept_one(me, gateway, fcgi);
 		if (clock_now_ms() - looked_ms >= LOOK_MS) {
 			gateway_look(gateway);
@@ -140,13 +137,14 @@ int accept_run(struct child *me, const struct conf *conf)
 {
 	struct gateway gateway;
 	FCGX_Request fcgi;
-	int code = CHILD_SICK;
+	const struct listener *listener = child_shared(me);
+	int code = CHILD_TRY_LATER;
 
 	if (!gateway_open(&gateway, conf, me)) {
 		log_error("out of memory");
 		goto out;
 	}
-	/* Only what a setting can mend stops us; a server that is away may be back before the first
+	/* Only what a setting can fix stops us; a server that is away may be back before the first
 	 * request. */
 	if (!child_is_first(me)) {
 		gateway_connect(&gateway);
@@ -154,13 +152,13 @@ int accept_run(struct child *me, const struct conf *conf)
 		code = CHILD_MISCONFIGURED;
 		goto out;
 	}
-	if (FCGX_Init() != 0 || FCGX_InitRequest(&fcgi, listener, 0) != 0) {
+	if (FCGX_Init() != 0 || FCGX_InitRequest(&fcgi, listener->fd, 0) != 0) {
 		log_error("libfcgi can't be initialised");
 		goto out;
 	}
 	signal(SIGPIPE, SIG_IGN); /* FCGX_Init replaces an ignored one */
-	loop(me, &gateway, &fcgi);
-	empty_backlog(me, &gateway, &fcgi);
+	accept_loop(me, &gateway, &fcgi);
+	accept_backlog(me, &gateway, &fcgi);
 	FCGX_Free(&fcgi, 1);
 	code = CHILD_RECYCLE;
 out:

@@ -5,10 +5,8 @@
 struct child;
 struct conf;
 
-/* Says which socket the children accept on; before pool_run, once for all. */
-void accept_from(int listener);
-
-/* A child of pool_run. */
+/* A child of the gateway: child_shared is the struct listener it accepts on. Returns its exit code.
+ */
 int accept_run(struct child *, const struct conf *);
 
 #endif

@@ -1,3 +1,4 @@
+/* Asks the running gateway for /readyz as a FastCGI client (FastCGI 1.0). */
 #include "fcgi/ask.h"
 
 #include <errno.h>
@@ -18,7 +19,7 @@
 #define GOOD_STATUS "Status: 200 "
 
 /* Connects; no step takes longer than nginx would wait. */
-static int connect_to(const struct conf *conf)
+static int ask_connect(const struct conf *conf)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	const int64_t ms = conf->gateway.nginx_read_timeout_ms;
@@ -38,7 +39,7 @@ static int connect_to(const struct conf *conf)
 
 /* ---- the request (FastCGI 1.0, 3.3, 5.1 and 5.2) ---- */
 
-static size_t put_record(unsigned char *to, int type, const void *content, size_t length)
+static size_t ask_put_record(unsigned char *to, int type, const void *content, size_t length)
 {
 	const FCGI_Header header = {
 		.version = FCGI_VERSION_1,
@@ -55,23 +56,23 @@ static size_t put_record(unsigned char *to, int type, const void *content, size_
 }
 
 /* Name and value are shorter than 128 bytes each. */
-static size_t put_pair(unsigned char *to, const char *name, const char *value)
+static size_t ask_put_pair(unsigned char *to, const char *name, const char *value)
 {
 	return (size_t)sprintf((char *)to, "%c%c%s%s", (int)strlen(name), (int)strlen(value), name,
 	                       value);
 }
 
-static bool send_request(int fd)
+static bool ask_send_request(int fd)
 {
 	static const FCGI_BeginRequestBody begin = {.roleB0 = FCGI_RESPONDER};
 	unsigned char pairs[256], request[512];
-	size_t length = put_pair(pairs, "REQUEST_METHOD", "GET");
+	size_t length = ask_put_pair(pairs, "REQUEST_METHOD", "GET");
 
-	length += put_pair(pairs + length, "REQUEST_URI", "/readyz");
-	size_t total = put_record(request, FCGI_BEGIN_REQUEST, &begin, sizeof(begin));
-	total += put_record(request + total, FCGI_PARAMS, pairs, length);
-	total += put_record(request + total, FCGI_PARAMS, NULL, 0);
-	total += put_record(request + total, FCGI_STDIN, NULL, 0);
+	length += ask_put_pair(pairs + length, "REQUEST_URI", "/readyz");
+	size_t total = ask_put_record(request, FCGI_BEGIN_REQUEST, &begin, sizeof(begin));
+	total += ask_put_record(request + total, FCGI_PARAMS, pairs, length);
+	total += ask_put_record(request + total, FCGI_PARAMS, NULL, 0);
+	total += ask_put_record(request + total, FCGI_STDIN, NULL, 0);
 	return send(fd, request, total, MSG_NOSIGNAL) == (ssize_t)total;
 }
 
@@ -79,7 +80,7 @@ static bool send_request(int fd)
 
 /* Collects what is sent on the standard output stream until the request's end; what doesn't fit is
  * left out. */
-static bool read_answer(int fd, char *answer, size_t size)
+static bool ask_read_answer(int fd, char *answer, size_t size)
 {
 	FCGI_Header header;
 	unsigned char content[RECORD_SIZE + 256];
@@ -108,14 +109,15 @@ bool ask_ready(const struct conf *conf)
 {
 	char answer[ANSWER_SIZE];
 	bool ready = false;
-	int fd = connect_to(conf);
+	int fd = ask_connect(conf);
 
 	if (fd < 0)
 		return false;
-	if (!send_request(fd) || !read_answer(fd, answer, sizeof(answer))) {
+	if (!ask_send_request(fd) || !ask_read_answer(fd, answer, sizeof(answer))) {
 		log_error("%s: no answer to /readyz", conf->gateway.socket);
 	} else {
 		const char *body = strstr(answer, "\r\n\r\n");
+
 		ready = strncmp(answer, GOOD_STATUS, strlen(GOOD_STATUS)) == 0;
 		puts(body != NULL ? body + 4 : answer);
 	}

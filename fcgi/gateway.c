@@ -11,7 +11,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/config/conf.h"
-#include "lib/supervisor/pool.h"
+#include "lib/supervisor/child.h"
 
 #define REALM "farewell"
 

@@ -39,7 +39,7 @@ static bool recover_sessions(struct worker *worker, struct job_memory *memory)
 {
 	int pause_ms = BACK_OFF_FIRST_MS;
 
-	child_idle(worker->child, CONSUME_AWAY); /* the job's time-outs are not for this */
+	child_away(worker->child, "waiting for a server"); /* the job's time-outs are not for this */
 	for (;;) {
 		if (sessions_connect_databases(&worker->sessions) == SESSIONS_READY &&
 		    job_remember(worker, memory))
@@ -150,7 +150,9 @@ static enum sessions_state start_consuming(struct worker *worker, bool first_tim
 	bool first = first_time && child_is_first(worker->child);
 
 	if (state == SESSIONS_READY && first)
-		state = sessions_check_statements(&worker->sessions);
+		state = sessions_check_user_db(&worker->sessions);
+	if (state == SESSIONS_READY && first)
+		state = sessions_check_worker_db(&worker->sessions);
 	if (state != SESSIONS_READY)
 		return state;
 	enum mq_result result = mq_open(worker->consumer, mq_deadline(worker->consumer));
@@ -176,7 +178,7 @@ int consume_run(struct child *child, const struct conf *conf)
 	if (!worker_init(&worker, child, conf))
 		code = CHILD_MISCONFIGURED;
 	while (code == CHILD_RECYCLE && !child_stopping(child)) {
-		child_idle(child, CONSUME_CONNECTING);
+		child_away(child, "connecting");
 		enum sessions_state state = start_consuming(&worker, first_time);
 		if (state == SESSIONS_MISCONFIGURED && first_time) {
 			code = CHILD_MISCONFIGURED;

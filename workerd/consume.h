@@ -3,11 +3,7 @@
 #define FAREWELL_CONSUME_H
 
 #include "lib/config/conf.h"
-#include "lib/supervisor/pool.h"
-
-/* Steps of a child that is idle and yet does not wait for a message. */
-#define CONSUME_CONNECTING "connecting"
-#define CONSUME_AWAY "waiting for a server"
+#include "lib/supervisor/child.h"
 
 /* Runs until told to stop; returns the child's exit code. */
 int consume_run(struct child *, const struct conf *);

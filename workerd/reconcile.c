@@ -201,7 +201,7 @@ int reconcile_run(struct child *child, const struct conf *conf)
 	if (!sessions_new(&reconciler.sessions, conf, "farewell-workerd", &reconciler.pump,
 	                  &reconciler.dispatch_pump)) {
 		sessions_free(&reconciler.sessions);
-		return CHILD_SICK;
+		return CHILD_TRY_LATER;
 	}
 	while (!child_stopping(child)) {
 		if (reconcile_once(&reconciler)) {
@@ -209,7 +209,7 @@ int reconcile_run(struct child *child, const struct conf *conf)
 			child_serving(child);
 			wait_for_next_pass(&reconciler);
 		} else {
-			child_idle(child, "waiting for a server");
+			child_away(child, "waiting for a server");
 			worker_back_off(child, &reconciler.pump, &pause_ms);
 		}
 	}

@@ -4,7 +4,7 @@
 #define FAREWELL_RECONCILE_H
 
 #include "lib/config/conf.h"
-#include "lib/supervisor/pool.h"
+#include "lib/supervisor/child.h"
 
 /* A child's whole life. Any number of hosts may run one; a lock on the user database lets one work
  * at a time. */

@@ -11,7 +11,7 @@
 #include "lib/s3/s3.h"
 #include "lib/session/mq.h"
 #include "lib/session/pump.h"
-#include "lib/supervisor/pool.h"
+#include "lib/supervisor/child.h"
 
 #define WHY_SIZE 384
 

@@ -89,24 +89,24 @@ enum sessions_state sessions_connect_databases(struct sessions *s)
 	return state != SESSIONS_READY ? state : connect_database(s->ledger.db);
 }
 
-enum sessions_state sessions_check_statements(struct sessions *s)
+/* Goes on after a statement that does not fit, so that all are logged. */
+static enum sessions_state check_database(struct db *db, int first, int second)
 {
-	const struct {
-		struct db *db;
-		int statement;
-	} checked[] = {
-		{s->users, USERS_LOCK},
-		{s->users, USERS_CONTACT},
-		{s->ledger.db, FILES_PAGE},
-		{s->ledger.db, FILES_DONE},
-	};
+	enum sessions_state state = connect_database(db);
 
-	for (size_t i = 0; i < sizeof(checked) / sizeof(checked[0]); i++) {
-		struct db *db = checked[i].db;
-		enum sessions_state state =
-			session_state(db, db_check(db, checked[i].statement, db_deadline(db)));
-		if (state != SESSIONS_READY)
-			return state;
-	}
-	return SESSIONS_READY;
+	if (state != SESSIONS_READY)
+		return state;
+	state = session_state(db, db_check(db, first, db_deadline(db)));
+	enum sessions_state other = session_state(db, db_check(db, second, db_deadline(db)));
+	return other > state ? other : state;
+}
+
+enum sessions_state sessions_check_user_db(struct sessions *s)
+{
+	return check_database(s->users, USERS_LOCK, USERS_CONTACT);
+}
+
+enum sessions_state sessions_check_worker_db(struct sessions *s)
+{
+	return check_database(s->ledger.db, FILES_PAGE, FILES_DONE);
 }

@@ -42,7 +42,8 @@ void sessions_free(struct sessions *);
 
 /* Connects those of the two databases that are not connected. */
 enum sessions_state sessions_connect_databases(struct sessions *);
-/* Checks the application's statements in the database sessions, which must be open. */
-enum sessions_state sessions_check_statements(struct sessions *);
+/* Check the application's statements in one of the two databases, which is connected if need be. */
+enum sessions_state sessions_check_user_db(struct sessions *);
+enum sessions_state sessions_check_worker_db(struct sessions *);
 
 #endif

@@ -1,4 +1,6 @@
-#include "lib/supervisor/child.h"
+/* Offers a child its side of the supervisor: what it shows, what it was told, and its life from the
+ * fork to the exit. */
+#include "lib/supervisor/child_main.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,30 +18,30 @@
 
 _Static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLERR == POLLERR &&
                    EPOLLHUP == POLLHUP,
-               "used for each other");
+               "child_wait passes poll's events to epoll");
 
 struct child {
 	struct child_place place;
-	struct scoreboard_slot slot; /* our copy; shown by show() */
+	struct scoreboard_slot slot; /* our copy; written to the scoreboard by child_show */
 	int epoll, signals, statm;
 	bool told_leave, told_stop, paused;
-	bool leave_said, hurry_said, paused_said; /* child_wait has returned for it */
-	const char *recycle;                      /* why we leave by ourselves, or NULL */
-	uint64_t max_jobs;                        /* 0: no limit */
-	int64_t leave_at_ms;                      /* end of lifetime; 0: none */
+	bool leave_reported, hurry_reported, paused_reported; /* child_wait has returned for it */
+	const char *recycle;                                  /* why we leave by ourselves, or NULL */
+	uint64_t max_jobs;                                    /* 0: no limit */
+	int64_t leave_at_ms;                                  /* end of lifetime; 0: none */
 };
 
 /* ---- the scoreboard ---- */
 
-static void show(struct child *me)
+static void child_show(struct child *me)
 {
 	if (child_stopping(me))
 		me->slot.flags |= SLOT_STOPPING;
 	scoreboard_write_slot(me->place.board, me->place.number, &me->slot);
 }
 
-/* The last byte stays NUL at any moment: a signal handler may read it. */
-static void put_text(char *to, size_t size, const char *text)
+/* The last byte of TO stays NUL at every moment: a signal handler may read it. */
+static void child_copy_text(char *to, size_t size, const char *text)
 {
 	size_t length = strnlen(text, size - 1);
 
@@ -47,13 +49,13 @@ static void put_text(char *to, size_t size, const char *text)
 	memset(to + length, 0, size - length);
 }
 
-static void set_step(struct child *me, const char *step)
+static void child_set_step(struct child *me, const char *step)
 {
-	put_text(me->slot.step, sizeof(me->slot.step), step);
+	child_copy_text(me->slot.step, sizeof(me->slot.step), step);
 	me->slot.step_ms = clock_now_ms();
 }
 
-static void set_state(struct child *me, uint32_t state)
+static void child_set_state(struct child *me, uint32_t state)
 {
 	if (me->slot.state == state)
 		return;
@@ -61,61 +63,87 @@ static void set_state(struct child *me, uint32_t state)
 	me->slot.since_ms = clock_now_ms();
 }
 
-static void tell_master(struct child *me)
+static void child_wake_master(struct child *me)
 {
 	uint64_t one = 1;
 
 	if (write(me->place.news, &one, sizeof(one)) < 0)
-		return; /* full: it has enough to wake up for */
+		return; /* the counter is full: the master wakes up anyhow */
+}
+
+static void child_set_away(struct child *me, bool away)
+{
+	if (away)
+		me->slot.flags |= SLOT_AWAY;
+	else
+		me->slot.flags &= ~(uint32_t)SLOT_AWAY;
 }
 
 void child_serving(struct child *me)
 {
-	if (me->slot.flags & SLOT_SERVING)
-		return;
+	bool first_time = !(me->slot.flags & SLOT_SERVING);
+
 	me->slot.flags |= SLOT_SERVING;
-	set_state(me, SLOT_IDLE);
-	set_step(me, "serving");
-	show(me);
-	tell_master(me);
+	child_set_away(me, false);
+	if (first_time) {
+		child_set_state(me, SLOT_IDLE);
+		child_set_step(me, "serving");
+	}
+	child_show(me);
+	if (first_time)
+		child_wake_master(me);
 }
 
-static void rest(struct child *me, const char *step)
+static void child_set_idle(struct child *me, const char *step)
 {
 	if (me->slot.flags & SLOT_SERVING)
-		set_state(me, SLOT_IDLE);
+		child_set_state(me, SLOT_IDLE);
 	me->slot.job[0] = '\0';
-	set_step(me, step);
-	show(me);
+	child_set_step(me, step);
+	child_show(me);
 }
 
-/* Busy with nothing that had a name, and not done: there was no work after all. */
-void child_idle(struct child *me, const char *step)
+/* A job that never got a name was none: there was no work after all. */
+static void child_give_up_job(struct child *me)
 {
 	if (me->slot.state == SLOT_BUSY && me->slot.job[0] == '\0')
 		me->slot.taken--;
-	rest(me, step);
+}
+
+void child_idle(struct child *me, const char *step)
+{
+	child_give_up_job(me);
+	child_set_away(me, false);
+	child_set_idle(me, step);
+}
+
+void child_away(struct child *me, const char *step)
+{
+	child_give_up_job(me);
+	child_set_away(me, true);
+	child_set_idle(me, step);
 }
 
 void child_busy(struct child *me, const char *job, const char *step)
 {
 	if (me->slot.state != SLOT_BUSY) {
 		me->slot.taken++;
-		me->hurry_said = false;
+		me->hurry_reported = false;
 	}
-	set_state(me, SLOT_BUSY);
-	put_text(me->slot.job, sizeof(me->slot.job), job);
-	set_step(me, step);
-	show(me);
+	child_set_away(me, false);
+	child_set_state(me, SLOT_BUSY);
+	child_copy_text(me->slot.job, sizeof(me->slot.job), job);
+	child_set_step(me, step);
+	child_show(me);
 }
 
 void child_step(struct child *me, const char *step)
 {
-	set_step(me, step);
-	show(me);
+	child_set_step(me, step);
+	child_show(me);
 }
 
-static int64_t resident_bytes(const struct child *me)
+static int64_t child_resident_bytes(const struct child *me)
 {
 	char text[128];
 	unsigned long long pages;
@@ -127,9 +155,9 @@ static int64_t resident_bytes(const struct child *me)
 	return sscanf(text, "%*u %llu", &pages) == 1 ? (int64_t)pages * sysconf(_SC_PAGESIZE) : 0;
 }
 
-static void measure(struct child *me)
+static void child_check_size(struct child *me)
 {
-	me->slot.rss = resident_bytes(me);
+	me->slot.rss = child_resident_bytes(me);
 	if (me->place.limits->max_child_rss > 0 && me->slot.rss > me->place.limits->max_child_rss)
 		me->recycle = "max_child_rss";
 }
@@ -141,8 +169,8 @@ void child_done(struct child *me, bool succeeded)
 		me->slot.failures++;
 	if (me->max_jobs > 0 && me->slot.jobs >= me->max_jobs)
 		me->recycle = "max_jobs_per_child";
-	measure(me);
-	rest(me, "done");
+	child_check_size(me);
+	child_set_idle(me, "done");
 }
 
 void child_count(struct child *me, int counter, int64_t add)
@@ -150,10 +178,10 @@ void child_count(struct child *me, int counter, int64_t add)
 	if (counter < 0 || counter >= SCOREBOARD_COUNTERS)
 		return;
 	me->slot.counters[counter] += (uint64_t)add;
-	show(me);
+	child_show(me);
 }
 
-/* ---- what was said to it ---- */
+/* ---- what it was told ---- */
 
 bool child_stopping(const struct child *me)
 {
@@ -182,12 +210,12 @@ bool child_is_first(const struct child *me)
 	return (me->slot.flags & SLOT_FIRST) != 0;
 }
 
-int child_number(const struct child *me)
+void *child_shared(const struct child *me)
 {
-	return me->place.number;
+	return me->place.shared;
 }
 
-static void take_signals(struct child *me)
+static void child_take_signals(struct child *me)
 {
 	struct signalfd_siginfo info;
 
@@ -202,7 +230,7 @@ static void take_signals(struct child *me)
 }
 
 /* Waits for at most TIMEOUT_MS; returns what FD has, if it was added. */
-static int listen_ms(struct child *me, int fd, int timeout_ms)
+static int child_poll_events(struct child *me, int fd, int timeout_ms)
 {
 	struct epoll_event events[3];
 	int revents = 0;
@@ -211,51 +239,51 @@ static int listen_ms(struct child *me, int fd, int timeout_ms)
 
 	for (int i = 0; i < count; i++) {
 		if (events[i].data.fd == me->signals)
-			take_signals(me);
-		else if (events[i].data.fd == me->place.lifeline)
+			child_take_signals(me);
+		else if (events[i].data.fd == me->place.parent_pipe)
 			me->told_stop = true;
 		else if (events[i].data.fd == fd)
 			revents = (int)events[i].events;
 	}
 	if (me->told_stop && !stopped)
-		epoll_ctl(me->epoll, EPOLL_CTL_DEL, me->place.lifeline,
-		          NULL); /* a dead master would wake us for ever */
+		epoll_ctl(me->epoll, EPOLL_CTL_DEL, me->place.parent_pipe,
+		          NULL); /* after the master's death it would wake us for ever */
 	return revents;
 }
 
 void child_look(struct child *me)
 {
-	listen_ms(me, -1, 0);
+	child_poll_events(me, -1, 0);
 }
 
-/* Whether child_wait has something to say that it has not said yet. */
-static bool news(struct child *me)
+/* Whether there is something that child_wait has not returned for yet; from now on it has. */
+static bool child_take_news(struct child *me)
 {
-	bool any = me->paused != me->paused_said;
+	bool any = me->paused != me->paused_reported;
 
-	me->paused_said = me->paused;
-	if (child_stopping(me) && !me->leave_said)
-		any = me->leave_said = true;
-	if (child_hurry(me) && !me->hurry_said)
-		any = me->hurry_said = true;
+	me->paused_reported = me->paused;
+	if (child_stopping(me) && !me->leave_reported)
+		any = me->leave_reported = true;
+	if (child_hurry(me) && !me->hurry_reported)
+		any = me->hurry_reported = true;
 	return any;
 }
 
 /* DEADLINE_MS, or the soft time-out or the end of this child's lifetime if that comes first. */
-static int64_t next_change(const struct child *me, int64_t deadline_ms)
+static int64_t child_next_change_ms(const struct child *me, int64_t deadline_ms)
 {
 	int64_t soft_ms = me->slot.since_ms + me->place.limits->soft_timeout_ms;
 
-	if (me->slot.state == SLOT_BUSY && !me->hurry_said && soft_ms < deadline_ms)
+	if (me->slot.state == SLOT_BUSY && !me->hurry_reported && soft_ms < deadline_ms)
 		deadline_ms = soft_ms;
-	if (me->leave_at_ms > 0 && !me->leave_said && me->leave_at_ms < deadline_ms)
+	if (me->leave_at_ms > 0 && !me->leave_reported && me->leave_at_ms < deadline_ms)
 		deadline_ms = me->leave_at_ms;
 	return deadline_ms;
 }
 
-/* Exclusively, so that a connection wakes one child; that can't be had for every kind of
- * descriptor. */
-static bool watch(struct child *me, int fd, short events)
+/* Exclusively, so that a connection wakes one child only; not every kind of descriptor allows that.
+ */
+static bool child_watch(struct child *me, int fd, short events)
 {
 	struct epoll_event event = {.events = (uint32_t)events | EPOLLEXCLUSIVE, .data.fd = fd};
 
@@ -270,12 +298,13 @@ int child_wait(struct child *me, int fd, short events, int timeout_ms)
 	int64_t deadline_ms = timeout_ms < 0 ? INT64_MAX : clock_now_ms() + timeout_ms;
 	int revents = 0;
 
-	/* A file that epoll refuses never makes anybody wait. */
-	if (fd >= 0 && !watch(me, fd, events))
+	/* What epoll refuses with EPERM, such as a regular file, is always ready. */
+	if (fd >= 0 && !child_watch(me, fd, events))
 		return errno == EPERM ? events : POLLNVAL;
-	while (!news(me)) {
-		int64_t until_ms = next_change(me, deadline_ms);
-		revents = listen_ms(me, fd, until_ms == INT64_MAX ? -1 : clock_left_ms(until_ms));
+	while (!child_take_news(me)) {
+		int64_t until_ms = child_next_change_ms(me, deadline_ms);
+
+		revents = child_poll_events(me, fd, until_ms == INT64_MAX ? -1 : clock_left_ms(until_ms));
 		if (revents != 0 || clock_now_ms() >= deadline_ms)
 			break;
 	}
@@ -284,9 +313,9 @@ int child_wait(struct child *me, int fd, short events, int timeout_ms)
 	return revents;
 }
 
-/* ---- its life ---- */
+/* ---- from the fork to the exit ---- */
 
-void child_all_signals(sigset_t *set)
+void child_signal_set(sigset_t *set)
 {
 	static const int signals[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
 	                              SIGUSR2, SIGTTIN, SIGTTOU, SIGCHLD};
@@ -296,8 +325,8 @@ void child_all_signals(sigset_t *set)
 		sigaddset(set, signals[i]);
 }
 
-/* LIMIT less up to a tenth, so that children started together don't leave together. */
-static int64_t jittered(int64_t limit)
+/* LIMIT less up to a tenth of it, so that children started together don't leave together. */
+static int64_t child_jittered(int64_t limit)
 {
 	uint32_t chance = 0;
 
@@ -309,7 +338,7 @@ static int64_t jittered(int64_t limit)
 	return limit - (less > 0 ? chance % (less + 1) : 0);
 }
 
-static bool open_ears(struct child *me)
+static bool child_open_events(struct child *me)
 {
 	sigset_t mine;
 	struct epoll_event event = {.events = EPOLLIN};
@@ -327,11 +356,11 @@ static bool open_ears(struct child *me)
 	    epoll_ctl(me->epoll, EPOLL_CTL_ADD, me->signals, &event) != 0)
 		return false;
 	event.events = EPOLLHUP;
-	event.data.fd = me->place.lifeline;
-	return epoll_ctl(me->epoll, EPOLL_CTL_ADD, me->place.lifeline, &event) == 0;
+	event.data.fd = me->place.parent_pipe;
+	return epoll_ctl(me->epoll, EPOLL_CTL_ADD, me->place.parent_pipe, &event) == 0;
 }
 
-static void close_ears(struct child *me)
+static void child_close_events(struct child *me)
 {
 	if (me->signals >= 0)
 		close(me->signals);
@@ -341,31 +370,32 @@ static void close_ears(struct child *me)
 		close(me->statm);
 }
 
-int child_live(const struct child_place *place, const struct child_kind *kind,
+int child_main(const struct child_place *place, const struct child_kind *kind,
                const struct conf *conf)
 {
 	struct child me = {.place = *place};
-	int code = CHILD_SICK;
+	int code = CHILD_TRY_LATER;
 
 	if (!scoreboard_read_slot(place->board, place->number, &me.slot))
 		memset(&me.slot, 0, sizeof(me.slot));
 	me.slot.pid = getpid();
-	me.paused = me.paused_said = scoreboard_paused(place->board);
-	me.max_jobs = (uint64_t)jittered(place->limits->max_jobs_per_child);
+	me.paused = me.paused_reported = scoreboard_paused(place->board);
+	me.max_jobs = (uint64_t)child_jittered(place->limits->max_jobs_per_child);
 	if (place->limits->max_child_lifetime_ms > 0)
-		me.leave_at_ms = clock_now_ms() + jittered(place->limits->max_child_lifetime_ms);
+		me.leave_at_ms = clock_now_ms() + child_jittered(place->limits->max_child_lifetime_ms);
 	backtrace_describe(me.slot.step, me.slot.job);
-	show(&me);
-	if (open_ears(&me))
+	child_show(&me);
+	if (child_open_events(&me))
 		code = kind->run(&me, conf);
 	else
-		log_error("a %s child can't listen for signals: %s", kind->name, strerror(errno));
+		log_error("a %s child can't wait for signals: %s", kind->name, strerror(errno));
 	if (me.recycle == NULL && me.leave_at_ms > 0 && clock_now_ms() >= me.leave_at_ms)
 		me.recycle = "max_child_lifetime";
 	me.slot.state = SLOT_LEAVING;
-	set_step(&me, me.recycle != NULL && !me.told_leave && !me.told_stop ? me.recycle : "leaving");
-	show(&me);
-	close_ears(&me);
+	child_set_step(&me,
+	               me.recycle != NULL && !me.told_leave && !me.told_stop ? me.recycle : "leaving");
+	child_show(&me);
+	child_close_events(&me);
 	backtrace_describe("", "");
 	return code;
 }

@@ -1,36 +1,75 @@
-/* A child's side of the pool (the public part is in pool.h): what the master hands to it at the
- * fork, and its life from there. */
+/* What a child of a pre-forking program calls: what it was told, what it shows, how it waits. What
+ * the program says of itself is in program.h.
+ *
+ * All signals are blocked in a child but SIGABRT (a hung child's backtrace, then its end) and
+ * SIGURG (a slow job's backtrace, after which it goes on: poll and its like may return EINTR).
+ * SIGPIPE is ignored. */
 #ifndef FAREWELL_CHILD_H
 #define FAREWELL_CHILD_H
 
-#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 
-#include "lib/config/conf.h"
-#include "lib/supervisor/pool.h"
-#include "lib/supervisor/scoreboard.h"
+struct child;
 
-/* What the master tells a child by signals. */
-#define CHILD_STOP SIGTERM   /* finish or hand over what is in hand, and leave */
-#define CHILD_LEAVE SIGQUIT  /* finish what is in hand, and leave */
-#define CHILD_REOPEN SIGUSR1 /* the log */
-#define CHILD_PAUSE SIGUSR2  /* look at the scoreboard whether to pause */
-#define CHILD_BACKTRACE SIGURG
-#define CHILD_ABORT SIGABRT
-
-struct child_place {
-	struct scoreboard *board;
-	int number;   /* slot; the master has filled it in but for the pid */
-	int lifeline; /* read end of a pipe whose only other end is the master's */
-	int news;     /* eventfd that wakes the master */
-	const struct conf_pool *limits;
+/* Exit codes of a child (sysexits.h has the numbers). */
+enum child_exit {
+	CHILD_RECYCLE = 0,        /* ended as it should: replace it                          */
+	CHILD_TRY_LATER = 75,     /* EX_TEMPFAIL: a server is away: replace it after a pause */
+	CHILD_MISCONFIGURED = 78, /* EX_CONFIG: another one would end as well                */
 };
 
-/* The whole life of a child, after the fork. Signals are still blocked as in the master. Returns
- * its exit code. */
-int child_live(const struct child_place *, const struct child_kind *, const struct conf *);
+/* Waits until FD has one of EVENTS (POLLIN, POLLOUT; FD -1: none), a signal, the master's death or
+ * a time-out changed what child_stopping, child_hurry or child_paused say, or TIMEOUT_MS (negative:
+ * none) passed. Returns revents of FD, or 0. This and child_look are the only places where a
+ * child's signals are taken. Of several children that wait for one listener, one wakes for a
+ * connection: so a child that got POLLIN tries to accept, even if it is stopping. */
+int child_wait(struct child *, int fd, short events, int timeout_ms);
 
-/* Every signal a pool knows, as a set: blocked in the master from the start, and in the children.
- */
-void child_all_signals(sigset_t *);
+/* Takes the signals that have come, without waiting; for progress callbacks. Cheap: one poll. */
+void child_look(struct child *);
+
+/* True when no more work should be taken: TERM, recycling, reload, or the master is gone. Finish
+ * what is in hand. */
+bool child_stopping(const struct child *);
+/* True when the job in hand is the last for sure: child_stopping, or max_jobs_per_child is reached
+ * with it. */
+bool child_last_job(const struct child *);
+/* True when what is in hand should be handed over at the next safe point: child_stopping by TERM or
+ * the master's death, or the soft time-out has passed. */
+bool child_hurry(const struct child *);
+/* True while USR2 has paused consuming. */
+bool child_paused(const struct child *);
+
+/* What the scoreboard shows. STEP is a literal such as "waiting", "guard", "files", "mail".
+ *
+ * The soft and hard time-out run from child_busy to child_done, child_idle or child_away; so call
+ * child_busy before anything that can hang. A child that does not serve yet must take a step within
+ * hard_timeout too; one that was told to leave, or has returned from run, within stop_timeout. */
+
+/* It really accepts or consumes. The first child's first call makes the program ready. */
+void child_serving(struct child *);
+/* Waits for work: counts as spare. After child_busy with an empty JOB: there was no work. */
+void child_idle(struct child *, const char *step);
+/* Waits for a server, or connects to it: idle, but of no use until the next child_idle, child_busy
+ * or child_serving. -H counts no such child, and the status says how many there are. */
+void child_away(struct child *, const char *step);
+/* Has taken work. JOB is a deletion or request id, copied; "" if it is not known yet: another
+ * child_busy can say it, which does not start the time-outs again. */
+void child_busy(struct child *, const char *job, const char *step);
+/* Another step of the same state. */
+void child_step(struct child *, const char *step);
+/* The job is over; counts it. */
+void child_done(struct child *, bool succeeded);
+/* Adds to a running count of the program shown in the scoreboard, such as outcomes; COUNTER is an
+ * index of program.counters. */
+void child_count(struct child *, int counter, int64_t add);
+
+/* True for the child that should do what one child does for all (declare the topology, check the
+ * SQL): the first after the start or a reload, and the one that is tried first after a failure of
+ * all. The others are started when it is serving. */
+bool child_is_first(const struct child *);
+/* program.shared: what was opened before the fork. */
+void *child_shared(const struct child *);
 
 #endif

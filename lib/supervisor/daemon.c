@@ -1,3 +1,4 @@
+/* Offers the way into the background. */
 #include "lib/supervisor/daemon.h"
 
 #include <errno.h>
@@ -9,7 +10,7 @@
 
 #define WAIT_MS 60000
 
-static int read_answer(int fd, const char *program, const char *log_file)
+static int daemon_read_code(int fd, const char *program, const char *log_file)
 {
 	struct pollfd ready = {.fd = fd, .events = POLLIN};
 	unsigned char code = EXIT_FAILURE;
@@ -26,11 +27,11 @@ static int read_answer(int fd, const char *program, const char *log_file)
 	return code;
 }
 
-static void wait_and_end(int fd, const char *program, const char *log_file)
+static void daemon_wait_and_exit(int fd, const char *program, const char *log_file)
 	__attribute__((noreturn));
-static void wait_and_end(int fd, const char *program, const char *log_file)
+static void daemon_wait_and_exit(int fd, const char *program, const char *log_file)
 {
-	_exit(read_answer(fd, program, log_file[0] != '\0' ? log_file : "the lines above"));
+	_exit(daemon_read_code(fd, program, log_file[0] != '\0' ? log_file : "the lines above"));
 }
 
 bool daemon_detach(struct daemon *daemon, const char *program, const char *log_file,
@@ -49,29 +50,29 @@ bool daemon_detach(struct daemon *daemon, const char *program, const char *log_f
 	}
 	if (pid > 0) {
 		close(ends[1]);
-		wait_and_end(ends[0], program, log_file);
+		daemon_wait_and_exit(ends[0], program, log_file);
 	}
 	close(ends[0]);
 	setsid();
 	if ((pid = fork()) != 0)
 		_exit(pid < 0 ? EXIT_FAILURE : 0);
-	daemon->tell = ends[1];
+	daemon->report = ends[1];
 	return true;
 }
 
-static void tell(struct daemon *daemon, int code)
+static void daemon_report(struct daemon *daemon, int code)
 {
 	unsigned char byte = (unsigned char)code;
 
-	if (daemon->tell < 0)
+	if (daemon->report < 0)
 		return;
-	if (write(daemon->tell, &byte, 1) < 0)
+	if (write(daemon->report, &byte, 1) < 0)
 		errno = 0; /* nobody waits any more */
-	close(daemon->tell);
-	daemon->tell = -1;
+	close(daemon->report);
+	daemon->report = -1;
 }
 
-static void let_go(const struct daemon *daemon)
+static void daemon_release_terminal(const struct daemon *daemon)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -84,26 +85,25 @@ static void let_go(const struct daemon *daemon)
 	close(null);
 }
 
-/* Only now are the standard descriptors let go: until here a library's last words reach the person
- * at the terminal. */
+/* Only now: until here what a library prints reaches the person at the terminal. */
 void daemon_up(struct daemon *daemon)
 {
-	if (daemon->tell < 0)
+	if (daemon->report < 0)
 		return;
-	let_go(daemon);
-	tell(daemon, 0);
+	daemon_release_terminal(daemon);
+	daemon_report(daemon, 0);
 }
 
 void daemon_down(struct daemon *daemon, int code)
 {
-	tell(daemon, code);
+	daemon_report(daemon, code);
 }
 
 void daemon_child(struct daemon *daemon)
 {
-	if (daemon->tell < 0)
+	if (daemon->report < 0)
 		return;
-	let_go(daemon);
-	close(daemon->tell);
-	daemon->tell = -1;
+	daemon_release_terminal(daemon);
+	close(daemon->report);
+	daemon->report = -1;
 }

@@ -1,29 +1,32 @@
-/* What the files behind pool_run share; nobody else includes it.
+/* The master: keeps the right number of children, whatever happens to them. Beside master_run, what
+ * its files share.
  *
- * pool.c         start, signals, the loop, the end
- * pool_tend.c    a round of the loop: bury, look, lose patience, start, stop
- * pool_reload.c  HUP, and what comes of it
- * brood.c        the table of children */
+ * master.c         start, signals, the loop, the end
+ * master_round.c   a round of the loop: remove, read, end what hangs, start, stop
+ * master_reload.c  HUP, and what follows from it
+ * children.c       the table of children */
 #ifndef FAREWELL_MASTER_H
 #define FAREWELL_MASTER_H
 
-#include "lib/supervisor/brood.h"
+#include "lib/supervisor/children.h"
 #include "lib/supervisor/daemon.h"
 #include "lib/supervisor/notify.h"
 #include "lib/supervisor/policy.h"
-#include "lib/supervisor/pool.h"
+#include "lib/supervisor/program.h"
 
 #define MASTER_KINDS 8
 
 struct pidfile;
 
 struct master {
-	const struct pool_options *options;
+	const struct program *program;
+	const struct program_options *options;
 	struct conf *conf;
-	const struct conf_pool *limits; /* in conf */
-	int kinds;
+	const struct conf_pool *limits;               /* in conf */
+	const struct child_kind *kinds[MASTER_KINDS]; /* those that are wanted */
+	int kind_count;
 	struct policy policies[MASTER_KINDS];
-	struct brood brood;
+	struct children children;
 	struct notify notify;
 	struct daemon daemon;
 	struct pidfile *pidfile;
@@ -31,12 +34,12 @@ struct master {
 
 	uint32_t generation; /* of the children started now */
 	uint32_t newest;     /* highest number given to a generation */
-	struct conf
-		*previous; /* until the first child with the new configuration serves: the one before */
+	/* The configuration before the last reload, until the first child with the new one serves. */
+	struct conf *previous;
 	uint32_t previous_generation;
 	bool reloading; /* RELOADING was said and READY not yet */
 
-	int adjust;  /* by TTIN and TTOU */
+	int adjust;  /* children more or fewer than configured, by TTIN and TTOU */
 	bool served; /* some child has served */
 	bool max_reported;
 	bool stopping;
@@ -49,20 +52,28 @@ struct master {
 	} wanted;
 };
 
-/* The pool's part of the program's section. */
+/* Runs the master until it was told to stop. Takes over CONF (HUP replaces it). Opens the log that
+ * CONF names, then the pid file and the scoreboard. Returns the exit code of the program. */
+int master_run(const struct program *, const struct program_options *, struct conf *conf);
+
+/* ---- for the files of the master ---- */
+
+/* The settings of the program's children. */
 const struct conf_pool *master_limits(const struct master *, const struct conf *);
 /* Opens the log that CONF names. False: errno. */
 bool master_open_log(const struct master *, const struct conf *);
-/* Stops the whole pool with this exit code: tells every child to stop. */
+/* Begins to stop: tells every child to stop. The program will end with EXIT_CODE. */
 void master_stop(struct master *, int exit_code, int64_t now_ms);
 
-/* One round. Returns after how many milliseconds there is something to do at the latest. */
-int64_t master_tend(struct master *, int64_t now_ms);
+/* One round. Returns after how many milliseconds the next one is due at the latest. */
+int64_t master_round(struct master *, int64_t now_ms);
 
+/* HUP: reads the configuration and begins to replace the children. */
 void master_reload(struct master *);
 /* The first child with the new configuration serves: the one before is not needed any more. */
-void master_reload_settled(struct master *);
-/* It ended instead. REFUSED: with CHILD_MISCONFIGURED; back to the configuration before. */
+void master_reload_succeeded(struct master *);
+/* The first child with the new configuration has ended instead. REFUSED: with CHILD_MISCONFIGURED;
+ * then the configuration before is in force again. */
 void master_reload_failed(struct master *, bool refused);
 
 #endif

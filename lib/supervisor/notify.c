@@ -1,3 +1,4 @@
+/* Offers the messages of sd_notify(3). */
 #include "lib/supervisor/notify.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@
 #include "lib/base/log.h"
 
 /* A path, or with an @ first a name in the abstract name space. */
-static bool set_address(struct notify *notify, const char *name)
+static bool notify_set_address(struct notify *notify, const char *name)
 {
 	size_t length = strlen(name);
 
@@ -29,7 +30,7 @@ static bool set_address(struct notify *notify, const char *name)
 	return true;
 }
 
-static int64_t watchdog_interval_ms(void)
+static int64_t notify_watchdog_interval_ms(void)
 {
 	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
 
@@ -49,13 +50,13 @@ void notify_open(struct notify *notify)
 	notify->fd = -1;
 	if (name == NULL || name[0] == '\0')
 		return;
-	if (!set_address(notify, name)) {
+	if (!notify_set_address(notify, name)) {
 		log_warning(
 			"NOTIFY_SOCKET is neither a path nor an abstract name: nobody will be notified");
 		return;
 	}
 	notify->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	notify->watchdog_ms = watchdog_interval_ms();
+	notify->watchdog_ms = notify_watchdog_interval_ms();
 }
 
 void notify_close(struct notify *notify)
@@ -65,7 +66,7 @@ void notify_close(struct notify *notify)
 	notify->fd = -1;
 }
 
-static void tell(struct notify *notify, const char *text)
+static void notify_send(struct notify *notify, const char *text)
 {
 	if (notify->fd < 0)
 		return;
@@ -76,7 +77,7 @@ static void tell(struct notify *notify, const char *text)
 
 void notify_ready(struct notify *notify)
 {
-	tell(notify, "READY=1");
+	notify_send(notify, "READY=1");
 }
 
 void notify_reloading(struct notify *notify)
@@ -87,12 +88,12 @@ void notify_reloading(struct notify *notify)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%lld",
 	         (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
-	tell(notify, text);
+	notify_send(notify, text);
 }
 
 void notify_stopping(struct notify *notify)
 {
-	tell(notify, "STOPPING=1");
+	notify_send(notify, "STOPPING=1");
 }
 
 void notify_status(struct notify *notify, const char *format, ...)
@@ -109,7 +110,7 @@ void notify_status(struct notify *notify, const char *format, ...)
 		return;
 	memcpy(notify->status, status, sizeof(status));
 	snprintf(text, sizeof(text), "STATUS=%s", status);
-	tell(notify, text);
+	notify_send(notify, text);
 }
 
 int64_t notify_watchdog(struct notify *notify, int64_t now_ms)
@@ -117,7 +118,7 @@ int64_t notify_watchdog(struct notify *notify, int64_t now_ms)
 	if (notify->fd < 0 || notify->watchdog_ms == 0)
 		return INT64_MAX;
 	if (now_ms >= notify->watchdog_at_ms) {
-		tell(notify, "WATCHDOG=1");
+		notify_send(notify, "WATCHDOG=1");
 		notify->watchdog_at_ms = now_ms + notify->watchdog_ms;
 	}
 	return notify->watchdog_at_ms;

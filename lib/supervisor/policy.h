@@ -1,5 +1,5 @@
-/* How many children to start and to stop now, and which child to lose patience with: pure functions
- * of numbers and a clock.
+/* How many children to start and to stop now, and which child hangs: pure functions of numbers and
+ * a clock.
  *
  * Sizing follows Apache's prefork; throttling of children that die before their first job follows
  * Postfix's master. */
@@ -11,14 +11,16 @@
 
 #include "lib/supervisor/scoreboard.h"
 
-#define POLICY_MAX_RATE 32 /* children started in one second while spares are missing */
-#define POLICY_MAX_STARTING                                                                        \
-	32 /* children on their way at the same time, so that no server is flooded */
+/* Children started in one second while spares are missing. */
+#define POLICY_MAX_RATE 32
+/* Children starting at the same time, so that no server is flooded. */
+#define POLICY_MAX_STARTING 32
 #define POLICY_FIRST_DELAY_MS 1000
 #define POLICY_MAX_DELAY_MS 60000
-#define POLICY_PROOF_MS                                                                            \
-	10000 /* a child that has served this long is no crash loop, even without a job */
-#define POLICY_KILL_AFTER_MS 2000 /* from the request for a backtrace to the end */
+/* A child that has served this long is no crash loop, even without a job. */
+#define POLICY_PROOF_MS 10000
+/* From the request for a backtrace to the kill. */
+#define POLICY_KILL_AFTER_MS 2000
 
 struct policy_settings {
 	int children; /* fixed number; 0: the next four */
@@ -41,7 +43,7 @@ struct policy_counts {
 struct policy {
 	bool probing;          /* one child alone, until it serves */
 	bool filled;           /* start_children was reached once */
-	int roll_target;       /* how many there were when the reload came */
+	int replace_target;    /* how many there were when the reload came */
 	int rate;              /* children to start in the next second */
 	int64_t rate_at_ms;    /* when the last were started for want of spares */
 	int64_t stopped_at_ms; /* when the last spare one was told to leave */
@@ -58,7 +60,7 @@ struct policy_advice {
 	int64_t again_ms; /* ask again by then even if nothing happens; INT64_MAX: no need */
 };
 
-/* At the start. */
+/* Before the first decision. */
 void policy_init(struct policy *);
 /* After a reload, with ACTIVE children of the old generation; forgets the back-off. */
 void policy_renew(struct policy *, int active);
@@ -66,6 +68,7 @@ void policy_renew(struct policy *, int active);
 /* SETTINGS after TTIN and TTOU: ADJUST children more or fewer, at least one. */
 struct policy_settings policy_adjusted(struct policy_settings settings, int adjust);
 
+/* What to do now for the children of one kind. */
 struct policy_advice policy_decide(struct policy *, const struct policy_settings *,
                                    const struct policy_counts *, int64_t now_ms);
 
@@ -76,8 +79,8 @@ void policy_failed(struct policy *, int64_t now_ms);
  * unless the child is older. */
 void policy_proved(struct policy *, int64_t started_ms);
 
-/* How long the master waits for a child that does not get on. */
-struct policy_patience {
+/* How long a child may stay where it is. */
+struct policy_timeouts {
 	int64_t slow_ms; /* 0: off */
 	int64_t hard_ms, stop_ms;
 };
@@ -85,15 +88,15 @@ struct policy_patience {
 struct policy_progress {
 	enum scoreboard_state state;
 	int64_t stuck_ms;   /* busy: since it took the job; else since its last step */
-	int64_t told_ms;    /* since it was told to leave; -1: it was not */
+	int64_t ordered_ms; /* since it was told to leave; -1: it was not */
 	int64_t aborted_ms; /* since it was asked for its backtrace; -1: it was not */
 	bool slow_reported;
 };
 
-enum policy_measure { POLICY_LET_BE, POLICY_REPORT_SLOW, POLICY_ABORT, POLICY_KILL };
+enum policy_action { POLICY_WAIT, POLICY_REPORT_SLOW, POLICY_ABORT, POLICY_KILL };
 
-/* IN_MS is lowered to the time after which the answer may be another one. */
-enum policy_measure policy_watch(const struct policy_patience *, const struct policy_progress *,
-                                 int64_t *in_ms);
+/* What to do about a child. Lowers IN_MS to the time after which the answer may be another one. */
+enum policy_action policy_watch(const struct policy_timeouts *, const struct policy_progress *,
+                                int64_t *in_ms);
 
 #endif

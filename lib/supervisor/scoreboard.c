@@ -1,3 +1,4 @@
+/* Offers the scoreboard: its file, and cells that can be read while they are written. */
 #include "lib/supervisor/scoreboard.h"
 
 #include <assert.h>
@@ -57,23 +58,24 @@ struct scoreboard {
 	char path[];
 };
 
-static size_t file_size(uint32_t slots)
+static size_t scoreboard_file_size(uint32_t slots)
 {
 	return sizeof(struct file) + slots * sizeof(struct slot_cell);
 }
 
-static void *fail(char *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void *fail(char *why, const char *format, ...)
+static void *scoreboard_fail(char *why, size_t why_size, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+static void *scoreboard_fail(char *why, size_t why_size, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(why, SCOREBOARD_WHY, format, args);
+	vsnprintf(why, why_size, format, args);
 	va_end(args);
 	return NULL;
 }
 
-static struct scoreboard *make(const char *run_dir, const char *program)
+static struct scoreboard *scoreboard_new(const char *run_dir, const char *program)
 {
 	size_t room = strlen(run_dir) + strlen(program) + sizeof("/.scoreboard");
 	struct scoreboard *board = calloc(1, sizeof(*board) + room);
@@ -83,7 +85,8 @@ static struct scoreboard *make(const char *run_dir, const char *program)
 	return board;
 }
 
-static void put_head(struct head *head, const char *program, int slots, const char *const *counters)
+static void scoreboard_write_head(struct head *head, const char *program, int slots,
+                                  const char *const *counters)
 {
 	memcpy(head->magic, MAGIC, sizeof(head->magic));
 	head->version = SCOREBOARD_VERSION;
@@ -99,18 +102,19 @@ static void put_head(struct head *head, const char *program, int slots, const ch
 
 /* Allocates before it maps: on a full disk that is an error here, and not a SIGBUS at the first
  * touch. */
-static struct file *map_new(const char *path, size_t size, char *why)
+static struct file *scoreboard_map_new(const char *path, size_t size, char *why, size_t why_size)
 {
 	struct file *file = NULL;
 	int error;
 	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
 
 	if (fd < 0)
-		return fail(why, "%s can't be made: %s", path, strerror(errno));
+		return scoreboard_fail(why, why_size, "%s can't be made: %s", path, strerror(errno));
 	if ((error = posix_fallocate(fd, 0, (off_t)size)) != 0)
-		fail(why, "%s: no room for %zu bytes: %s", path, size, strerror(error));
+		scoreboard_fail(why, why_size, "%s: no room for %zu bytes: %s", path, size,
+		                strerror(error));
 	else if ((file = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) == MAP_FAILED)
-		file = fail(why, "%s can't be mapped: %s", path, strerror(errno));
+		file = scoreboard_fail(why, why_size, "%s can't be mapped: %s", path, strerror(errno));
 	close(fd);
 	if (file == NULL)
 		unlink(path);
@@ -118,22 +122,22 @@ static struct file *map_new(const char *path, size_t size, char *why)
 }
 
 struct scoreboard *scoreboard_create(const char *run_dir, const char *program, int slots,
-                                     const char *const *counters, char why[SCOREBOARD_WHY])
+                                     const char *const *counters, char *why, size_t why_size)
 {
 	char fresh[4096];
-	struct scoreboard *board = make(run_dir, program);
+	struct scoreboard *board = scoreboard_new(run_dir, program);
 
 	if (board == NULL)
-		return fail(why, "out of memory");
+		return scoreboard_fail(why, why_size, "out of memory");
 	snprintf(fresh, sizeof(fresh), "%s.new", board->path);
 	unlink(fresh);
-	board->size = file_size((uint32_t)slots);
-	if ((board->file = map_new(fresh, board->size, why)) == NULL)
+	board->size = scoreboard_file_size((uint32_t)slots);
+	if ((board->file = scoreboard_map_new(fresh, board->size, why, why_size)) == NULL)
 		goto failed;
-	put_head(&board->file->head, program, slots, counters);
+	scoreboard_write_head(&board->file->head, program, slots, counters);
 	if (rename(fresh, board->path) == 0)
 		return board;
-	fail(why, "%s can't be moved into place: %s", fresh, strerror(errno));
+	scoreboard_fail(why, why_size, "%s can't be moved into place: %s", fresh, strerror(errno));
 	munmap(board->file, board->size);
 	unlink(fresh);
 failed:
@@ -141,45 +145,46 @@ failed:
 	return NULL;
 }
 
-static struct file *map_old(const char *path, size_t *size, char *why)
+static struct file *scoreboard_map_existing(const char *path, size_t *size, char *why,
+                                            size_t why_size)
 {
 	struct file *file = NULL;
 	struct stat status;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		return fail(why, "%s can't be opened: %s", path, strerror(errno));
+		return scoreboard_fail(why, why_size, "%s can't be opened: %s", path, strerror(errno));
 	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) ||
 	    (size_t)status.st_size < sizeof(struct file)) {
-		fail(why, "%s is not a scoreboard", path);
+		scoreboard_fail(why, why_size, "%s is not a scoreboard", path);
 	} else {
 		*size = (size_t)status.st_size;
 		if ((file = mmap(NULL, *size, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED)
-			file = fail(why, "%s can't be mapped: %s", path, strerror(errno));
+			file = scoreboard_fail(why, why_size, "%s can't be mapped: %s", path, strerror(errno));
 	}
 	close(fd);
 	return file;
 }
 
-struct scoreboard *scoreboard_open_readonly(const char *run_dir, const char *program,
-                                            char why[SCOREBOARD_WHY])
+struct scoreboard *scoreboard_open_readonly(const char *run_dir, const char *program, char *why,
+                                            size_t why_size)
 {
-	struct scoreboard *board = make(run_dir, program);
+	struct scoreboard *board = scoreboard_new(run_dir, program);
 
 	if (board == NULL)
-		return fail(why, "out of memory");
-	if ((board->file = map_old(board->path, &board->size, why)) == NULL)
+		return scoreboard_fail(why, why_size, "out of memory");
+	if ((board->file = scoreboard_map_existing(board->path, &board->size, why, why_size)) == NULL)
 		goto failed;
 	const struct head *head = &board->file->head;
 	if (memcmp(head->magic, MAGIC, sizeof(head->magic)) != 0)
-		fail(why, "%s is not a scoreboard", board->path);
+		scoreboard_fail(why, why_size, "%s is not a scoreboard", board->path);
 	else if (head->version != SCOREBOARD_VERSION)
-		fail(why, "%s has version %u, this program reads %d", board->path, (unsigned)head->version,
-		     SCOREBOARD_VERSION);
+		scoreboard_fail(why, why_size, "%s has version %u, this program reads %d", board->path,
+		                (unsigned)head->version, SCOREBOARD_VERSION);
 	else if (head->slot_size != sizeof(struct slot_cell) ||
 	         head->totals_size != sizeof(struct totals_cell) ||
-	         board->size != file_size(head->slots))
-		fail(why, "%s is of the wrong size", board->path);
+	         board->size != scoreboard_file_size(head->slots))
+		scoreboard_fail(why, why_size, "%s is of the wrong size", board->path);
 	else
 		return board;
 	munmap(board->file, board->size);
@@ -211,7 +216,7 @@ const char *scoreboard_counter(const struct scoreboard *board, int counter)
 	return board->file->head.counters[counter];
 }
 
-/* ---- the sequence lock: odd while the writer is at it (Boehm, "Can seqlocks get along with
+/* ---- the sequence lock: odd while the writer writes (Boehm, "Can seqlocks get along with
  * programming language memory models?", MSPC 2012) ---- */
 
 static bool cell_read(const _Atomic uint32_t *sequence, const _Atomic uint64_t *from,
@@ -219,6 +224,7 @@ static bool cell_read(const _Atomic uint32_t *sequence, const _Atomic uint64_t *
 {
 	for (int tries = 0; tries < READ_TRIES; tries++) {
 		uint32_t before = atomic_load_explicit(sequence, memory_order_acquire);
+
 		if (before % 2 == 0) {
 			for (size_t i = 0; i < count; i++)
 				words[i] = atomic_load_explicit(&from[i], memory_order_relaxed);
@@ -231,7 +237,7 @@ static bool cell_read(const _Atomic uint32_t *sequence, const _Atomic uint64_t *
 	return false;
 }
 
-/* A writer that died over the cell left it odd: the next one goes on to the next odd number. */
+/* A writer that died while writing left it odd: the next one goes on to the next odd number. */
 static void cell_write(_Atomic uint32_t *sequence, _Atomic uint64_t *to, const uint64_t *words,
                        size_t count)
 {

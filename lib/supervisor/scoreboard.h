@@ -1,7 +1,7 @@
-/* The scoreboard: what every child of a pool is doing, in a memory-mapped file that anybody allowed
- * to may read.
+/* The scoreboard: what every child of a program is doing, in a memory-mapped file that others may
+ * read, too.
  *
- * `<program>.scoreboard` in the run directory: a head, the pool's totals, and a fixed number of
+ * `<program>.scoreboard` in the run directory: a head, the program's totals, and a fixed number of
  * slots, one for each child there can be. Every cell has one writer at a time (a slot: the master
  * while it is free, the child while it lives; the totals: the master) and a sequence lock, so a
  * reader never sees half of one and never waits for a writer that died. Times named _ms are
@@ -10,20 +10,21 @@
 #define FAREWELL_SCOREBOARD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define SCOREBOARD_VERSION 1
 #define SCOREBOARD_NAME 32 /* bytes of a name with its NUL */
 #define SCOREBOARD_JOB 64
 #define SCOREBOARD_COUNTERS 16
-#define SCOREBOARD_WHY 256
 
 enum scoreboard_state { SLOT_FREE, SLOT_STARTING, SLOT_IDLE, SLOT_BUSY, SLOT_LEAVING };
 
 enum scoreboard_flag {
-	SLOT_SERVING = 1,  /* it has called child_serving            */
-	SLOT_STOPPING = 2, /* it takes no more work                  */
-	SLOT_FIRST = 4,    /* it was tried alone before the others   */
+	SLOT_SERVING = 1,  /* it has called child_serving                         */
+	SLOT_STOPPING = 2, /* it takes no more work                               */
+	SLOT_FIRST = 4,    /* it was tried alone before the others                */
+	SLOT_AWAY = 8,     /* it waits for a server, and takes no work until then */
 };
 
 struct scoreboard_slot {
@@ -63,12 +64,12 @@ struct scoreboard;
 /* Makes the file anew in RUN_DIR, with its space allocated, and moves it into place. COUNTERS:
  * names, ends with NULL, or NULL. On failure NULL, and WHY says why. */
 struct scoreboard *scoreboard_create(const char *run_dir, const char *program, int slots,
-                                     const char *const *counters, char why[SCOREBOARD_WHY]);
-/* Opens another process's to read. It is the caller's to see from totals.master whether that
- * process still lives. On failure NULL, and WHY says why: not there, not a scoreboard, another
+                                     const char *const *counters, char *why, size_t why_size);
+/* Opens another process's to read. Whether that process still lives, the caller must find out by
+ * totals.master. On failure NULL, and WHY says why: not there, not a scoreboard, another
  * version. */
-struct scoreboard *scoreboard_open_readonly(const char *run_dir, const char *program,
-                                            char why[SCOREBOARD_WHY]);
+struct scoreboard *scoreboard_open_readonly(const char *run_dir, const char *program, char *why,
+                                            size_t why_size);
 /* REMOVE: the file too. NULL is fine. */
 void scoreboard_close(struct scoreboard *, bool remove);
 
@@ -76,8 +77,8 @@ int scoreboard_slots(const struct scoreboard *);
 /* The name of a counter, or NULL. */
 const char *scoreboard_counter(const struct scoreboard *, int counter);
 
-/* False: no whole copy was to be had, because the writer is at it or was killed or stopped over it.
- */
+/* False: no whole copy could be read, because the writer is writing, or was stopped or killed while
+ * it did. Then nothing is changed. */
 bool scoreboard_read_slot(const struct scoreboard *, int number, struct scoreboard_slot *);
 bool scoreboard_read_totals(const struct scoreboard *, struct scoreboard_totals *);
 
@@ -85,7 +86,7 @@ bool scoreboard_read_totals(const struct scoreboard *, struct scoreboard_totals 
 void scoreboard_write_slot(struct scoreboard *, int number, const struct scoreboard_slot *);
 void scoreboard_write_totals(struct scoreboard *, const struct scoreboard_totals *);
 
-/* Whether the pool is to leave work alone for now; written by the master only. */
+/* Whether the children are to take no work for now; written by the master only. */
 bool scoreboard_paused(const struct scoreboard *);
 void scoreboard_set_paused(struct scoreboard *, bool paused);
 

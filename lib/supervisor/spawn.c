@@ -1,3 +1,4 @@
+/* Offers forking, reaping and the pipe that shows the master's death. */
 #include "lib/supervisor/spawn.h"
 
 #include <errno.h>
@@ -8,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lib/supervisor/pool.h"
+#include "lib/supervisor/child.h"
 
 pid_t spawn_child(int (*body)(void *arg), void *arg)
 {
@@ -28,7 +29,7 @@ bool spawn_reap(pid_t *pid, int *status)
 	return *pid > 0;
 }
 
-bool spawn_lifeline_open(struct spawn_lifeline *line)
+bool spawn_parent_pipe_open(struct spawn_parent_pipe *line)
 {
 	int ends[2];
 
@@ -39,44 +40,45 @@ bool spawn_lifeline_open(struct spawn_lifeline *line)
 	return true;
 }
 
-void spawn_lifeline_close(struct spawn_lifeline *line)
+void spawn_parent_pipe_close(struct spawn_parent_pipe *line)
 {
 	close(line->read_end);
 	close(line->write_end);
 }
 
-void spawn_lifeline_take(struct spawn_lifeline *line)
+void spawn_parent_pipe_inherit(struct spawn_parent_pipe *line)
 {
 	close(line->write_end);
 	line->write_end = -1;
 }
 
-static const char *code_in_words(int code)
+static const char *spawn_code_text(int code)
 {
 	switch (code) {
 	case CHILD_RECYCLE: return "ended as it should";
-	case CHILD_SICK: return "gave up (exit code 75: a server is away)";
+	case CHILD_TRY_LATER: return "gave up (exit code 75: a server is away)";
 	case CHILD_MISCONFIGURED: return "refused the configuration (exit code 78)";
 	default: return NULL;
 	}
 }
 
-void spawn_obituary(int status, char text[SPAWN_TEXT])
+void spawn_end_text(int status, char text[SPAWN_TEXT])
 {
 	if (WIFSIGNALED(status)) {
 		const char *core = WCOREDUMP(status) ? ", core dumped" : "";
+
 		snprintf(text, SPAWN_TEXT, "was killed by signal %d (%s)%s", WTERMSIG(status),
 		         strsignal(WTERMSIG(status)), core);
 		return;
 	}
-	const char *words = code_in_words(WEXITSTATUS(status));
+	const char *words = spawn_code_text(WEXITSTATUS(status));
 	if (words != NULL)
 		snprintf(text, SPAWN_TEXT, "%s", words);
 	else
 		snprintf(text, SPAWN_TEXT, "ended with exit code %d", WEXITSTATUS(status));
 }
 
-void spawn_lifetime(int64_t ms, char text[SPAWN_TEXT])
+void spawn_time_text(int64_t ms, char text[SPAWN_TEXT])
 {
 	long long seconds = ms / 1000, minutes = seconds / 60, hours = minutes / 60;
 

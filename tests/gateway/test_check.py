@@ -10,9 +10,9 @@ def check(more_gateway, gateway=None, common=None):
 
 
 def test_good(more_gateway):
-    code, output = check(more_gateway)
-    assert code == 0, output
-    assert "good" in output
+    for level in ("info", "error"):
+        code, output = check(more_gateway, common={"log_level": level})
+        assert code == 0 and "configuration, SQL and connections are good" in output, output
 
 
 def test_it_leaves_nothing_behind(fw, stack, more_gateway):

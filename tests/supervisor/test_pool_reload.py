@@ -135,11 +135,11 @@ def test_refused_by_the_first_child_goes_back(make_pool):
     generation(pool, 3, 5)
 
 
-def test_sick_first_child_leaves_the_old_ones_serving(make_pool):
+def test_a_first_child_without_its_server_leaves_the_old_ones_serving(make_pool):
     pool = make_pool(children=2).start()
     pool.wait_serving(2)
     before = pool.pids()
-    pool.begin("sick")
+    pool.begin("try-later")
     pool.signal(signal.SIGHUP)
     pool.wait_log("those with the old one go on")
     pool.wait_log("in 1 s")
@@ -150,7 +150,7 @@ def test_sick_first_child_leaves_the_old_ones_serving(make_pool):
 
 def test_twice_in_a_row_and_before_anything_serves(make_pool):
     pool = make_pool(children=2, start="wait 700").start(serving=False)
-    pool.wait_log("demo child number=")
+    pool.wait_log("demo child begins")
     pool.signal(signal.SIGHUP)
     pool.wait_log("generation=2")
     pool.begin("wait 300")

@@ -61,10 +61,10 @@ def test_usr1_reopens_logs_everywhere(make_pool):
     pool.common["log_file"] = pool.path("file.log")
     pool.configure(children=2)
     pool.start(serving=False)
-    until(lambda: len(re.findall("demo child number=", pool.log("file.log"))) == 2, "both children in the log")
+    until(lambda: len(re.findall("demo child begins", pool.log("file.log"))) == 2, "both children in the log")
     os.rename(pool.path("file.log"), pool.path("old.log"))
     pool.signal(signal.SIGUSR1)
-    until(lambda: os.path.exists(pool.path("file.log")) and "log opened anew" in pool.log("file.log"), "the new file")
+    until(lambda: os.path.exists(pool.path("file.log")) and "log reopened" in pool.log("file.log"), "the new file")
 
     def new_file(pid):
         return any(os.readlink(f"/proc/{pid}/fd/{fd}") == pool.path("file.log") for fd in os.listdir(f"/proc/{pid}/fd"))

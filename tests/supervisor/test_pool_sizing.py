@@ -9,7 +9,7 @@ from tools.pool import answer, until
 
 def test_first_child_alone_then_the_rest(make_pool):
     pool = make_pool(children=4, start="wait 600").start(serving=False)
-    pool.wait_log("demo child number=", 4)
+    pool.wait_log("demo child begins", 4)
     pool.wait_serving(4)
     assert re.findall(r"first=\d|\]: serving", pool.log()) == ["first=1", "]: serving"] + ["first=0"] * 3
 
@@ -78,7 +78,7 @@ def test_ttin_and_ttou(make_pool):
 
 def test_second_kind_has_one_child_and_comes_second(make_pool):
     pool = make_pool(env={"DEMO_AUX": "1"}, start="wait 500").start(serving=False)
-    pool.wait_log("demo child number=")
+    pool.wait_log("demo child begins")
     pool.wait_serving(2)
     first = until(lambda: pool.pids("aux"), "the aux child")
     started = {kind: min(child["started_ms"] for child in pool.children(kind)) for kind in ("demo", "aux")}

@@ -46,7 +46,7 @@ def notified(request, make_pool, tmp_path):
 def test_ready_only_when_a_child_serves(notified):
     make, listener = notified
     pool = make(start="hang").start(serving=False)
-    pool.wait_log("demo child number=")
+    pool.wait_log("demo child begins")
     listener.wait("STATUS=Waiting for the first child")
     time.sleep(0.2)
     assert "READY=1" not in listener.take()
@@ -109,6 +109,16 @@ def test_idle_says_nothing(notified):
     count = len(listener.take())
     time.sleep(1.5)
     assert len(listener.take()) == count and pool.process.poll() is None
+
+
+def test_status_says_who_waits_for_a_server(notified):
+    make, listener = notified
+    pool = make().start()
+    listener.wait("STATUS=0 busy, 2 idle, 0 starting, 0 leaving$")
+    with pool.send("away"):
+        listener.wait("STATUS=0 busy, 2 idle, 0 starting, 0 leaving, 1 waiting for a server$")
+        open(pool.path("back"), "w").close()
+        listener.wait("STATUS=0 busy, 2 idle, 0 starting, 0 leaving$", 2)
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze")

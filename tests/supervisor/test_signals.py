@@ -61,7 +61,7 @@ def test_no_line_is_lost_when_the_log_is_rotated(fw, make_front, stack):
     text = "".join(open(name).read() for name in (log + ".1", log + ".2", log))
     lines = re.findall(r"info farewell-fcgi\[(\d+)\]: answered method=(?:DELETE|GET) route=/users/", text)
     assert len(lines) == load.count and load.others == []
-    assert open(log).read().count("log opened anew") == 1
+    assert open(log).read().count("log reopened") == 1
     held = {os.readlink(f"/proc/{pid}/fd/{fd}") for pid in [front.program.pid, *front.pids()] for fd in os.listdir(f"/proc/{pid}/fd")}
     assert log in held and not any(name.startswith(log + ".") for name in held)
 

@@ -1,10 +1,11 @@
-/* A pool of children that do what they are told, to test the supervisor with: `demo_child -c FILE
+/* A program whose children do what they are told, to test the supervisor with: `demo_child -c FILE
  * [-f]`, DEMO_DIR in the environment.
  *
  * A job is a connection to DEMO_DIR/socket with one line on it: pid, sleep MS, read, hang, spin,
- * segv, exit CODE, leak BYTES, fail, count. What a child does before it serves is in
- * DEMO_DIR/start: misconfigured, sick, crash, leave, hang, wait MS, serve-and-die. A configuration
- * is not accepted at reload while DEMO_DIR/refuse exists. DEMO_AUX=1 adds a second kind. */
+ * segv, exit CODE, leak BYTES, fail, count, away (until DEMO_DIR/back exists). What a child does
+ * before it serves is in DEMO_DIR/start: misconfigured, try-later, crash, leave, hang, wait MS,
+ * serve-and-die. A configuration is not accepted at reload while DEMO_DIR/refuse exists, the checks
+ * fail while DEMO_DIR/wrong-NAME exists. DEMO_AUX=1 adds a second kind. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -17,7 +18,8 @@
 
 #include "lib/base/log.h"
 #include "lib/config/conf.h"
-#include "lib/supervisor/pool.h"
+#include "lib/supervisor/child.h"
+#include "lib/supervisor/program.h"
 
 static int listener = -1;
 static char *leaked;
@@ -30,18 +32,21 @@ static const char *in_dir(const char *name)
 	return path;
 }
 
-static void open_listener(void)
+static bool open_listener(void *shared, const struct conf *conf)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
+	(void)shared;
+	(void)conf;
 	memcpy(address.sun_path, in_dir("socket"), sizeof(address.sun_path));
 	unlink(address.sun_path);
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (bind(listener, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
 	    listen(listener, 128) != 0) {
-		perror(address.sun_path);
-		exit(EXIT_FAILURE);
+		log_error("%s: %s", address.sun_path, strerror(errno));
+		return false;
 	}
+	return true;
 }
 
 static void leak(size_t bytes)
@@ -86,12 +91,23 @@ static const char *read_more(int fd)
 	return read(fd, &byte, 1) == 1 ? "read" : strerror(errno);
 }
 
+/* As a child that has lost a server. */
+static const char *be_away(struct child *me)
+{
+	child_away(me, "waiting for a server");
+	while (access(in_dir("back"), F_OK) != 0 && !child_hurry(me))
+		child_wait(me, -1, 0, 50);
+	return "back";
+}
+
 static const char *work(struct child *me, int fd, const char *line)
 {
 	static char pid[32];
 
 	if (strncmp(line, "sleep ", 6) == 0)
 		return sleep_for(me, atoi(line + 6));
+	if (strcmp(line, "away") == 0)
+		return be_away(me);
 	if (strcmp(line, "read") == 0)
 		return read_more(fd);
 	if (strcmp(line, "hang") == 0)
@@ -143,8 +159,8 @@ static int begin(struct child *me)
 		log_error("the demo does not like its settings");
 		return CHILD_MISCONFIGURED;
 	}
-	if (strcmp(how, "sick") == 0)
-		return CHILD_SICK;
+	if (strcmp(how, "try-later") == 0)
+		return CHILD_TRY_LATER;
 	if (strcmp(how, "crash") == 0)
 		crash();
 	if (strcmp(how, "hang") == 0)
@@ -161,7 +177,7 @@ static int begin(struct child *me)
 static int run_demo(struct child *me, const struct conf *conf)
 {
 	(void)conf;
-	log_info("demo child number=%d first=%d", child_number(me), child_is_first(me));
+	log_info("demo child begins first=%d", child_is_first(me));
 	int code = begin(me);
 	if (code >= 0)
 		return code;
@@ -184,7 +200,7 @@ static int run_aux(struct child *me, const struct conf *conf)
 	return CHILD_RECYCLE;
 }
 
-static bool accept_conf(const struct conf *old, const struct conf *fresh)
+static bool may_reload(const struct conf *old, const struct conf *fresh)
 {
 	(void)old;
 	(void)fresh;
@@ -194,34 +210,55 @@ static bool accept_conf(const struct conf *old, const struct conf *fresh)
 	return false;
 }
 
+static bool check_file(const char *name)
+{
+	if (access(in_dir(name), F_OK) != 0)
+		return true;
+	log_error("%s is there", name);
+	return false;
+}
+
+static bool check_settings(const struct conf *conf)
+{
+	(void)conf;
+	return check_file("wrong-settings");
+}
+
+static bool check_server(const struct conf *conf)
+{
+	(void)conf;
+	return check_file("wrong-server");
+}
+
+static bool wants_aux(const struct conf *conf)
+{
+	(void)conf;
+	return getenv("DEMO_AUX") != NULL;
+}
+
 int main(int argc, char **argv)
 {
-	static const struct child_kind one[] = {{"demo", run_demo}, {NULL, NULL}};
-	static const struct child_kind two[] = {{"demo", run_demo}, {"aux", run_aux}, {NULL, NULL}};
-	static const char *const counters[] = {"first", "second", NULL};
-	struct pool_options options = {
-		.program = "demo",
-		.conf_program = CONF_WORKER,
-		.counters = counters,
-		.accept = accept_conf,
-		.kinds = getenv("DEMO_AUX") != NULL ? two : one,
+	static const struct child_kind kinds[] = {
+		{.name = "demo", .run = run_demo},
+		{.name = "aux", .run = run_aux, .wanted = wants_aux},
+		{.name = NULL},
 	};
-	int option;
+	static const struct program_check checks[] = {
+		{"settings", check_settings, true},
+		{"server", check_server, false},
+		{NULL, NULL, false},
+	};
+	static const char *const counters[] = {"first", "second", NULL};
+	static const struct program program = {
+		.name = "demo",
+		.purpose = "Children that do what they are told.",
+		.section = CONF_WORKER,
+		.kinds = kinds,
+		.counters = counters,
+		.checks = checks,
+		.may_reload = may_reload,
+		.open = open_listener,
+	};
 
-	while ((option = getopt(argc, argv, "c:fv")) >= 0) {
-		if (option == 'c')
-			options.conf_file = optarg;
-		else if (option == 'f')
-			options.foreground = true;
-		else if (option == 'v')
-			options.verbose = true;
-		else
-			return EXIT_FAILURE;
-	}
-	struct conf *conf =
-		options.conf_file != NULL ? conf_load(options.conf_file, CONF_WORKER) : NULL;
-	if (conf == NULL)
-		return CHILD_MISCONFIGURED;
-	open_listener();
-	return pool_run(&options, conf);
+	return program_main(&program, argc, argv);
 }

@@ -1,3 +1,4 @@
+/* Tests how many children the policy starts and stops: sizing, back-off, reload. */
 #include <stdint.h>
 
 #include "lib/supervisor/policy.h"
@@ -8,7 +9,7 @@ static const struct policy_settings spares = {
 	.start = 5, .min_spare = 3, .max_spare = 6, .max_children = 40};
 
 /* A policy whose first child serves already, and that had its start_children. */
-static struct policy settled(void)
+static struct policy policy_that_serves(void)
 {
 	struct policy policy;
 
@@ -47,7 +48,7 @@ static void one_child_first(void)
 
 static void fixed_number_is_kept(void)
 {
-	struct policy policy = settled();
+	struct policy policy = policy_that_serves();
 
 	CU_ASSERT_EQUAL(decide(&policy, &fixed_4, serving(4, 0), 0).start, 0);
 	CU_ASSERT_EQUAL(decide(&policy, &fixed_4, serving(0, 4), 0).start, 0);
@@ -58,7 +59,7 @@ static void fixed_number_is_kept(void)
 
 static void leaving_children_are_replaced_before_they_are_gone(void)
 {
-	struct policy policy = settled();
+	struct policy policy = policy_that_serves();
 	struct policy_counts counts = serving(1, 2);
 
 	counts.leaving = 1;
@@ -74,7 +75,7 @@ static void leaving_children_are_replaced_before_they_are_gone(void)
 static void few_start_at_the_same_time(void)
 {
 	const struct policy_settings many = {.children = 200, .surplus = 50};
-	struct policy policy = settled();
+	struct policy policy = policy_that_serves();
 	struct policy_counts counts = serving(1, 0);
 
 	CU_ASSERT_EQUAL(decide(&policy, &many, counts, 0).start, POLICY_MAX_STARTING);
@@ -86,7 +87,7 @@ static void few_start_at_the_same_time(void)
 
 static void slots_are_the_last_word(void)
 {
-	struct policy policy = settled();
+	struct policy policy = policy_that_serves();
 	struct policy_counts counts = serving(1, 0);
 
 	counts.free_slots = 2;
@@ -95,7 +96,7 @@ static void slots_are_the_last_word(void)
 
 static void too_many_of_a_fixed_number_go_one_a_second(void)
 {
-	struct policy policy = settled();
+	struct policy policy = policy_that_serves();
 	struct policy_advice advice = decide(&policy, &fixed_4, serving(3, 4), 5000);
 
 	CU_ASSERT_EQUAL(advice.stop_spare, 1);
@@ -126,7 +127,7 @@ static void spawn_rate_doubles_each_second(void)
 {
 	const struct policy_settings wide = {
 		.start = 1, .min_spare = 100, .max_spare = 200, .max_children = 1000};
-	struct policy policy = settled();
+	struct policy policy = policy_that_serves();
 	int expected[] = {1, 2, 4, 8, 16, 32, 32};
 
 	for (int i = 0; i < 7; i++) {
@@ -143,12 +144,12 @@ static void spawn_rate_doubles_each_second(void)
 
 static void no_more_spares_than_max_spare(void)
 {
-	struct policy policy = settled();
+	struct policy policy = policy_that_serves();
 
 	policy.rate = 32;
 	CU_ASSERT_EQUAL(decide(&policy, &spares, serving(2, 5), 0).start, 4);
 	/* Those on their way count as spare. */
-	policy = settled();
+	policy = policy_that_serves();
 	struct policy_counts counts = serving(1, 5);
 	counts.starting = counts.fresh_starting = 2;
 	CU_ASSERT_EQUAL(decide(&policy, &spares, counts, 0).start, 0);
@@ -156,10 +157,11 @@ static void no_more_spares_than_max_spare(void)
 
 static void spares_in_between_change_nothing(void)
 {
-	struct policy policy = settled();
+	struct policy policy = policy_that_serves();
 
 	for (int idle = spares.min_spare; idle <= spares.max_spare; idle++) {
 		struct policy_advice advice = decide(&policy, &spares, serving(idle, 7), idle * 10000);
+
 		CU_ASSERT_EQUAL(advice.start, 0);
 		CU_ASSERT_EQUAL(advice.stop_spare, 0);
 	}
@@ -167,7 +169,7 @@ static void spares_in_between_change_nothing(void)
 
 static void too_many_spares_go_one_a_second(void)
 {
-	struct policy policy = settled();
+	struct policy policy = policy_that_serves();
 
 	CU_ASSERT_EQUAL(decide(&policy, &spares, serving(9, 0), 1000).stop_spare, 1);
 	CU_ASSERT_EQUAL(decide(&policy, &spares, serving(8, 0), 1999).stop_spare, 0);
@@ -177,7 +179,7 @@ static void too_many_spares_go_one_a_second(void)
 
 static void max_children_is_the_limit_and_said_once(void)
 {
-	struct policy policy = settled();
+	struct policy policy = policy_that_serves();
 	struct policy_counts counts = serving(0, 39);
 
 	policy.rate = 32;
@@ -231,7 +233,7 @@ static void back_off_doubles_to_a_minute(void)
 
 static void many_deaths_at_once_are_one_failure(void)
 {
-	struct policy policy = settled();
+	struct policy policy = policy_that_serves();
 
 	policy_failed(&policy, 5000);
 	/* Others serve at that moment, so there would be nothing to try alone; but then they die as
@@ -247,7 +249,7 @@ static void many_deaths_at_once_are_one_failure(void)
 
 static void back_off_ends_when_a_new_child_proves_itself(void)
 {
-	struct policy policy = settled();
+	struct policy policy = policy_that_serves();
 
 	policy_failed(&policy, 1000);
 	policy_proved(&policy, 500); /* an old one that still works proves nothing */
@@ -260,7 +262,7 @@ static void back_off_ends_when_a_new_child_proves_itself(void)
 
 static void back_off_does_not_keep_children_from_going(void)
 {
-	struct policy policy = settled();
+	struct policy policy = policy_that_serves();
 
 	policy_failed(&policy, 1000);
 	struct policy_advice advice = decide(&policy, &spares, serving(9, 0), 1500);
@@ -283,7 +285,7 @@ static struct policy_counts rolling(int old, int fresh_serving, int fresh_starti
 
 static void reload_starts_one_and_stops_none_until_it_serves(void)
 {
-	struct policy policy = settled();
+	struct policy policy = policy_that_serves();
 
 	policy_renew(&policy, 4);
 	struct policy_advice advice = decide(&policy, &fixed_4, rolling(4, 0, 0, 0), 0);
@@ -306,6 +308,7 @@ static int roll_out(struct policy *policy, const struct policy_settings *setting
 	for (steps = 0; steps < 1000 && (old > 0 || fresh < wanted); steps++) {
 		struct policy_counts counts = rolling(old, fresh, starting, 0);
 		struct policy_advice advice = decide(policy, settings, counts, steps * 1000);
+
 		fresh += starting;
 		starting = advice.start;
 		old -= advice.stop_old;
@@ -319,7 +322,7 @@ static int roll_out(struct policy *policy, const struct policy_settings *setting
 static void reload_never_serves_with_fewer(void)
 {
 	const struct policy_settings sixteen = {.children = 16, .surplus = 4};
-	struct policy policy = settled();
+	struct policy policy = policy_that_serves();
 
 	policy_renew(&policy, 4);
 	CU_ASSERT(roll_out(&policy, &fixed_4, 4, 4, 5) < 20);
@@ -334,7 +337,7 @@ static void reload_at_max_stops_one_to_make_room(void)
 	const struct policy_settings tight = {
 		.start = 4, .min_spare = 1, .max_spare = 4, .max_children = 4};
 	const struct policy_settings single = {.children = 1};
-	struct policy policy = settled();
+	struct policy policy = policy_that_serves();
 
 	policy_renew(&policy, 4);
 	struct policy_advice advice = decide(&policy, &tight, rolling(4, 0, 0, 0), 0);
@@ -353,7 +356,7 @@ static void reload_at_max_stops_one_to_make_room(void)
 static void failed_reload_leaves_the_old_ones_alone(void)
 {
 	const struct policy_settings single = {.children = 1};
-	struct policy policy = settled();
+	struct policy policy = policy_that_serves();
 
 	policy_renew(&policy, 4);
 	policy_failed(&policy, 100);
@@ -366,88 +369,12 @@ static void failed_reload_leaves_the_old_ones_alone(void)
 static void reload_to_fewer(void)
 {
 	const struct policy_settings two = {.children = 2, .surplus = 1};
-	struct policy policy = settled();
+	struct policy policy = policy_that_serves();
 
 	policy_renew(&policy, 8);
 	CU_ASSERT_EQUAL(decide(&policy, &two, rolling(8, 0, 0, 0), 0).stop_old, 1);
 	CU_ASSERT_EQUAL(decide(&policy, &two, rolling(2, 0, 0, 0), 0).start, 1);
 	CU_ASSERT_EQUAL(decide(&policy, &two, rolling(2, 1, 0, 0), 0).stop_old, 1);
-}
-
-static const struct policy_patience patience = {.slow_ms = 100, .hard_ms = 1000, .stop_ms = 300};
-
-static enum policy_measure watch(struct policy_progress progress, int64_t *in_ms)
-{
-	*in_ms = 5000;
-	return policy_watch(&patience, &progress, in_ms);
-}
-
-static void patience_with_a_busy_child(void)
-{
-	struct policy_progress busy = {
-		.state = SLOT_BUSY, .stuck_ms = 99, .told_ms = -1, .aborted_ms = -1};
-	int64_t in_ms;
-
-	CU_ASSERT_EQUAL(watch(busy, &in_ms), POLICY_LET_BE);
-	CU_ASSERT_EQUAL(in_ms, 1);
-	busy.stuck_ms = 100;
-	CU_ASSERT_EQUAL(watch(busy, &in_ms), POLICY_REPORT_SLOW);
-	busy.slow_reported = true;
-	CU_ASSERT_EQUAL(watch(busy, &in_ms), POLICY_LET_BE);
-	CU_ASSERT_EQUAL(in_ms, 900);
-	busy.stuck_ms = 999;
-	CU_ASSERT_EQUAL(watch(busy, &in_ms), POLICY_LET_BE);
-	busy.stuck_ms = 1000;
-	CU_ASSERT_EQUAL(watch(busy, &in_ms), POLICY_ABORT);
-	/* Told to leave, it may finish all the same. */
-	busy.stuck_ms = 500;
-	busy.told_ms = 100000;
-	CU_ASSERT_EQUAL(watch(busy, &in_ms), POLICY_LET_BE);
-}
-
-static void kill_comes_two_seconds_after_abort(void)
-{
-	struct policy_progress busy = {
-		.state = SLOT_BUSY, .stuck_ms = 5000, .told_ms = -1, .aborted_ms = 1999};
-	int64_t in_ms;
-
-	CU_ASSERT_EQUAL(watch(busy, &in_ms), POLICY_LET_BE);
-	CU_ASSERT_EQUAL(in_ms, 1);
-	busy.aborted_ms = 2000;
-	CU_ASSERT_EQUAL(watch(busy, &in_ms), POLICY_KILL);
-}
-
-static void patience_with_an_idle_child(void)
-{
-	struct policy_progress idle = {
-		.state = SLOT_IDLE, .stuck_ms = 1000000, .told_ms = -1, .aborted_ms = -1};
-	int64_t in_ms;
-
-	CU_ASSERT_EQUAL(watch(idle, &in_ms), POLICY_LET_BE);
-	CU_ASSERT_EQUAL(in_ms, 5000);
-	idle.told_ms = 299;
-	CU_ASSERT_EQUAL(watch(idle, &in_ms), POLICY_LET_BE);
-	idle.told_ms = 300;
-	CU_ASSERT_EQUAL(watch(idle, &in_ms), POLICY_ABORT);
-	/* Busy until just now. */
-	idle.stuck_ms = 10;
-	CU_ASSERT_EQUAL(watch(idle, &in_ms), POLICY_LET_BE);
-}
-
-static void patience_at_both_ends_of_a_life(void)
-{
-	struct policy_progress child = {
-		.state = SLOT_STARTING, .stuck_ms = 999, .told_ms = -1, .aborted_ms = -1};
-	int64_t in_ms;
-
-	CU_ASSERT_EQUAL(watch(child, &in_ms), POLICY_LET_BE);
-	child.stuck_ms = 1000;
-	CU_ASSERT_EQUAL(watch(child, &in_ms), POLICY_ABORT);
-	child = (struct policy_progress){
-		.state = SLOT_LEAVING, .stuck_ms = 299, .told_ms = -1, .aborted_ms = -1};
-	CU_ASSERT_EQUAL(watch(child, &in_ms), POLICY_LET_BE);
-	child.stuck_ms = 300;
-	CU_ASSERT_EQUAL(watch(child, &in_ms), POLICY_ABORT);
 }
 
 int main(void)
@@ -478,10 +405,6 @@ int main(void)
 		{"a reload at max_children stops one to make room", reload_at_max_stops_one_to_make_room},
 		{"a failed reload leaves the old ones alone", failed_reload_leaves_the_old_ones_alone},
 		{"a reload to fewer", reload_to_fewer},
-		{"patience with a busy child", patience_with_a_busy_child},
-		{"kill comes two seconds after abort", kill_comes_two_seconds_after_abort},
-		{"patience with an idle child", patience_with_an_idle_child},
-		{"patience at both ends of a life", patience_at_both_ends_of_a_life},
 		{NULL, NULL},
 	};
 

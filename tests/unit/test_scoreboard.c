@@ -1,3 +1,4 @@
+/* Tests the scoreboard: what a reader sees while writers write, die, or have made a bad file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -14,7 +15,7 @@
 #include "tests/unit/unit.h"
 
 static char dir[] = "/tmp/scoreboard.XXXXXX";
-static char why[SCOREBOARD_WHY];
+static char why[256];
 
 static const char *in_dir(const char *name)
 {
@@ -27,7 +28,7 @@ static const char *in_dir(const char *name)
 static struct scoreboard *create(int slots)
 {
 	static const char *const counters[] = {"completed", "retried", NULL};
-	struct scoreboard *board = scoreboard_create(dir, "unit", slots, counters, why);
+	struct scoreboard *board = scoreboard_create(dir, "unit", slots, counters, why, sizeof(why));
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(board);
 	return board;
@@ -36,7 +37,7 @@ static struct scoreboard *create(int slots)
 static void others_read_what_was_written(void)
 {
 	struct scoreboard *board = create(3);
-	struct scoreboard *reader = scoreboard_open_readonly(dir, "unit", why);
+	struct scoreboard *reader = scoreboard_open_readonly(dir, "unit", why, sizeof(why));
 	struct scoreboard_slot slot = {.pid = 42,
 	                               .state = SLOT_BUSY,
 	                               .jobs = 7,
@@ -86,7 +87,7 @@ static void a_new_one_leaves_the_old_ones_readers_alone(void)
 	second = create(9);
 	CU_ASSERT_TRUE(scoreboard_read_slot(first, 0, &seen));
 	CU_ASSERT_EQUAL(seen.pid, 1);
-	reader = scoreboard_open_readonly(dir, "unit", why);
+	reader = scoreboard_open_readonly(dir, "unit", why, sizeof(why));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(reader);
 	CU_ASSERT_EQUAL(scoreboard_slots(reader), 9);
 	scoreboard_close(reader, false);
@@ -109,24 +110,24 @@ static void refusals_say_why(void)
 	int version = SCOREBOARD_VERSION + 1;
 
 	overwrite(path, 8, &version, sizeof(version));
-	CU_ASSERT_PTR_NULL(scoreboard_open_readonly(dir, "unit", why));
+	CU_ASSERT_PTR_NULL(scoreboard_open_readonly(dir, "unit", why, sizeof(why)));
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "version 2"));
 	version = SCOREBOARD_VERSION;
 	overwrite(path, 8, &version, sizeof(version));
 	overwrite(path, 0, "X", 1);
-	CU_ASSERT_PTR_NULL(scoreboard_open_readonly(dir, "unit", why));
+	CU_ASSERT_PTR_NULL(scoreboard_open_readonly(dir, "unit", why, sizeof(why)));
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "not a scoreboard"));
 	overwrite(path, 0, "F", 1);
 	CU_ASSERT_EQUAL(truncate(path, 4096), 0);
-	CU_ASSERT_PTR_NULL(scoreboard_open_readonly(dir, "unit", why));
+	CU_ASSERT_PTR_NULL(scoreboard_open_readonly(dir, "unit", why, sizeof(why)));
 	CU_ASSERT_EQUAL(truncate(path, 10), 0);
-	CU_ASSERT_PTR_NULL(scoreboard_open_readonly(dir, "unit", why));
+	CU_ASSERT_PTR_NULL(scoreboard_open_readonly(dir, "unit", why, sizeof(why)));
 	CU_ASSERT_EQUAL(truncate(path, 0), 0);
-	CU_ASSERT_PTR_NULL(scoreboard_open_readonly(dir, "unit", why));
+	CU_ASSERT_PTR_NULL(scoreboard_open_readonly(dir, "unit", why, sizeof(why)));
 	scoreboard_close(board, true);
-	CU_ASSERT_PTR_NULL(scoreboard_open_readonly(dir, "unit", why));
+	CU_ASSERT_PTR_NULL(scoreboard_open_readonly(dir, "unit", why, sizeof(why)));
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "No such file"));
-	CU_ASSERT_PTR_NULL(scoreboard_create("/nowhere", "unit", 1, NULL, why));
+	CU_ASSERT_PTR_NULL(scoreboard_create("/nowhere", "unit", 1, NULL, why, sizeof(why)));
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "/nowhere"));
 }
 
@@ -138,7 +139,7 @@ static void no_room_is_an_error_at_once(void)
 	little.rlim_max = all.rlim_max;
 	signal(SIGXFSZ, SIG_IGN);
 	CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_FSIZE, &little), 0);
-	CU_ASSERT_PTR_NULL(scoreboard_create(dir, "unit", 500, NULL, why));
+	CU_ASSERT_PTR_NULL(scoreboard_create(dir, "unit", 500, NULL, why, sizeof(why)));
 	setrlimit(RLIMIT_FSIZE, &all);
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "no room"));
 	CU_ASSERT_NOT_EQUAL(access(in_dir("unit.scoreboard.new"), F_OK), 0);
@@ -218,6 +219,7 @@ static bool kill_in_the_middle(struct scoreboard *board)
 
 	for (int tries = 0; tries < 200; tries++) {
 		pid_t writer = start_writer(board);
+
 		usleep(500);
 		stop(writer);
 		if (!scoreboard_read_slot(board, 0, &slot))

@@ -44,8 +44,8 @@ def check_all(fw, more_worker):
 
 
 def test_all_is_well(fw, check_all):
-    (code, output), = check_all([{}])
-    assert code == 0 and "configuration, SQL and connections are good" in output
+    for code, output in check_all([{}, {"common": {"log_level": "error"}}]):
+        assert code == 0 and "configuration, SQL and connections are good" in output
 
 
 def test_each_statement_is_checked_and_named(fw, check_all):
@@ -81,10 +81,16 @@ def test_everything_wrong_is_said_at_once(fw, check_all):
     closed = free_port(set())
     (code, output), = check_all([{"worker": {
         "s3_endpoint": f"http://127.0.0.1:{closed}", "smtp_url": f"smtp://127.0.0.1:{closed}", "broker": f"amqp://farewell@127.0.0.1:{closed}/",
-        "files_done_sql": "SELECT 1"}}])
+        "user_db": at_port(fw.stack.postgres.conninfo("users"), closed), "files_done_sql": "SELECT 1"}}])
     assert code == EX_CONFIG
-    for words in ("worker.files_done_sql", "broker:", "mail server", "store"):
+    for words in ("worker.user_db", "worker.files_done_sql", "broker:", "mail server", "store"):
         assert words in output, output
+    assert output.splitlines()[-1].endswith("not good: user_db, worker_db, broker, object store and mail; see above")
+
+
+def test_a_mistake_in_the_mail_hides_nothing_else(fw, check_all):
+    (code, output), = check_all([{"worker": {"mail_templates": "/no/such/directory", "files_done_sql": "SELECT 1"}}])
+    assert code == EX_CONFIG and "/no/such/directory" in output and "worker.files_done_sql" in output
 
 
 def test_a_start_with_a_mistake_ends_with_78(fw, more_worker):

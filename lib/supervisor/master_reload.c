@@ -1,3 +1,4 @@
+/* Reloads the configuration on HUP, and goes back to the one before if a child refuses it. */
 #include "lib/supervisor/master.h"
 
 #include <errno.h>
@@ -5,10 +6,10 @@
 
 #include "lib/base/log.h"
 
-static struct conf *load(struct master *master)
+static struct conf *master_load_conf(struct master *master)
 {
-	const struct pool_options *options = master->options;
-	struct conf *fresh = conf_load(options->conf_file, (enum conf_program)options->conf_program);
+	const struct program *program = master->program;
+	struct conf *fresh = conf_load(master->options->conf_file, program->section);
 
 	if (fresh == NULL)
 		return NULL;
@@ -18,13 +19,14 @@ static struct conf *load(struct master *master)
 	else if (fresh->common.allow_root != master->conf->common.allow_root)
 		log_error("%s: common.allow_root can't change while the program runs; restart it",
 		          conf_origin(fresh, "common", "allow_root"));
-	else if (options->accept == NULL || options->accept(master->conf, fresh))
+	else if ((program->may_reload == NULL || program->may_reload(master->conf, fresh)) &&
+	         program_check_settings(program, fresh))
 		return fresh;
 	conf_free(fresh);
 	return NULL;
 }
 
-static void done_reloading(struct master *master)
+static void master_end_reloading(struct master *master)
 {
 	if (master->reloading)
 		notify_ready(&master->notify);
@@ -32,7 +34,7 @@ static void done_reloading(struct master *master)
 }
 
 /* Keeps the configuration that children serve with until one serves with the new one. */
-static void put_aside(struct master *master)
+static void master_keep_conf(struct master *master)
 {
 	if (!master->served || master->previous != NULL) {
 		conf_free(master->conf);
@@ -42,73 +44,75 @@ static void put_aside(struct master *master)
 	master->previous_generation = master->generation;
 }
 
-static void take(struct master *master, struct conf *conf)
+/* What is in force from now on. */
+static void master_use_conf(struct master *master, struct conf *conf)
 {
 	master->conf = conf;
 	master->limits = master_limits(master, conf);
 	master->adjust = 0;
 	master->max_reported = false;
 	if (!master_open_log(master, conf))
-		log_error("%s can't be opened, the log stays where it is: %s", conf->common.log_file,
+		log_error("%s can't be opened, going on with the old one: %s", conf->common.log_file,
 		          strerror(errno));
 }
 
-static void warn_of_slots(const struct master *master)
+static void master_warn_of_slots(const struct master *master)
 {
 	int64_t most =
 		master->limits->children > 0 ? master->limits->children : master->limits->max_children;
 
-	if (most + master->kinds > master->brood.slots)
+	if (most + master->kind_count > master->children.slots)
 		log_warning("there can be no more than %d children in all until the program is restarted",
-		            master->brood.slots);
+		            master->children.slots);
 }
 
 void master_reload(struct master *master)
 {
 	notify_reloading(&master->notify);
 	master->reloading = true;
-	struct conf *fresh = load(master);
+	struct conf *fresh = master_load_conf(master);
 	if (fresh == NULL) {
 		log_error(
 			"configuration not reloaded, the old one stays in force: see the errors above file=%s",
 			master->options->conf_file);
-		master->brood.totals.reloads_refused++;
-		done_reloading(master);
+		master->children.totals.reloads_refused++;
+		master_end_reloading(master);
 		return;
 	}
-	for (int kind = 0; kind < master->kinds; kind++) {
-		struct policy_counts counts = brood_count(&master->brood, kind, master->generation);
+	for (int kind = 0; kind < master->kind_count; kind++) {
+		struct policy_counts counts = children_count(&master->children, kind, master->generation);
+
 		policy_renew(&master->policies[kind], counts.starting + counts.idle + counts.busy);
 	}
-	put_aside(master);
-	take(master, fresh);
+	master_keep_conf(master);
+	master_use_conf(master, fresh);
 	master->generation = ++master->newest;
-	master->brood.totals.reloads++;
+	master->children.totals.reloads++;
 	log_info("configuration reloaded, replacing the children generation=%u",
 	         (unsigned)master->generation);
-	warn_of_slots(master);
+	master_warn_of_slots(master);
 }
 
-void master_reload_settled(struct master *master)
+void master_reload_succeeded(struct master *master)
 {
 	conf_free(master->previous);
 	master->previous = NULL;
-	done_reloading(master);
+	master_end_reloading(master);
 }
 
 void master_reload_failed(struct master *master, bool refused)
 {
-	done_reloading(master);
+	master_end_reloading(master);
 	if (!refused) {
 		log_warning("no child serves with the new configuration yet; those with the old one go on");
 		return;
 	}
 	log_error("a child refused the new configuration: going on with the old one");
-	master->brood.totals.reloads_refused++;
+	master->children.totals.reloads_refused++;
 	conf_free(master->conf);
-	take(master, master->previous);
+	master_use_conf(master, master->previous);
 	master->previous = NULL;
 	master->generation = master->previous_generation;
-	for (int kind = 0; kind < master->kinds; kind++)
+	for (int kind = 0; kind < master->kind_count; kind++)
 		policy_renew(&master->policies[kind], 0);
 }

@@ -1,0 +1,78 @@
+/* Offers the checks of farewell-workerd -t: both databases with their SQL, the broker, the object
+ * store and the mail server. */
+#include "workerd/check.h"
+
+#include "lib/base/log.h"
+#include "lib/deletion/topology.h"
+#include "workerd/worker.h"
+
+#define PROGRAM "farewell-workerd"
+
+static bool check_user_db(const struct conf *conf)
+{
+	struct sessions sessions;
+	bool good = sessions_new(&sessions, conf, PROGRAM, NULL, NULL) &&
+	            sessions_check_user_db(&sessions) == SESSIONS_READY;
+
+	sessions_free(&sessions);
+	return good;
+}
+
+static bool check_worker_db(const struct conf *conf)
+{
+	struct sessions sessions;
+	bool good = sessions_new(&sessions, conf, PROGRAM, NULL, NULL) &&
+	            sessions_check_worker_db(&sessions) == SESSIONS_READY;
+
+	sessions_free(&sessions);
+	return good;
+}
+
+/* What would be declared need not be there yet. */
+static bool check_broker(const struct conf *conf)
+{
+	struct sessions sessions;
+	bool good = sessions_new(&sessions, conf, PROGRAM, NULL, NULL);
+
+	if (good) {
+		struct mq *mq = sessions.publisher;
+		enum mq_result result = mq_open(mq, mq_deadline(mq));
+
+		if (result == MQ_OK && conf->worker.topology == TOPOLOGY_CHECK)
+			result = topology_ensure(mq, conf, mq_deadline(mq));
+		good = result == MQ_OK;
+		if (!good)
+			log_error("%s", mq_why(mq));
+	}
+	sessions_free(&sessions);
+	return good;
+}
+
+/* In one check, because worker_init opens both and says itself what is wrong with their options. */
+static bool check_store_and_mail(const struct conf *conf)
+{
+	struct worker worker;
+	char why[WHY_SIZE];
+	bool good = worker_init(&worker, NULL, conf);
+
+	if (good) {
+		if (!s3_check(worker.s3, why, sizeof(why))) {
+			log_error("%s", why);
+			good = false;
+		}
+		if (!mail_check(worker.mailer, why, sizeof(why))) {
+			log_error("%s", why);
+			good = false;
+		}
+	}
+	worker_free(&worker);
+	return good;
+}
+
+const struct program_check worker_checks[] = {
+	{"user_db", check_user_db, false},
+	{"worker_db", check_worker_db, false},
+	{"broker", check_broker, false},
+	{"object store and mail", check_store_and_mail, false},
+	{NULL, NULL, false},
+};
