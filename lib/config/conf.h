@@ -1,7 +1,8 @@
 /* The configuration: one file, three sections, one table of settings (conf_table.c).
  *
- * Every setting has a key, a type, a place in struct conf and a default. The parser, the check of
- * environment variables, the sample file's test and the manual's test all walk that one table. */
+ * Every setting is one row: key, type, place in struct conf, default, range, and what it means in
+ * plain words. The parser and the environment walk that table, and the sample file and the manual
+ * are made from it (conf_print.c). */
 #ifndef FAREWELL_CONF_H
 #define FAREWELL_CONF_H
 
@@ -11,26 +12,39 @@
 
 #include "lib/base/ids.h"
 
-#define CONF_MAX_RETRY_DELAYS 8
+#define CONF_DELAYS_MAX 8
 
 enum conf_program { CONF_GATEWAY, CONF_WORKER };
 
 enum conf_type {
-	CONF_STRING,   /* char *; never NULL after conf_load, may be empty                  */
-	CONF_SECRET,   /* char *: a file's name; its content (first line) goes to .secret   */
-	CONF_SQL,      /* char *; one statement, not empty                                  */
-	CONF_BOOL,     /* bool; yes, no, on, off, true, false                               */
-	CONF_INT,      /* int64_t; min and max in the table                                 */
-	CONF_DURATION, /* int64_t milliseconds; written 500ms, 10s, 5m, 1h, 7d              */
-	CONF_SIZE,     /* int64_t bytes; written 4096, 64k, 8M, 1G (powers of 1024)         */
-	CONF_MODE,     /* int64_t; octal file mode                                          */
-	CONF_ENUM,     /* int; index in .choices                                            */
+	CONF_STRING,    /* char *; .min and .max are bytes, 0: no limit */
+	CONF_SECRET,    /* struct conf_secret; the value is a file's name */
+	CONF_SQL,       /* char *; one statement, not empty */
+	CONF_ENDPOINT,  /* char *; one of the schemes in .choices, host, perhaps a port */
+	CONF_URL,       /* char *; the same with perhaps a user before it and a path after it */
+	CONF_BOOL,      /* bool; yes, no, on, off, true, false */
+	CONF_INT,       /* int64_t */
+	CONF_DURATION,  /* int64_t milliseconds; written 500ms, 10s, 5m, 1h, 7d */
+	CONF_DURATIONS, /* struct conf_durations; written "10s 1m 1h"; the range is each one's */
+	CONF_SIZE,      /* int64_t bytes; written 4096, 64k, 8M, 1G (powers of 1024) */
+	CONF_MODE,      /* int64_t; octal file mode */
+	CONF_ENUM,      /* int; index in .choices */
 };
 
-/* A secret is named by a *_file setting; only the program whose section it is in opens the file. */
+/* A secret is named by a *_file setting; only the program whose section it is in opens the file,
+ * and takes its first line. */
 struct conf_secret {
 	char *file;
 	char *value; /* NULL when no file is set, or it belongs to the other program */
+};
+
+/* Durations that grow. */
+struct conf_durations {
+	struct {
+		int64_t ms;
+		char *text; /* as written: 10s */
+	} item[CONF_DELAYS_MAX];
+	int count; /* at least 1 after conf_load */
 };
 
 enum conf_log_level { LOG_ERROR_LEVEL, LOG_WARNING_LEVEL, LOG_INFO_LEVEL, LOG_DEBUG_LEVEL };
@@ -74,11 +88,7 @@ struct conf {
 		bool allow_root;
 		char *exchange, *routing_key;
 		char *queue, *parked_queue, *retry_queue_prefix;
-		char *retry_delays; /* "10s 1m 10m 1h"; parsed into: */
-		int64_t retry_delay_ms[CONF_MAX_RETRY_DELAYS];
-		char *retry_delay_text[CONF_MAX_RETRY_DELAYS]; /* as written, the end of the queue's name:
-		                                                  farewell.retry.10s */
-		int retry_delay_count;
+		struct conf_durations retry_delays; /* the text ends a queue's name: farewell.retry.10s */
 	} common;
 
 	struct {
@@ -139,12 +149,17 @@ struct conf_setting {
 	enum conf_type type;
 	size_t place;               /* offset in struct conf */
 	const char *fallback;       /* the default, as written in a file; NULL: must be set */
-	int64_t min, max;           /* for the numeric types, in their unit */
-	const char *const *choices; /* for CONF_ENUM, NULL-terminated */
+	int64_t min, max;           /* in the type's unit */
+	const char *const *choices; /* NULL-terminated */
+	const char *text;           /* what it means: sentences, without the range and the default */
+	const char *example;        /* what the sample file shows instead of the default, or NULL */
+	const char *topic;          /* the heading that begins with this row, or NULL */
+	const char *topic_text;     /* what is to be said below the heading, or NULL */
+	bool shared;                /* the gateway and the worker have it, each in its own section */
 };
 
-/* The table; ends with an entry whose key is NULL. */
 extern const struct conf_setting conf_table[];
+extern const size_t conf_table_length;
 
 /* Reads FILE for PROGRAM: parses every section, opens only the secrets of the program's own section
  * (and of common), applies environment variables FAREWELL_<SECTION>_<KEY> (upper case), checks what
