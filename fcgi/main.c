@@ -12,7 +12,6 @@
 
 #include "fcgi/accept.h"
 #include "fcgi/ask.h"
-#include "fcgi/auth.h"
 #include "fcgi/check.h"
 #include "fcgi/gateway.h"
 #include "fcgi/listen.h"
@@ -71,12 +70,12 @@ static int read_options(int argc, char **argv, struct options *options)
 	return EX_USAGE;
 }
 
-/* What the gateway can say about its settings without asking anybody. */
+/* What this host can say about the gateway's settings. */
 static bool check_settings(const struct conf *conf)
 {
 	char why[LISTEN_WHY_SIZE];
 
-	if (auth_ready(conf, why, sizeof(why)) && listen_check(conf, why, sizeof(why)))
+	if (listen_check(conf, why, sizeof(why)))
 		return true;
 	log_error("%s", why);
 	return false;

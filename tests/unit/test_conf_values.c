@@ -118,6 +118,7 @@ static void wrong_values(void)
 	refused("worker { mail_from = 'a@b\nBcc: c@d' }",
 	        "worker.mail_from: has a control character in it\n");
 	refused("worker { mail_from = '' }", "worker.mail_from: must not be empty\n");
+	refused("worker { s3_region = '' }", "worker.s3_region: must not be empty\n");
 }
 
 static void out_of_range(void)
@@ -198,6 +199,14 @@ static void urls(void)
 	     "worker.s3_endpoint: has no valid host and port"},
 		{"worker { s3_endpoint = 'http://a b' }", "worker.s3_endpoint: has no valid host and port"},
 		{"worker { smtp_url = 'mail:25' }", "worker.smtp_url: has a scheme"},
+		{"worker { smtp_url = 'http://mail' }", "worker.smtp_url: has a scheme"},
+		{"worker { smtp_url = 'file:///etc/passwd' }", "worker.smtp_url: has a scheme"},
+		{"worker { smtp_url = 'smtp://me:pw@mail' }",
+	     "worker.smtp_url: must not have a user or a password in it"},
+		{"worker { smtp_url = 'smtp://mail:25?x' }",
+	     "worker.smtp_url: must not have anything after host and port"},
+		{"worker { s3_endpoint = 'http://[]' }", "worker.s3_endpoint: has no valid host and port"},
+		{"worker { s3_endpoint = 'http://h:0' }", "worker.s3_endpoint: has no valid host and port"},
 		{"worker { smtp_url = 'smtp://h/helo' }",
 	     "worker.smtp_url: must not have anything after host and port"},
 	};
