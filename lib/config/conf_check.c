@@ -58,13 +58,13 @@ static void check_order(struct conf_loader *loader, const char *section,
                         const struct conf_order *order)
 {
 	int lesser = conf_find(section, order->lesser), greater = conf_find(section, order->greater);
+	int64_t a = number_at(loader->conf, lesser), b = number_at(loader->conf, greater);
 	const struct conf_given *given = loader->given;
 	const char *how;
 	int at, other;
 
 	if (given[lesser].wrong || given[greater].wrong)
 		return;
-	int64_t a = number_at(loader->conf, lesser), b = number_at(loader->conf, greater);
 	if (a < b || (a == b && order->may_equal))
 		return;
 	if (is_written(&given[lesser]) || !is_written(&given[greater])) {

@@ -64,6 +64,7 @@ static bool lexer_put_variable(struct conf_lexer *lexer, const char *end, FILE *
 {
 	const char *name = lexer->at + 2, *otherwise = memmem(name, (size_t)(end - name), ":-", 2);
 	size_t length = (size_t)((otherwise != NULL ? otherwise : end) - name);
+	const char *value;
 	char copy[128];
 
 	if (length >= sizeof(copy)) {
@@ -72,8 +73,7 @@ static bool lexer_put_variable(struct conf_lexer *lexer, const char *end, FILE *
 	}
 	memcpy(copy, name, length);
 	copy[length] = '\0';
-	const char *value = getenv(copy);
-	if (value != NULL) {
+	if ((value = getenv(copy)) != NULL) {
 		fputs(value, out);
 	} else if (otherwise != NULL) {
 		fwrite(otherwise + 2, 1, (size_t)(end - otherwise) - 2, out);

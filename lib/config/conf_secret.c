@@ -37,6 +37,7 @@ static ssize_t secret_read_all(int fd, char *buffer, size_t size)
 
 	while (length < size) {
 		ssize_t got = read(fd, buffer + length, size - length);
+
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)

@@ -106,6 +106,7 @@ static void put_choices(const char *const *choices, char *text, size_t size)
 	text[0] = '\0';
 	for (; *choices != NULL; choices++) {
 		size_t length = strlen(text);
+
 		if (**choices != '\0')
 			snprintf(text + length, size - length, "%s%s",
 			         length == 0        ? "" :

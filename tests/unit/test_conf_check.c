@@ -131,10 +131,12 @@ static void jwt_keys(void)
 	CU_ASSERT(complained(0, sentence));
 	for (size_t i = 0; i < sizeof(algorithms) / sizeof(algorithms[0]); i++) {
 		size_t least = algorithms[i].least;
+
 		memset(key, 'k', sizeof(key));
 		key[least] = '\0';
 		put_secret(key, 0600);
 		struct conf *conf = load(CONF_GATEWAY, text, algorithms[i].algorithm, secret_file);
+
 		CU_ASSERT_PTR_NOT_NULL(conf);
 		conf_free(conf);
 		key[least - 1] = '\0';

@@ -96,6 +96,7 @@ static void sample_shows_defaults(void)
 		if (!is_setting(line, key, &off))
 			continue;
 		const struct conf_setting *setting = &conf_table[seen++];
+
 		CU_ASSERT_STRING_EQUAL(key, setting->key);
 		if (off && strcmp(key, "mail_templates") != 0)
 			CU_ASSERT_PTR_NOT_NULL(strstr(line, setting->fallback));

@@ -34,6 +34,7 @@ static void secrets(void)
 	for (size_t i = 0; i < sizeof(contents) / sizeof(contents[0]); i++) {
 		put_secret(contents[i], i % 2 == 0 ? 0600 : 0640);
 		struct conf *conf = load_secret();
+
 		CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
 		CU_ASSERT_STRING_EQUAL(conf->worker.s3_secret_key.value, "s3cret");
 		CU_ASSERT_STRING_EQUAL(conf->worker.s3_secret_key.file, secret_file);
@@ -94,6 +95,7 @@ static void unreadable_secret(void)
 		struct conf_secret secret = {.file = secret_file};
 		char why[CONF_WHY_SIZE];
 		bool read = conf_secret_read(&secret, why, sizeof(why));
+
 		CU_ASSERT_FATAL(seteuid(0) == 0);
 		CU_ASSERT_FALSE(read);
 		CU_ASSERT_PTR_NOT_NULL(strstr(why, ": Permission denied"));
