@@ -1,8 +1,8 @@
-/* The configuration: one file, three sections, one table of settings (conf_table.c).
+/* The configuration: one file, three sections, one table of settings.
  *
- * Every setting is one row: key, type, place in struct conf, default, range, and what it means in
- * plain words. The parser and the environment walk that table, and the sample file and the manual
- * are made from it (conf_print.c). */
+ * Every setting is one row (settings_*.h): key, type, place in struct conf, default, range, and
+ * what it means in plain words. The sample file and the manual are made from the table
+ * (conf_print.c). */
 #ifndef FAREWELL_CONF_H
 #define FAREWELL_CONF_H
 
@@ -15,21 +15,6 @@
 #define CONF_DELAYS_MAX 8
 
 enum conf_program { CONF_GATEWAY, CONF_WORKER };
-
-enum conf_type {
-	CONF_STRING,    /* char *; .min and .max are bytes, 0: no limit */
-	CONF_SECRET,    /* struct conf_secret; the value is a file's name */
-	CONF_SQL,       /* char *; one statement, not empty */
-	CONF_ENDPOINT,  /* char *; one of the schemes in .choices, host, perhaps a port */
-	CONF_URL,       /* char *; the same with perhaps a user before it and a path after it */
-	CONF_BOOL,      /* bool; yes, no, on, off, true, false */
-	CONF_INT,       /* int64_t */
-	CONF_DURATION,  /* int64_t milliseconds; written 500ms, 10s, 5m, 1h, 7d */
-	CONF_DURATIONS, /* struct conf_durations; written "10s 1m 1h"; the range is each one's */
-	CONF_SIZE,      /* int64_t bytes; written 4096, 64k, 8M, 1G (powers of 1024) */
-	CONF_MODE,      /* int64_t; octal file mode */
-	CONF_ENUM,      /* int; index in .choices */
-};
 
 /* A secret is named by a *_file setting; only the program whose section it is in opens the file,
  * and takes its first line. */
@@ -143,23 +128,6 @@ struct conf {
 
 	char **origins; /* for conf_origin, in the table's order */
 };
-
-struct conf_setting {
-	const char *section, *key;
-	enum conf_type type;
-	size_t place;               /* offset in struct conf */
-	const char *fallback;       /* the default, as written in a file; NULL: must be set */
-	int64_t min, max;           /* in the type's unit */
-	const char *const *choices; /* NULL-terminated */
-	const char *text;           /* what it means: sentences, without the range and the default */
-	const char *example;        /* what the sample file shows instead of the default, or NULL */
-	const char *topic;          /* the heading that begins with this row, or NULL */
-	const char *topic_text;     /* what is to be said below the heading, or NULL */
-	bool shared;                /* the gateway and the worker have it, each in its own section */
-};
-
-extern const struct conf_setting conf_table[];
-extern const size_t conf_table_length;
 
 /* Reads FILE for PROGRAM: parses every section, opens only the secrets of the program's own section
  * (and of common), applies environment variables FAREWELL_<SECTION>_<KEY> (upper case), checks what

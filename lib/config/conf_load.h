@@ -20,6 +20,46 @@
 #define CONF_NAME_SIZE 64   /* longer than any key, section and variable of ours */
 #define AMQP_NAME_BYTES 255 /* a short string (AMQP 0-9-1, 4.2.5.3) */
 
+/* ---- the table ---- */
+
+enum conf_type {
+	CONF_STRING,    /* char *; .min and .max are bytes, 0: no limit */
+	CONF_SECRET,    /* struct conf_secret; the value is a file's name */
+	CONF_SQL,       /* char *; one statement, not empty */
+	CONF_ENDPOINT,  /* char *; one of the schemes in .choices, host, perhaps a port */
+	CONF_URL,       /* char *; the same with perhaps a user before it and a path after it */
+	CONF_BOOL,      /* bool; yes, no, on, off, true, false */
+	CONF_INT,       /* int64_t */
+	CONF_DURATION,  /* int64_t milliseconds; written 500ms, 10s, 5m, 1h, 7d */
+	CONF_DURATIONS, /* struct conf_durations; written "10s 1m 1h"; the range is each one's */
+	CONF_SIZE,      /* int64_t bytes; written 4096, 64k, 8M, 1G (powers of 1024) */
+	CONF_MODE,      /* int64_t; octal file mode */
+	CONF_ENUM,      /* int; index in .choices */
+};
+
+/* One row. */
+struct conf_setting {
+	const char *section, *key;
+	enum conf_type type;
+	size_t place;               /* offset in struct conf */
+	const char *fallback;       /* the default, as written in a file; NULL: must be set */
+	int64_t min, max;           /* in the type's unit */
+	const char *const *choices; /* NULL-terminated */
+	const char *text;           /* what it means: sentences, without the range and the default */
+	const char *example;        /* what the sample file shows instead of the default, or NULL */
+	const char *topic;          /* the heading that begins with this row, or NULL */
+	const char *topic_text;     /* what is to be said below the heading, or NULL */
+	bool shared;                /* the gateway and the worker have it, each in its own section */
+};
+
+extern const struct conf_setting conf_table[];
+extern const size_t conf_table_length;
+
+/* Index in the table, or -1. */
+int conf_find(const char *section, const char *key);
+/* Whether SECTION is common or PROGRAM's own. */
+bool conf_owns(enum conf_program program, const char *section);
+
 /* ---- loading ---- */
 
 /* What was said about one setting. */
@@ -53,13 +93,6 @@ void conf_complain_line(struct conf_loader *, int line, const char *format, ...)
 bool conf_file_read(struct conf_loader *);
 /* Takes the settings of the environment, and reports variables that look like one but are none. */
 void conf_environment_read(struct conf_loader *);
-
-/* ---- the table ---- */
-
-/* Index in the table, or -1. */
-int conf_find(const char *section, const char *key);
-/* Whether SECTION is common or PROGRAM's own. */
-bool conf_owns(enum conf_program program, const char *section);
 
 /* ---- tokens ---- */
 
