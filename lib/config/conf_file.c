@@ -102,13 +102,12 @@ static bool file_skip_block(struct conf_loader *loader, struct conf_lexer *lexer
 	return true;
 }
 
-/* Skips what follows the name of a setting that there is not: `= value`, `{ … }`, or words up to
- * one that an equal sign follows. That one is left in *KEY, for the caller to free. */
+/* Skips what follows the name of a setting that there is not: perhaps an equal sign, then `{ … }`
+ * or words up to one that an equal sign follows. That one is left in *KEY, for the caller to free.
+ */
 static bool file_skip_unknown(struct conf_loader *loader, struct conf_lexer *lexer, char **key)
 {
-	bool has_value = lexer->token == TOKEN_EQUALS;
-
-	if (has_value)
+	if (lexer->token == TOKEN_EQUALS)
 		conf_lexer_next(lexer);
 	if (lexer->token == TOKEN_OPEN)
 		return file_skip_block(loader, lexer);
@@ -117,8 +116,6 @@ static bool file_skip_unknown(struct conf_loader *loader, struct conf_lexer *lex
 		*key = lexer->text;
 		lexer->text = NULL;
 		conf_lexer_next(lexer);
-		if (has_value)
-			break;
 		if (lexer->token == TOKEN_EQUALS)
 			return true;
 	}

@@ -31,6 +31,24 @@ static void unknown_names(void)
 	refused("common { gateway { } }", "there is no setting gateway in the section common");
 }
 
+/* After a setting that there is not the next one is looked at, and nothing in between. */
+static void after_unknown_names(void)
+{
+	struct conf *conf;
+
+	refused("gateway { colour red green }", "there is no setting colour ");
+	refused("gateway { colour = red green backlog = 5 }", "there is no setting colour ");
+	refused("gateway { colours = { red { green } } backlog = 5 }", "there is no setting colours ");
+	conf = load(CONF_GATEWAY, GATEWAY "gateway {\n\tcolour red\n\tbacklog = 0\n}\n");
+	CU_ASSERT_PTR_NULL(conf);
+	CU_ASSERT(complained(3, "there is no setting colour "));
+	CU_ASSERT(complained(4, "gateway.backlog: "));
+	CU_ASSERT_EQUAL(count_errors(), 2);
+	CU_ASSERT_PTR_NULL(load(CONF_GATEWAY, GATEWAY "gateway {\n\tcolours = {\n\tred }\n"));
+	CU_ASSERT(complained(3, "there is no setting colours "));
+	CU_ASSERT(complained(2, "this section has no end"));
+}
+
 /* One go shows all there is. */
 static void many_errors(void)
 {
@@ -202,6 +220,7 @@ int main(void)
 {
 	static const struct unit_test tests[] = {
 		{"unknown names", unknown_names},
+		{"after unknown names", after_unknown_names},
 		{"many errors in one go", many_errors},
 		{"set twice", set_twice},
 		{"lines are right", lines_are_right},
