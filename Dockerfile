@@ -10,7 +10,7 @@ FROM ${BASE_IMAGE} AS build
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         build-essential autoconf automake pkg-config libfcgi-dev librabbitmq-dev libpq-dev libcurl4-openssl-dev libjson-c-dev \
-        libconfuse-dev libjwt-dev libexpat1-dev libssl-dev uuid-dev libcunit1-dev \
+        libjwt-dev libexpat1-dev libssl-dev libcunit1-dev \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .

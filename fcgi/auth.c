@@ -12,28 +12,11 @@
 
 #include "lib/config/conf.h"
 
-static const struct {
-	jwt_alg_t algorithm;
-	size_t key_min; /* bytes of the hash */
-	const char *name;
-} algorithms[] = {
-	[JWT_HS256] = {JWT_ALG_HS256, 32, "HS256"},
-	[JWT_HS384] = {JWT_ALG_HS384, 48, "HS384"},
-	[JWT_HS512] = {JWT_ALG_HS512, 64, "HS512"},
+static const jwt_alg_t algorithms[] = {
+	[JWT_HS256] = JWT_ALG_HS256,
+	[JWT_HS384] = JWT_ALG_HS384,
+	[JWT_HS512] = JWT_ALG_HS512,
 };
-
-bool auth_ready(const struct conf *conf, char *why, size_t why_size)
-{
-	const char *key = conf->gateway.jwt_key.value;
-	size_t need = algorithms[conf->gateway.jwt_algorithm].key_min;
-
-	if (conf->gateway.auth != AUTH_JWT || (key != NULL && strlen(key) >= need))
-		return true;
-	snprintf(why, why_size,
-	         "gateway.jwt_key_file: the key has %zu bytes; %s needs at least %zu (RFC 7518)",
-	         key != NULL ? strlen(key) : 0, algorithms[conf->gateway.jwt_algorithm].name, need);
-	return false;
-}
 
 /* The token of `Bearer TOKEN`, or NULL. */
 static const char *bearer_token(const char *authorization)
@@ -73,7 +56,7 @@ static struct json_object *verified_claims(const struct conf *conf, const char *
 		return NULL;
 	/* `crit` names extensions that must be understood (RFC 7515, 4.1.11); we understand none. */
 	critical = jwt_get_headers_json(jwt, "crit");
-	if (jwt_get_alg(jwt) == algorithms[conf->gateway.jwt_algorithm].algorithm && critical == NULL)
+	if (jwt_get_alg(jwt) == algorithms[conf->gateway.jwt_algorithm] && critical == NULL)
 		text = jwt_get_grants_json(jwt, NULL);
 	if (text != NULL)
 		claims = json_tokener_parse(text);

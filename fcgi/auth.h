@@ -25,10 +25,6 @@ enum auth_result {
 	AUTH_INVALID, /* one that does not hold */
 };
 
-/* Whether the settings can work: a key at least as long as the hash (RFC 7518, 3.2). False: WHY has
- * the sentence. */
-bool auth_ready(const struct conf *, char *why, size_t why_size);
-
 /* Checks AUTHORIZATION, the header's value or NULL, at the time NOW: signature, algorithm, exp
  * (which must be there) and nbf. WHY is set to a sentence for the client unless the result is
  * AUTH_GOOD. `sub` may be a string or an integer, as some issuers write it. */

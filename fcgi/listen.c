@@ -18,8 +18,7 @@
 #include "lib/config/conf.h"
 
 #define FIRST_PASSED 3 /* sd_listen_fds(3) */
-#define PATH_MAX_BYTES (size_t)(LISTEN_PATH_SIZE - 1)
-#define LOCK_TRIES 50 /* of 100 ms each: another master is just starting */
+#define LOCK_TRIES 50  /* of 100 ms each: another master is just starting */
 
 static bool listen_fail(struct listener *listener, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -86,21 +85,12 @@ static bool find_group(const char *name, gid_t *gid)
 
 bool listen_check(const struct conf *conf, char *why, size_t why_size)
 {
-	const char *path = conf->gateway.socket;
-	size_t length = strlen(path);
+	const char *group = conf->gateway.socket_group;
 	gid_t gid;
 
-	if (length == 0 || path[0] != '/')
-		snprintf(why, why_size, "gateway.socket: \"%s\" is not an absolute path", path);
-	else if (length > PATH_MAX_BYTES)
-		snprintf(why, why_size,
-		         "gateway.socket: the path has %zu bytes, a UNIX socket's can have %zu: %s", length,
-		         PATH_MAX_BYTES, path);
-	else if (conf->gateway.socket_group[0] != '\0' && !find_group(conf->gateway.socket_group, &gid))
-		snprintf(why, why_size, "gateway.socket_group: there is no group \"%s\"",
-		         conf->gateway.socket_group);
-	else
+	if (group[0] == '\0' || find_group(group, &gid))
 		return true;
+	snprintf(why, why_size, "gateway.socket_group: there is no group \"%s\"", group);
 	return false;
 }
 
@@ -167,6 +157,8 @@ static bool bind_and_listen(struct listener *listener, const struct sockaddr_un 
 	struct stat made;
 	gid_t gid = (gid_t)-1;
 
+	if (group[0] != '\0' && !find_group(group, &gid))
+		return listen_fail(listener, "gateway.socket_group: there is no group \"%s\"", group);
 	mode_t mask = umask(~(mode_t)conf->gateway.socket_mode & 0777);
 	int bound = bind(listener->fd, (const struct sockaddr *)address, sizeof(*address));
 	int error = errno;
@@ -178,8 +170,6 @@ static bool bind_and_listen(struct listener *listener, const struct sockaddr_un 
 		return listen_fail(listener, "gateway.socket: %s: %s", path, strerror(errno));
 	listener->device = made.st_dev;
 	listener->inode = made.st_ino;
-	if (group[0] != '\0' && !find_group(group, &gid))
-		return listen_fail(listener, "gateway.socket_group: there is no group \"%s\"", group);
 	if (gid != (gid_t)-1 && lchown(path, (uid_t)-1, gid) != 0)
 		return listen_fail(
 			listener,
@@ -196,8 +186,6 @@ static bool make_socket(struct listener *listener, const struct conf *conf)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-	if (!listen_check(conf, listener->why, sizeof(listener->why)))
-		return false;
 	_Static_assert(sizeof(address.sun_path) == LISTEN_PATH_SIZE,
 	               "a path that fits the setting fits the address");
 	snprintf(listener->path, sizeof(listener->path), "%s", conf->gateway.socket);

@@ -34,7 +34,7 @@ void listen_hide(struct listener *);
 /* Closes it and removes our own from the file system, unless another has taken its place. */
 void listen_close(struct listener *);
 
-/* What can be said about the settings without opening anything. False: WHY. */
+/* For -t and reloads: whether gateway.socket_group exists on this host. False: WHY. */
 bool listen_check(const struct conf *, char *why, size_t why_size);
 
 #endif

@@ -4,7 +4,6 @@
 
 #include "fcgi/accept.h"
 #include "fcgi/ask.h"
-#include "fcgi/auth.h"
 #include "fcgi/check.h"
 #include "fcgi/gateway.h"
 #include "fcgi/listen.h"
@@ -12,16 +11,6 @@
 #include "lib/supervisor/program.h"
 
 /* ---- -t ---- */
-
-static bool check_auth(const struct conf *conf)
-{
-	char why[LISTEN_WHY_SIZE];
-
-	if (auth_ready(conf, why, sizeof(why)))
-		return true;
-	log_error("%s", why);
-	return false;
-}
 
 static bool check_socket(const struct conf *conf)
 {
@@ -84,7 +73,6 @@ int main(int argc, char **argv)
 		{.name = NULL},
 	};
 	static const struct program_check checks[] = {
-		{"auth", check_auth, true},
 		{"socket", check_socket, true},
 		{"user_db and broker", check_database_and_broker, false},
 		{NULL, NULL, false},

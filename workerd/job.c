@@ -65,7 +65,7 @@ static struct dispatch_note note_for(const struct job *job)
 static enum job_end job_defer(struct job *job, int delay, const char *why)
 {
 	struct dispatch_note note = note_for(job);
-	int last = job->worker->conf->common.retry_delay_count - 1;
+	int last = job->worker->conf->common.retry_delays.count - 1;
 
 	log_info("later: %s", why);
 	job->outcome = JOB_DEFERRED;
@@ -105,7 +105,7 @@ static enum job_end job_park(struct job *job, int failures, const char *why)
 static enum job_end job_pass_on(struct job *job, int failures, int delay, const char *why)
 {
 	struct deletion_state state;
-	int64_t delay_ms = delay < 0 ? -1 : job->worker->conf->common.retry_delay_ms[delay];
+	int64_t delay_ms = delay < 0 ? -1 : job->worker->conf->common.retry_delays.item[delay].ms;
 
 	CRASH_POINT("worker-before-retry");
 	enum ledger_answer answer =
@@ -135,7 +135,7 @@ static enum job_end job_fail(struct job *job, enum retry_cause cause, const char
 	if (delay == RETRY_PARK)
 		return job_park(job, 1, why);
 	log_warning("failed, attempt %d, again in %s: %s", job->entry->attempts + 1,
-	            job->worker->conf->common.retry_delay_text[delay], why);
+	            job->worker->conf->common.retry_delays.item[delay].text, why);
 	return job_pass_on(job, 1, delay, why);
 }
 
@@ -339,7 +339,7 @@ static enum job_end wait_for_mark(struct job *job)
 	uint64_t now = (uint64_t)time(NULL), seen = job->delivery->first_seen,
 			 first = seen > 0 && seen <= now ? seen : now;
 	struct dispatch_note note = {.request_id = job->delivery->correlation_id, .first_seen = first};
-	int last = job->worker->conf->common.retry_delay_count - 1;
+	int last = job->worker->conf->common.retry_delays.count - 1;
 
 	if ((int64_t)(now - first) * 1000 >= job->worker->conf->worker.foreign_grace_ms) {
 		log_info("aborted: the user is active, and no request says otherwise");

@@ -1,7 +1,8 @@
-/* The configuration: one file, three sections, one table of settings (conf_table.c).
+/* The configuration: one file, three sections, one table of settings.
  *
- * Every setting has a key, a type, a place in struct conf and a default. The parser, the check of
- * environment variables, the sample file's test and the manual's test all walk that one table. */
+ * Every setting is one row (settings_*.h): key, type, place in struct conf, default, range, and
+ * what it means in plain words. The sample file and the manual are made from the table
+ * (conf_print.c). */
 #ifndef FAREWELL_CONF_H
 #define FAREWELL_CONF_H
 
@@ -11,26 +12,24 @@
 
 #include "lib/base/ids.h"
 
-#define CONF_MAX_RETRY_DELAYS 8
+#define CONF_DELAYS_MAX 8
 
 enum conf_program { CONF_GATEWAY, CONF_WORKER };
 
-enum conf_type {
-	CONF_STRING,   /* char *; never NULL after conf_load, may be empty                  */
-	CONF_SECRET,   /* char *: a file's name; its content (first line) goes to .secret   */
-	CONF_SQL,      /* char *; one statement, not empty                                  */
-	CONF_BOOL,     /* bool; yes, no, on, off, true, false                               */
-	CONF_INT,      /* int64_t; min and max in the table                                 */
-	CONF_DURATION, /* int64_t milliseconds; written 500ms, 10s, 5m, 1h, 7d              */
-	CONF_SIZE,     /* int64_t bytes; written 4096, 64k, 8M, 1G (powers of 1024)         */
-	CONF_MODE,     /* int64_t; octal file mode                                          */
-	CONF_ENUM,     /* int; index in .choices                                            */
-};
-
-/* A secret is named by a *_file setting; only the program whose section it is in opens the file. */
+/* A secret is named by a *_file setting; only the program whose section it is in opens the file,
+ * and takes its first line. */
 struct conf_secret {
 	char *file;
 	char *value; /* NULL when no file is set, or it belongs to the other program */
+};
+
+/* Durations that grow. */
+struct conf_durations {
+	struct {
+		int64_t ms;
+		char *text; /* as written: 10s */
+	} item[CONF_DELAYS_MAX];
+	int count; /* at least 1 after conf_load */
 };
 
 enum conf_log_level { LOG_ERROR_LEVEL, LOG_WARNING_LEVEL, LOG_INFO_LEVEL, LOG_DEBUG_LEVEL };
@@ -74,11 +73,7 @@ struct conf {
 		bool allow_root;
 		char *exchange, *routing_key;
 		char *queue, *parked_queue, *retry_queue_prefix;
-		char *retry_delays; /* "10s 1m 10m 1h"; parsed into: */
-		int64_t retry_delay_ms[CONF_MAX_RETRY_DELAYS];
-		char *retry_delay_text[CONF_MAX_RETRY_DELAYS]; /* as written, the end of the queue's name:
-		                                                  farewell.retry.10s */
-		int retry_delay_count;
+		struct conf_durations retry_delays; /* the text ends a queue's name: farewell.retry.10s */
 	} common;
 
 	struct {
@@ -133,18 +128,6 @@ struct conf {
 
 	char **origins; /* for conf_origin, in the table's order */
 };
-
-struct conf_setting {
-	const char *section, *key;
-	enum conf_type type;
-	size_t place;               /* offset in struct conf */
-	const char *fallback;       /* the default, as written in a file; NULL: must be set */
-	int64_t min, max;           /* for the numeric types, in their unit */
-	const char *const *choices; /* for CONF_ENUM, NULL-terminated */
-};
-
-/* The table; ends with an entry whose key is NULL. */
-extern const struct conf_setting conf_table[];
 
 /* Reads FILE for PROGRAM: parses every section, opens only the secrets of the program's own section
  * (and of common), applies environment variables FAREWELL_<SECTION>_<KEY> (upper case), checks what

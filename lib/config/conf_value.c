@@ -1,3 +1,4 @@
+/* One value from its text, by type: what may be written, and where it goes. */
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -48,11 +49,6 @@ static bool read_with_unit(const char *text, size_t length, const struct unit *u
 	return false;
 }
 
-bool conf_value_duration(const char *text, size_t length, int64_t *ms)
-{
-	return read_with_unit(text, length, durations, ms);
-}
-
 static bool read_integer(const char *text, int64_t *value)
 {
 	bool minus = text[0] == '-';
@@ -88,14 +84,15 @@ static int read_bool(const char *text)
 
 static void put_number(enum conf_type type, int64_t value, char *text, size_t size)
 {
-	const struct unit *unit = type == CONF_DURATION ? durations : sizes;
+	bool duration = type == CONF_DURATION || type == CONF_DURATIONS;
+	const struct unit *unit = duration ? durations : sizes;
 
 	if (type == CONF_MODE) {
 		snprintf(text, size, "%04" PRIo64, (uint64_t)value);
 		return;
 	}
 	if (type == CONF_INT || value == 0) {
-		snprintf(text, size, "%" PRId64 "%s", value, type == CONF_DURATION ? "s" : "");
+		snprintf(text, size, "%" PRId64 "%s", value, duration ? "s" : "");
 		return;
 	}
 	while (value % unit->factor != 0)
@@ -109,6 +106,7 @@ static void put_choices(const char *const *choices, char *text, size_t size)
 	text[0] = '\0';
 	for (; *choices != NULL; choices++) {
 		size_t length = strlen(text);
+
 		if (**choices != '\0')
 			snprintf(text + length, size - length, "%s%s",
 			         length == 0        ? "" :
@@ -118,23 +116,36 @@ static void put_choices(const char *const *choices, char *text, size_t size)
 	}
 }
 
+/* How many bytes a text may have. */
+static void put_length(const struct conf_setting *setting, char *text, size_t size)
+{
+	if (setting->max > 0)
+		snprintf(text, size, "%" PRId64 " to %" PRId64 " bytes", setting->min, setting->max);
+}
+
 void conf_value_range(const struct conf_setting *setting, char *text, size_t size)
 {
 	char least[32], most[32];
 
 	text[0] = '\0';
+	put_number(setting->type, setting->min, least, sizeof(least));
+	put_number(setting->type, setting->max, most, sizeof(most));
 	switch (setting->type) {
-	case CONF_STRING:
 	case CONF_SECRET:
-	case CONF_SQL: return;
+	case CONF_SQL:
+	case CONF_URL:
+	case CONF_ENDPOINT: return;
+	case CONF_STRING: put_length(setting, text, size); return;
 	case CONF_BOOL: snprintf(text, size, "yes or no"); return;
 	case CONF_ENUM: put_choices(setting->choices, text, size); return;
+	case CONF_DURATIONS:
+		snprintf(text, size, "1 to %d durations from %s to %s, each longer than the one before",
+		         CONF_DELAYS_MAX, least, most);
+		return;
 	case CONF_INT:
 	case CONF_DURATION:
 	case CONF_SIZE:
 	case CONF_MODE:
-		put_number(setting->type, setting->min, least, sizeof(least));
-		put_number(setting->type, setting->max, most, sizeof(most));
 		if (setting->max == INT64_MAX)
 			snprintf(text, size, "%s or more", least);
 		else
@@ -143,7 +154,7 @@ void conf_value_range(const struct conf_setting *setting, char *text, size_t siz
 }
 
 static bool set_number(const struct conf_setting *setting, const char *text, int64_t *place,
-                       char *why)
+                       char *why, size_t why_size)
 {
 	const char *kind;
 	char range[80];
@@ -152,7 +163,7 @@ static bool set_number(const struct conf_setting *setting, const char *text, int
 
 	switch (setting->type) {
 	case CONF_DURATION:
-		good = conf_value_duration(text, strlen(text), &value);
+		good = read_with_unit(text, strlen(text), durations, &value);
 		kind = "duration; write 500ms, 10s, 5m, 1h or 7d";
 		break;
 	case CONF_SIZE:
@@ -166,24 +177,24 @@ static bool set_number(const struct conf_setting *setting, const char *text, int
 	default: good = read_integer(text, &value); kind = "whole number";
 	}
 	if (!good) {
-		snprintf(why, CONF_WHY_SIZE, "\"%.60s\" is no %s", text, kind);
+		snprintf(why, why_size, "\"%.60s\" is not a %s", text, kind);
 		return false;
 	}
 	if (value < setting->min || value > setting->max) {
 		conf_value_range(setting, range, sizeof(range));
-		snprintf(why, CONF_WHY_SIZE, "%s is out of range; it may be %s", text, range);
+		snprintf(why, why_size, "%s is out of range; it may be %s", text, range);
 		return false;
 	}
 	*place = value;
 	return true;
 }
 
-static bool set_bool(const char *text, bool *place, char *why)
+static bool set_bool(const char *text, bool *place, char *why, size_t why_size)
 {
 	int value = read_bool(text);
 
 	if (value < 0) {
-		snprintf(why, CONF_WHY_SIZE,
+		snprintf(why, why_size,
 		         "\"%.60s\" is neither yes nor no; write yes, no, on, off, true or false", text);
 		return false;
 	}
@@ -191,7 +202,8 @@ static bool set_bool(const char *text, bool *place, char *why)
 	return true;
 }
 
-static bool set_enum(const struct conf_setting *setting, const char *text, int *place, char *why)
+static bool set_enum(const struct conf_setting *setting, const char *text, int *place, char *why,
+                     size_t why_size)
 {
 	char choices[256];
 
@@ -201,16 +213,77 @@ static bool set_enum(const struct conf_setting *setting, const char *text, int *
 			return true;
 		}
 	conf_value_range(setting, choices, sizeof(choices));
-	snprintf(why, CONF_WHY_SIZE, "\"%.60s\" is not possible; write %s", text, choices);
+	snprintf(why, why_size, "\"%.60s\" is not possible; write %s", text, choices);
 	return false;
 }
 
+/* ---- durations ---- */
+
+static void free_durations(struct conf_durations *list)
+{
+	for (int i = 0; i < CONF_DELAYS_MAX; i++)
+		free(list->item[i].text);
+	*list = (struct conf_durations){.count = 0};
+}
+
+/* One more, of LENGTH bytes. NULL, or what is wrong with it. */
+static const char *add_duration(const struct conf_setting *setting, struct conf_durations *list,
+                                const char *text, size_t length)
+{
+	int count = list->count;
+	int64_t ms;
+
+	if (count == CONF_DELAYS_MAX)
+		return "is one too many";
+	if (!read_with_unit(text, length, durations, &ms))
+		return "is not a duration";
+	if (ms < setting->min || ms > setting->max)
+		return "is out of range";
+	if (count > 0 && ms <= list->item[count - 1].ms)
+		return "is not longer than the one before it";
+	if ((list->item[count].text = strndup(text, length)) == NULL)
+		return "finds no memory";
+	list->item[count].ms = ms;
+	list->count++;
+	return NULL;
+}
+
+static bool set_durations(const struct conf_setting *setting, const char *text,
+                          struct conf_durations *place, char *why, size_t why_size)
+{
+	struct conf_durations list = {.count = 0};
+	const char *wrong = NULL;
+	char range[128];
+
+	conf_value_range(setting, range, sizeof(range));
+	for (text += strspn(text, " "); *text != '\0' && wrong == NULL; text += strspn(text, " ")) {
+		size_t length = strcspn(text, " ");
+
+		if ((wrong = add_duration(setting, &list, text, length)) != NULL)
+			snprintf(why, why_size, "\"%.*s\" %s; write %s, as in \"%s\"",
+			         (int)(length < 60 ? length : 60), text, wrong, range, setting->fallback);
+		text += length;
+	}
+	if (wrong == NULL && list.count == 0)
+		snprintf(why, why_size, "must not be empty; write %s, as in \"%s\"", range,
+		         setting->fallback);
+	if (wrong != NULL || list.count == 0) {
+		free_durations(&list);
+		return false;
+	}
+	free_durations(place);
+	*place = list;
+	return true;
+}
+
+/* ---- text ---- */
+
 /* Control characters would end up in log lines, mail headers and file names; SQL may span lines. */
-static const char *what_is_wrong(const struct conf_setting *setting, const char *text)
+static const char *text_fault(const struct conf_setting *setting, const char *text)
 {
 	bool sql = setting->type == CONF_SQL;
 
-	if (setting->fallback == NULL && text[0] == '\0')
+	if (text[0] == '\0' && (setting->fallback == NULL || setting->min > 0))
 		return "must not be empty";
 	if (sql && text[strspn(text, " \t\r\n")] == '\0')
 		return "must not be empty; it is one SQL statement";
@@ -219,39 +292,78 @@ static const char *what_is_wrong(const struct conf_setting *setting, const char 
 	for (const char *c = text; *c != '\0'; c++)
 		if (iscntrl((unsigned char)*c) && !(sql && isspace((unsigned char)*c)))
 			return "has a control character in it";
+	if (setting->max > 0 && strlen(text) > (size_t)setting->max)
+		return "is too long";
+	if (setting->type == CONF_URL || setting->type == CONF_ENDPOINT)
+		return conf_url_fault(setting, text);
 	return NULL;
 }
 
-static bool set_text(const struct conf_setting *setting, const char *text, char **place, char *why)
+static bool set_text(const struct conf_setting *setting, const char *text, char **place, char *why,
+                     size_t why_size)
 {
-	const char *wrong = what_is_wrong(setting, text);
-	char *copy;
+	const char *wrong = text_fault(setting, text);
+	bool url = setting->type == CONF_URL || setting->type == CONF_ENDPOINT;
+	char range[64], *copy;
 
-	if (wrong == NULL && (copy = strdup(text)) != NULL) {
-		free(*place);
-		*place = copy;
-		return true;
+	conf_value_range(setting, range, sizeof(range));
+	if (wrong != NULL) {
+		snprintf(why, why_size, "%s%s%s%s%s", wrong, range[0] != '\0' ? "; it may have " : "",
+		         range, url ? "; write it as in " : "", url ? setting->example : "");
+		return false;
 	}
-	snprintf(why, CONF_WHY_SIZE, "%s", wrong != NULL ? wrong : "out of memory");
-	return false;
+	if ((copy = strdup(text)) == NULL) {
+		snprintf(why, why_size, "out of memory");
+		return false;
+	}
+	free(*place);
+	*place = copy;
+	return true;
 }
 
+/* ---- any ---- */
+
 bool conf_value_set(const struct conf_setting *setting, const char *text, struct conf *conf,
-                    char *why)
+                    char *why, size_t why_size)
 {
 	char *base = (char *)conf;
 	void *place = base + setting->place;
 
 	switch (setting->type) {
 	case CONF_STRING:
-	case CONF_SQL: return set_text(setting, text, place, why);
-	case CONF_SECRET: return set_text(setting, text, &((struct conf_secret *)place)->file, why);
-	case CONF_BOOL: return set_bool(text, place, why);
-	case CONF_ENUM: return set_enum(setting, text, place, why);
+	case CONF_SQL:
+	case CONF_URL:
+	case CONF_ENDPOINT: return set_text(setting, text, place, why, why_size);
+	case CONF_SECRET:
+		return set_text(setting, text, &((struct conf_secret *)place)->file, why, why_size);
+	case CONF_BOOL: return set_bool(text, place, why, why_size);
+	case CONF_ENUM: return set_enum(setting, text, place, why, why_size);
+	case CONF_DURATIONS: return set_durations(setting, text, place, why, why_size);
 	case CONF_INT:
 	case CONF_DURATION:
 	case CONF_SIZE:
-	case CONF_MODE: return set_number(setting, text, place, why);
+	case CONF_MODE: return set_number(setting, text, place, why, why_size);
 	}
 	abort(); /* not a type: a bug of ours */
+}
+
+void conf_value_free(const struct conf_setting *setting, struct conf *conf)
+{
+	char *base = (char *)conf;
+	void *place = base + setting->place;
+
+	switch (setting->type) {
+	case CONF_STRING:
+	case CONF_SQL:
+	case CONF_URL:
+	case CONF_ENDPOINT: free(*(char **)place); break;
+	case CONF_SECRET: conf_secret_wipe(place); break;
+	case CONF_DURATIONS: free_durations(place); break;
+	case CONF_BOOL:
+	case CONF_ENUM:
+	case CONF_INT:
+	case CONF_DURATION:
+	case CONF_SIZE:
+	case CONF_MODE: break;
+	}
 }

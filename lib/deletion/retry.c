@@ -6,7 +6,7 @@
 
 int retry_decide(const struct conf *conf, enum retry_cause cause, int attempts, int64_t failing_ms)
 {
-	int last = conf->common.retry_delay_count - 1;
+	int last = conf->common.retry_delays.count - 1;
 
 	if (cause == RETRY_HOPELESS || failing_ms >= conf->worker.park_after_ms)
 		return RETRY_PARK;

@@ -9,7 +9,7 @@
 void topology_retry_queue(const struct conf *conf, int delay, char name[QUEUE_NAME_SIZE])
 {
 	snprintf(name, QUEUE_NAME_SIZE, "%s.%s", conf->common.retry_queue_prefix,
-	         conf->common.retry_delay_text[delay]);
+	         conf->common.retry_delays.item[delay].text);
 }
 
 static enum mq_result declare_main(struct mq *mq, const struct conf *conf, int64_t deadline_ms)
@@ -42,7 +42,7 @@ static enum mq_result declare_retry(struct mq *mq, const struct conf *conf, int 
 	struct mq_queue queue = {
 		.name = name,
 		.quorum = true,
-		.ttl_ms = conf->common.retry_delay_ms[delay],
+		.ttl_ms = conf->common.retry_delays.item[delay].ms,
 		.dead_letter_exchange = conf->common.exchange,
 		.dead_letter_key = conf->common.routing_key,
 	};
@@ -60,7 +60,7 @@ static enum mq_result check_all(struct mq *mq, const struct conf *conf, int64_t 
 		result = mq_inspect_queue(mq, conf->common.queue, NULL, deadline_ms);
 	if (result == MQ_OK)
 		result = mq_inspect_queue(mq, conf->common.parked_queue, NULL, deadline_ms);
-	for (int i = 0; result == MQ_OK && i < conf->common.retry_delay_count; i++) {
+	for (int i = 0; result == MQ_OK && i < conf->common.retry_delays.count; i++) {
 		topology_retry_queue(conf, i, name);
 		result = mq_inspect_queue(mq, name, NULL, deadline_ms);
 	}
@@ -72,7 +72,7 @@ enum mq_result topology_ensure(struct mq *mq, const struct conf *conf, int64_t d
 	if (conf->worker.topology == TOPOLOGY_CHECK)
 		return check_all(mq, conf, deadline_ms);
 	enum mq_result result = declare_main(mq, conf, deadline_ms);
-	for (int i = 0; result == MQ_OK && i < conf->common.retry_delay_count; i++)
+	for (int i = 0; result == MQ_OK && i < conf->common.retry_delays.count; i++)
 		result = declare_retry(mq, conf, i, deadline_ms);
 	return result;
 }

@@ -54,8 +54,6 @@ struct mailer *mailer_open(const struct mail_options *options, const struct pump
 		.connect_timeout_ms = options->connect_timeout_ms,
 		.timeout_ms = options->timeout_ms,
 	};
-	if (!smtp_url_check(options->smtp_url, why, why_size))
-		goto bad;
 	if (!mail_mailbox_read(options->from, &mailer->from, detail, sizeof(detail))) {
 		snprintf(why, why_size, "mail_from: %s", detail);
 		goto bad;

@@ -10,15 +10,12 @@
 #include "lib/session/pump.h"
 
 struct smtp_options {
-	const char *url;                       /* smtp://host[:port][/name-for-EHLO] or smtps://… */
+	const char *url;                       /* smtp://host[:port] or smtps://… */
 	int starttls;                          /* enum conf_starttls; no matter for smtps */
 	const char *ca_file, *user, *password; /* empty or NULL: none */
 	int64_t connect_timeout_ms;            /* until the TCP connection stands */
 	int64_t timeout_ms;                    /* for everything */
 };
-
-/* Whether URL is one of those; false: WHY says what is wrong with it. */
-bool smtp_url_check(const char *url, char *why, size_t why_size);
 
 /* Sends MESSAGE (LENGTH bytes, CRLF lines) from FROM to TO (addresses that were checked). WHY: one
  * line for a person, without addresses. The pump is turned at least once a second; when it says

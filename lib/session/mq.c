@@ -230,7 +230,7 @@ enum mq_result mq_open(struct mq *mq, int64_t deadline_ms)
 	if (url == NULL)
 		return mq_give_up(mq, MQ_LOST, "broker: out of memory");
 	enum mq_result result;
-	if (amqp_parse_url(url, &where) != AMQP_STATUS_OK || where.ssl) {
+	if (amqp_parse_url(url, &where) != AMQP_STATUS_OK) {
 		result = mq_give_up(mq, MQ_REFUSED,
 		                    "broker: the URL is not of the form amqp://user@host:port/vhost");
 	} else {

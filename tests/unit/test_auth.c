@@ -309,21 +309,6 @@ static void asks_nobody_with_auth_none(void)
 	CU_ASSERT_STRING_EQUAL(caller.subject, "");
 }
 
-static void refuses_a_short_key(void)
-{
-	struct conf conf = jwt_conf;
-	char why[256], short_key[] = "0123456789012345678901234567890";
-
-	CU_ASSERT_TRUE(auth_ready(&jwt_conf, why, sizeof(why)));
-	conf.gateway.jwt_key.value = short_key;
-	CU_ASSERT_FALSE(auth_ready(&conf, why, sizeof(why)));
-	CU_ASSERT_PTR_NOT_NULL(strstr(why, "gateway.jwt_key_file"));
-	conf.gateway.jwt_key.value = NULL;
-	CU_ASSERT_FALSE(auth_ready(&conf, why, sizeof(why)));
-	conf.gateway.auth = AUTH_NONE;
-	CU_ASSERT_TRUE(auth_ready(&conf, why, sizeof(why)));
-}
-
 int main(void)
 {
 	static const struct unit_test tests[] = {
@@ -344,7 +329,6 @@ int main(void)
 		{"bounds the token", bounds_the_token},
 		{"claims must be an object", claims_must_be_an_object},
 		{"asks nobody with auth none", asks_nobody_with_auth_none},
-		{"refuses a short key", refuses_a_short_key},
 		{NULL, NULL},
 	};
 

@@ -3,7 +3,8 @@
 #include "tests/unit/unit.h"
 
 static const struct conf conf = {
-	.common = {.retry_delay_ms = {10000, 60000, 600000, 3600000}, .retry_delay_count = 4},
+	.common.retry_delays = {.item = {{.ms = 10000}, {.ms = 60000}, {.ms = 600000}, {.ms = 3600000}},
+                            .count = 4},
 	.worker = {.park_after_ms = 7 * 24 * 3600000LL},
 };
 
@@ -36,7 +37,7 @@ static void does_with_one_delay(void)
 {
 	struct conf one = conf;
 
-	one.common.retry_delay_count = 1;
+	one.common.retry_delays.count = 1;
 	CU_ASSERT_EQUAL(retry_decide(&one, RETRY_TIME_HEALS, 1, 0), 0);
 	CU_ASSERT_EQUAL(retry_decide(&one, RETRY_TIME_HEALS, 9, 0), 0);
 }

@@ -1,0 +1,172 @@
+/* The worker's own settings; rows of conf_table.c. */
+WORKER("worker_db", CONF_STRING, worker_db,
+       .example = "host=/run/postgresql dbname=app user=farewell_worker",
+       .topic = "The ledger and the files",
+       .text =
+           "The database with the application's user_files and with the ledger, "
+           "farewell.deletion. It may be the same as user_db. No transaction pooling: a session "
+           "lock says who works on a deletion.")
+
+WORKER("worker_db_password_file", CONF_SECRET, worker_db_password, .fallback = "",
+       .text = "File with the password for worker_db.")
+
+WORKER("s3_endpoint", CONF_ENDPOINT, s3_endpoint,
+       .example = "https://s3.eu-central-1.amazonaws.com", .choices = http,
+       .topic = "The object store",
+       .text = "The object store, as http(s)://host or http(s)://host:port, with nothing after it.")
+
+WORKER("s3_region", CONF_STRING, s3_region, .fallback = "us-east-1", .min = 1,
+       .text = "The region that requests are signed for. Stores other than Amazon's mostly take "
+               "us-east-1.")
+
+WORKER("s3_addressing", CONF_ENUM, s3_addressing, .fallback = "path", .choices = addressings,
+       .text =
+           "Whether the bucket stands in the path (https://host/bucket/key) or in the host name "
+           "(https://bucket.host/key). path works nearly everywhere.")
+
+WORKER("s3_access_key", CONF_STRING, s3_access_key, .example = "AKIAIOSFODNN7EXAMPLE",
+       .text = "The access key's id. It needs s3:DeleteObject on the buckets and nothing else.")
+
+WORKER("s3_secret_key_file", CONF_SECRET, s3_secret_key, .example = "/etc/farewell/s3.secret",
+       .text = "File with the secret key.")
+
+WORKER("s3_ca_file", CONF_STRING, s3_ca_file, .fallback = "",
+       .text = "File with the certificates of the authorities that are trusted (PEM). Empty: the "
+               "system's.")
+
+WORKER("s3_timeout", CONF_DURATION, s3_timeout_ms, .fallback = "60s", .min = 100, .max = HOUR,
+       .text = "For one whole request. A delete of 1000 objects takes a busy store some seconds.")
+
+WORKER("s3_batch_keys", CONF_INT, s3_batch_keys, .fallback = "1000", .min = 1, .max = 1000,
+       .text = "Objects per request at most. S3 takes 1000; lower it for a store that can't.")
+
+WORKER("s3_batch_bytes", CONF_SIZE, s3_batch_bytes, .fallback = "1000000", .min = 4096,
+       .max = 1000000,
+       .text = "Bytes per request at most. curl asks first from 1 MiB on, and not every store can "
+               "answer that.")
+
+WORKER("smtp_url", CONF_ENDPOINT, smtp_url, .example = "smtp://mail.example.com:587",
+       .choices = smtp, .topic = "Mail",
+       .text = "The mail server, as smtp://host:port, or smtps://host:port for TLS from the first "
+               "byte (port 465).")
+
+WORKER("smtp_starttls", CONF_ENUM, smtp_starttls, .fallback = "required", .choices = starttls_kinds,
+       .text = "Whether TLS is begun on an smtp:// connection. offered takes what the server "
+               "offers, and an attacker can take the offer away; never is for a server on the same "
+               "machine.")
+
+WORKER("smtp_ca_file", CONF_STRING, smtp_ca_file, .fallback = "",
+       .text = "File with the certificates of the authorities that are trusted (PEM). Empty: the "
+               "system's.")
+
+WORKER("smtp_user", CONF_STRING, smtp_user, .fallback = "",
+       .text = "Name to log in with. Empty: no log-in. Goes together with the file below.")
+
+WORKER("smtp_password_file", CONF_SECRET, smtp_password, .fallback = "",
+       .text = "File with its password.")
+
+WORKER("smtp_timeout", CONF_DURATION, smtp_timeout_ms, .fallback = "60s", .min = 100, .max = HOUR,
+       .text = "For one whole mail.")
+
+WORKER("mail_from", CONF_STRING, mail_from, .example = "Example <no-reply@example.com>",
+       .text = "The sender: an address, or a name and an address in angle brackets.")
+
+WORKER("mail_templates", CONF_STRING, mail_templates, .fallback = FAREWELL_DATADIR "/mail",
+       .example = "/usr/share/farewell/mail",
+       .text = "Directory with the texts: LOCALE/subject.txt, LOCALE/deleted.txt and, if there "
+               "should be HTML, LOCALE/deleted.html. Copy it before you change the texts.")
+
+WORKER("mail_locale", CONF_STRING, mail_locale, .fallback = "en",
+       .text = "For users without a locale, or with one that has no texts. ko-KR finds ko.")
+
+WORKER("when_unknown", CONF_ENUM, when_unknown, .fallback = "resend", .choices = when_unknowns,
+       .text = "What to do when a process died while a mail was being sent, so that nobody knows "
+               "whether it went out. resend: send it again; one user in very many gets it twice. "
+               "hold: leave it to a person; the mail is shown as unknown.")
+
+WORKER("topology", CONF_ENUM, topology, .fallback = "declare", .choices = topologies,
+       .topic = "Deletions",
+       .text =
+           "declare: one child declares the exchange and the queues, and an argument that "
+           "differs from an existing queue's is an error. check: they must exist already, for a "
+           "broker on which Farewell may not configure.")
+
+WORKER("max_starts", CONF_INT, max_starts, .fallback = "5", .min = 1, .max = 1000,
+       .text = "A deletion that was started so often without any outcome kills the children that "
+               "work on it, so it is parked.")
+
+WORKER("park_after", CONF_DURATION, park_after_ms, .fallback = "7d", .min = 1000, .max = 365 * DAY,
+       .text =
+           "A deletion that has been failing for so long is parked for a person. Count in days: "
+           "stores come back.")
+
+WORKER("handover_after", CONF_DURATION, handover_after_ms, .fallback = "10m", .min = 100,
+       .max = DAY,
+       .text = "A deletion that takes longer is interrupted there: the rest goes back to the queue "
+               "as a continuation, so that others get their turn and the broker its "
+               "acknowledgement.")
+
+WORKER("broker_consumer_timeout", CONF_DURATION, broker_consumer_timeout_ms, .fallback = "30m",
+       .min = 1000, .max = 7 * DAY,
+       .text = "What consumer_timeout of RabbitMQ is set to (30 minutes unless somebody changed "
+               "it). Clients can't read it; this one is only there to be checked. Change both "
+               "together.")
+
+WORKER("foreign_grace", CONF_DURATION, foreign_grace_ms, .fallback = "15m", .max = 7 * DAY,
+       .text = "A message from another producer whose user is not deleted (yet) is tried again for "
+               "this long before it is dismissed.")
+
+WORKER("lock_user_sql", CONF_SQL, lock_user_sql,
+       .fallback = "SELECT id::text, deleted_at::text FROM users WHERE id = $1 FOR SHARE",
+       .topic = "The application's tables",
+       .topic_text = "Each is one statement, checked before the worker serves.",
+       .text = "The guard's question under a share lock: was the user deleted? Takes the id as $1; "
+               "returns the id as the database writes it and deleted_at as text. No further "
+               "condition in WHERE. FOR SHARE needs UPDATE on one column of users.")
+
+WORKER("user_contact_sql", CONF_SQL, user_contact_sql,
+       .fallback = "SELECT email, name, locale FROM users WHERE id = $1",
+       .text = "Whom to write to. Takes the canonical id as $1; returns mail address, name and "
+               "locale, each of which may be null. No address: no mail.")
+
+WORKER("files_sql", CONF_SQL, files_sql,
+       .fallback =
+           "SELECT id::text, file_path FROM user_files WHERE user_id = $1 AND deleted_at IS "
+           "NULL AND ($2::bigint IS NULL OR id > $2::bigint) ORDER BY user_files.id LIMIT $3",
+       .text = "A page of the user's files that are still to be deleted. Takes the canonical id as "
+               "$1, the last id of the page before or null as $2, the page's length as $3; returns "
+               "id and path (s3://bucket/key) as text, ordered by the id. It needs an index. ORDER "
+               "BY must name the table's column, as in user_files.id: a bare id means what is "
+               "returned, which is text, where 100 comes before 99 and pages would leave rows out.")
+
+WORKER("files_done_sql", CONF_SQL, files_done_sql,
+       .fallback = "UPDATE user_files SET deleted_at = now() WHERE user_id = $1 AND id = ANY "
+                   "($2::bigint[])",
+       .text =
+           "What becomes of the rows whose objects are gone. Takes the canonical id as $1 and "
+           "their ids as an array as $2. DELETE FROM user_files WHERE user_id = $1 AND id = ANY "
+           "($2::bigint[]) removes them instead of marking them. Rows that were done must not "
+           "come back from files_sql.")
+
+WORKER("files_page", CONF_INT, files_page, .fallback = "1000", .min = 1, .max = 10000,
+       .text = "How many files are read, deleted and recorded at a time.")
+
+WORKER("reconciler", CONF_BOOL, reconciler, .fallback = "yes", .topic = "The reconciler",
+       .text = "Whether this worker has a child that looks for requests whose message got lost. Of "
+               "several only one is at work; switch it off where the user database must not be "
+               "looked through.")
+
+WORKER("reconcile_after", CONF_DURATION, reconcile_after_ms, .fallback = "15m", .min = 1000,
+       .max = 7 * DAY,
+       .text = "How old an unfinished request must be. It waits twice as long each further time.")
+
+WORKER("reconcile_every", CONF_DURATION, reconcile_every_ms, .fallback = "1m", .min = 200,
+       .max = DAY, .text = "How often it looks.")
+
+WORKER("reconcile_batch", CONF_INT, reconcile_batch, .fallback = "100", .min = 1, .max = 10000,
+       .text = "How many requests it handles at a time.")
+
+WORKER(
+	"reconcile_queue_limit", CONF_INT, reconcile_queue_limit, .fallback = "1000", .max = INT32_MAX,
+	.text = "It does not look while more messages than this are waiting: then requests are late, "
+			"not lost. 0: only when the queue is empty.")
