@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/text.h"
+
 #define LINE_SIZE 4096 /* PIPE_BUF: a line of this size goes into a pipe whole */
 #define CONTEXT_SIZE 256
 
@@ -26,10 +28,10 @@ static struct {
 static void clean(char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++) {
-		unsigned char c = (unsigned char)text[i];
-		bool c1 = c == 0xC2 && i + 1 < length && (unsigned char)text[i + 1] >= 0x80 &&
-		          (unsigned char)text[i + 1] < 0xA0;
-		if (c < 0x20 || c == 0x7F)
+		bool c1 = (unsigned char)text[i] == 0xC2 && i + 1 < length &&
+		          (unsigned char)text[i + 1] >= 0x80 && (unsigned char)text[i + 1] < 0xA0;
+
+		if (text_is_control(text[i]))
 			text[i] = '?';
 		else if (c1)
 			text[i] = text[i + 1] = '?';
@@ -129,10 +131,8 @@ static size_t put_head(char *line, size_t size, enum log_level level)
 static size_t cut(char *line, size_t limit)
 {
 	static const char mark[] = "...";
-	size_t length = limit - (sizeof(mark) - 1);
+	size_t length = text_utf8_fit(line, limit - (sizeof(mark) - 1));
 
-	while (length > 0 && ((unsigned char)line[length] & 0xC0) == 0x80)
-		length--;
 	memcpy(line + length, mark, sizeof(mark) - 1);
 	return length + sizeof(mark) - 1;
 }

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "lib/base/ids.h"
+#include "lib/base/text.h"
 #include "lib/config/conf_load.h"
 
 #define MAX_BYTES (1024 * 1024)
@@ -163,7 +163,7 @@ static bool is_text(char *text, size_t length, struct scan *scan)
 		size_t bytes = end == NULL ? (size_t)(text + length - start) : (size_t)(end - start);
 		if (memchr(start, '\0', bytes) != NULL)
 			return refuse(scan, "has a NUL byte in it; this is no text file");
-		if (!id_utf8(start, bytes))
+		if (!text_utf8_valid(start, bytes))
 			return refuse(scan, "is not valid UTF-8");
 		start += bytes + 1;
 	}

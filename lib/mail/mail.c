@@ -9,7 +9,7 @@
 
 #include <curl/curl.h>
 
-#include "lib/base/ids.h"
+#include "lib/base/text.h"
 #include "lib/mail/mail_address.h"
 #include "lib/mail/mail_body.h"
 #include "lib/mail/mail_header.h"
@@ -89,19 +89,14 @@ void mailer_close(struct mailer *mailer)
  * left out. */
 static void clean(const char *text, char copy[VALUE_SIZE])
 {
-	size_t length = text != NULL ? strlen(text) : 0;
+	size_t length = text != NULL ? text_utf8_fit(text, VALUE_SIZE - 1) : 0;
 
-	if (length >= VALUE_SIZE) {
-		length = VALUE_SIZE - 1;
-		while (length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80)
-			length--;
-	}
-	if (length > 0 && !id_utf8(text, length))
+	if (length > 0 && !text_utf8_valid(text, length))
 		length = 0;
 	while (length > 0 && (unsigned char)text[length - 1] <= ' ')
 		length--;
 	for (size_t i = 0; i < length; i++)
-		copy[i] = (char)((unsigned char)text[i] < 0x20 || text[i] == 0x7F ? ' ' : text[i]);
+		copy[i] = (char)(text_is_control(text[i]) ? ' ' : text[i]);
 	copy[length] = '\0';
 }
 

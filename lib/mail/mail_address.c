@@ -9,7 +9,7 @@
 
 #include <curl/curl.h>
 
-#include "lib/base/ids.h"
+#include "lib/base/text.h"
 
 #define LOCAL_MAX 64
 #define LABEL_MAX 63
@@ -119,10 +119,9 @@ static bool address_read(const char *text, size_t length, char address[MAIL_ADDR
 		return refuse(why, why_size, "longer than 254 bytes");
 	memcpy(copy, text, length);
 	copy[length] = '\0';
-	for (size_t i = 0; i < length; i++)
-		if ((unsigned char)copy[i] < 0x20 || copy[i] == 0x7F)
-			return refuse(why, why_size, "control characters in it");
-	if (!id_utf8(copy, length))
+	if (text_has_control(copy, length))
+		return refuse(why, why_size, "control characters in it");
+	if (!text_utf8_valid(copy, length))
 		return refuse(why, why_size, "not UTF-8");
 	local = local_length(copy);
 	if (local == 0 || copy[local] != '@')
@@ -175,15 +174,15 @@ static bool name_read(const char *text, size_t length, char name[MAIL_NAME_SIZE]
 	}
 	if (length >= MAIL_NAME_SIZE)
 		return refuse(why, why_size, "the name is longer than 255 bytes");
+	if (text_has_control(text, length))
+		return refuse(why, why_size, "control characters in the name");
 	for (size_t i = 0; i < length; i++) {
 		if (quoted && text[i] == '\\' && i + 1 < length)
 			i++;
-		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7F)
-			return refuse(why, why_size, "control characters in the name");
 		name[out++] = text[i];
 	}
 	name[out] = '\0';
-	return id_utf8(name, out) ? true : refuse(why, why_size, "the name is not UTF-8");
+	return text_utf8_valid(name, out) ? true : refuse(why, why_size, "the name is not UTF-8");
 }
 
 bool mail_mailbox_read(const char *text, struct mail_address *box, char *why, size_t why_size)

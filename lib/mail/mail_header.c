@@ -4,7 +4,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "lib/base/ids.h"
+#include "lib/base/text.h"
 
 #define LINE_LENGTH 76 /* RFC 2047, section 2: a line with an encoded-word */
 #define WORD_LENGTH 75
@@ -12,10 +12,9 @@
 
 static bool is_safe(const char *text)
 {
-	for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++)
-		if (*c < 0x20 || *c == 0x7F)
-			return false;
-	return id_utf8(text, strlen(text));
+	size_t length = strlen(text);
+
+	return !text_has_control(text, length) && text_utf8_valid(text, length);
 }
 
 /* Whether TEXT may stand as it is: ASCII that fits and looks like no encoded-word, with no blank
@@ -51,15 +50,9 @@ static void put_base64(FILE *out, const unsigned char *bytes, size_t length)
 
 /* How many bytes of TEXT an encoded-word of at most ROOM characters can hold without cutting a
  * character in two. */
-static size_t word_bytes(const char *text, size_t length, size_t room)
+static size_t word_bytes(const char *text, size_t room)
 {
-	size_t bytes = room > WORD_FRAME ? (room - WORD_FRAME) / 4 * 3 : 0;
-
-	if (bytes >= length)
-		return length;
-	while (bytes > 0 && ((unsigned char)text[bytes] & 0xC0) == 0x80)
-		bytes--;
-	return bytes;
+	return text_utf8_fit(text, room > WORD_FRAME ? (room - WORD_FRAME) / 4 * 3 : 0);
 }
 
 /* Writes TEXT as encoded-words from COLUMN on, one a line; returns the column after the last. */
@@ -68,7 +61,7 @@ static size_t put_words(FILE *out, const char *text, size_t column)
 	for (size_t length = strlen(text), bytes; length > 0; text += bytes, length -= bytes) {
 		size_t room = column < LINE_LENGTH ? LINE_LENGTH - column : 0;
 
-		bytes = word_bytes(text, length, room < WORD_LENGTH ? room : WORD_LENGTH);
+		bytes = word_bytes(text, room < WORD_LENGTH ? room : WORD_LENGTH);
 		if (bytes > 0) {
 			fputs("=?UTF-8?B?", out);
 			put_base64(out, (const unsigned char *)text, bytes);

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "lib/base/ids.h"
+#include "lib/base/text.h"
 
 #define FILE_MAX (256 * 1024)
 #define LOCALE_MAX 35 /* RFC 5646, section 4.4.1 */
@@ -168,7 +168,7 @@ static char *file_read(const char *file, char *why, size_t why_size)
 		refuse(why, why_size, "%s: %s", file, text == NULL ? "no memory" : strerror(errno));
 	else if (length > FILE_MAX)
 		refuse(why, why_size, "%s: larger than %d kB", file, FILE_MAX / 1024);
-	else if (memchr(text, '\0', length) != NULL || !id_utf8(text, length))
+	else if (memchr(text, '\0', length) != NULL || !text_utf8_valid(text, length))
 		refuse(why, why_size, "%s: not UTF-8 text", file);
 	else if (length == 0)
 		refuse(why, why_size, "%s: is empty", file);

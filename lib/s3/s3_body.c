@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/text.h"
+
 /* Not quiet: an object counts as deleted only when the answer says so. */
 static const char opening[] =
 	"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
@@ -18,7 +20,7 @@ bool s3_body_can_name(const char *key)
 	if (length == 0 || key[0] == ' ' || key[length - 1] == ' ')
 		return false;
 	for (const unsigned char *at = (const unsigned char *)key; *at != '\0'; at++) {
-		if (*at < 0x20 || *at == 0x7f)
+		if (text_is_control((char)*at))
 			return false;
 		if (at[0] == 0xef && at[1] == 0xbf && (at[2] == 0xbe || at[2] == 0xbf))
 			return false;

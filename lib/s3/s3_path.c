@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/base/ids.h"
+#include "lib/base/text.h"
 #include "lib/s3/s3.h"
 
 static bool lower_or_digit(char c)
@@ -46,7 +46,7 @@ const char *s3_key_fault(const char *key)
 		return "a key of . or .. can't be told from a bucket on its way; delete the object by hand";
 	if (length > S3_KEY_BYTES)
 		return "the key is longer than S3's 1024 bytes";
-	if (!id_utf8(key, length))
+	if (!text_utf8_valid(key, length))
 		return "the key is not UTF-8";
 	return NULL;
 }

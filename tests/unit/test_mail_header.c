@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/ids.h"
+#include "lib/base/text.h"
 #include "lib/mail/mail_address.h"
 #include "lib/mail/mail_body.h"
 #include "lib/mail/mail_header.h"
@@ -108,7 +108,7 @@ static void words_hold(const char *value)
 		CU_ASSERT_TRUE(line == written || line[0] == ' ');
 		size_t bytes = decode(word, (size_t)(end - word), piece);
 		CU_ASSERT_TRUE(bytes > 0);
-		CU_ASSERT_TRUE(id_utf8(piece, bytes));
+		CU_ASSERT_TRUE(text_utf8_valid(piece, bytes));
 		strcat(all, piece);
 		line = end + 2;
 	}
