@@ -42,6 +42,7 @@ static bool is_uuid(const char *text, size_t length)
 		return false;
 	for (size_t i = 0; i < length; i++) {
 		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+
 		if (dash ? text[i] != '-' : !is_hex(text[i]))
 			return false;
 	}
@@ -86,6 +87,7 @@ void id_canonical(int format, const char *text, char canonical[ID_SIZE])
 
 	for (size_t i = 0; i < length; i++) {
 		bool upper = format == ID_UUID && text[i] >= 'A' && text[i] <= 'Z';
+
 		canonical[i] = upper ? (char)(text[i] - 'A' + 'a') : text[i];
 	}
 	canonical[length] = '\0';
