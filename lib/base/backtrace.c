@@ -89,6 +89,7 @@ static void handler_install(int signal_number, void (*handler)(int), int flags)
 void backtrace_install(const char *program)
 {
 	static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+
 	stack_t stack = {.ss_sp = here.stack, .ss_size = sizeof(here.stack)};
 	struct sigaction present;
 	void *frames[FRAMES];

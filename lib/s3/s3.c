@@ -49,6 +49,7 @@ struct s3 *s3_open(const struct s3_options *options, const struct pump *pump, ch
 {
 	const char *fault = option_fault(options);
 	struct s3_endpoint endpoint;
+
 	if (fault != NULL) {
 		snprintf(why, why_size, "%s", fault);
 		return NULL;
@@ -96,6 +97,7 @@ static struct s3_fault fault_of_transport(const struct s3_http_answer *answer)
 {
 	struct s3_fault fault = {.result = answer->outcome == S3_HTTP_STOPPED ? S3_STOPPED : S3_RETRY,
 	                         .whole = true};
+
 	snprintf(fault.why, sizeof(fault.why), "%s", answer->why);
 	return fault;
 }
@@ -112,9 +114,11 @@ static int compare_keys(const void *a, const void *b)
 static void gather(struct s3 *s3, struct s3_object *objects, size_t count, size_t *next)
 {
 	size_t bytes = s3_body_frame_bytes();
+
 	s3->batch_count = 0;
 	for (; *next < count && s3->batch_count < s3->options.batch_keys; ++*next) {
 		struct s3_object *object = &objects[*next];
+
 		if (object->result != S3_PENDING || !s3_body_can_name(object->key))
 			continue;
 		bytes += s3_body_object_bytes(object->key);
@@ -135,8 +139,10 @@ static void judge_batch(struct s3 *s3, enum s3_result result, const char *why)
 static size_t find_in_batch(const struct s3 *s3, const char *key)
 {
 	size_t low = 0, high = s3->batch_count;
+
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
+
 		if (strcmp(s3->batch[middle]->key, key) < 0)
 			low = middle + 1;
 		else
@@ -150,12 +156,14 @@ static size_t find_in_batch(const struct s3 *s3, const char *key)
 static void take_object(void *arg, const char *key, const char *code)
 {
 	struct s3 *s3 = arg;
+
 	for (size_t i = find_in_batch(s3, key);
 	     i < s3->batch_count && strcmp(s3->batch[i]->key, key) == 0; i++) {
 		struct s3_object *object = s3->batch[i];
 		char why[sizeof(object->why)] = "";
 		enum s3_result result =
 			code == NULL ? S3_DELETED : s3_fault_of_object(code, why, sizeof(why));
+
 		if (object->result == S3_PENDING || result > object->result)
 			judge(object, result, why);
 	}
@@ -177,6 +185,7 @@ static bool delete_batch(struct s3 *s3, const char *bucket, struct s3_fault *fau
 	struct s3_http_answer answer = {.outcome = S3_HTTP_FAILED, .why = "not enough memory"};
 	size_t length = 0;
 	char *body = s3_body_write(s3->batch, s3->batch_count, &length);
+
 	if (body != NULL)
 		answer = ask(s3, &(struct s3_request){.method = "POST",
 		                                      .bucket = bucket,
@@ -197,6 +206,7 @@ static bool delete_batches(struct s3 *s3, const char *bucket, struct s3_object *
                            size_t count, struct s3_fault *fault)
 {
 	size_t next = 0;
+
 	while (!s3->no_batches) {
 		gather(s3, objects, count, &next);
 		if (s3->batch_count == 0)
@@ -225,6 +235,7 @@ static bool delete_single(struct s3 *s3, const char *bucket, struct s3_object *o
 {
 	struct s3_http_answer answer =
 		ask(s3, &(struct s3_request){.method = "DELETE", .bucket = bucket, .key = object->key});
+
 	*fault = judge_single_answer(&answer);
 	judge(object, fault->result, fault->result == S3_DELETED ? "" : fault->why);
 	free(answer.body);
@@ -236,6 +247,7 @@ static bool delete_singles(struct s3 *s3, const char *bucket, struct s3_object *
                            size_t count, struct s3_fault *fault)
 {
 	int failures = 0;
+
 	for (size_t i = 0; i < count; i++) {
 		if (objects[i].result != S3_PENDING)
 			continue;
@@ -253,9 +265,11 @@ static bool delete_singles(struct s3 *s3, const char *bucket, struct s3_object *
 static void refuse_unsafe(const char *bucket, struct s3_object *objects, size_t count)
 {
 	bool valid = s3_bucket_valid(bucket, strlen(bucket));
+
 	for (size_t i = 0; i < count; i++) {
 		const char *fault =
 			valid ? s3_key_fault(objects[i].key) : "the bucket's name is not one that S3 allows";
+
 		judge(&objects[i], fault == NULL ? S3_PENDING : S3_OPERATOR, fault == NULL ? "" : fault);
 	}
 }
@@ -263,8 +277,10 @@ static void refuse_unsafe(const char *bucket, struct s3_object *objects, size_t 
 static enum s3_result worst_of(const struct s3_object *objects, size_t count)
 {
 	enum s3_result worst = S3_DELETED;
+
 	for (size_t i = 0; i < count; i++) {
 		enum s3_result result = objects[i].result == S3_PENDING ? S3_RETRY : objects[i].result;
+
 		if (result > worst)
 			worst = result;
 	}
@@ -274,6 +290,7 @@ static enum s3_result worst_of(const struct s3_object *objects, size_t count)
 enum s3_result s3_delete(struct s3 *s3, const char *bucket, struct s3_object *objects, size_t count)
 {
 	struct s3_fault fault = {0};
+
 	refuse_unsafe(bucket, objects, count);
 	bool to_the_end = delete_batches(s3, bucket, objects, count, &fault) &&
 	                  delete_singles(s3, bucket, objects, count, &fault);
@@ -288,6 +305,7 @@ bool s3_check(struct s3 *s3, char *why, size_t why_size)
 	struct s3_http_answer answer = ask(s3, &(struct s3_request){.method = "GET"});
 	struct s3_answer read = {.kind = S3_ANSWER_BROKEN};
 	bool good = false;
+
 	if (answer.outcome != S3_HTTP_ANSWERED) {
 		snprintf(why, why_size, "%s", answer.why);
 	} else {

@@ -34,6 +34,7 @@ struct reader {
 static const char *local_name(const char *name)
 {
 	const char *colon = strrchr(name, ':');
+
 	return colon == NULL ? name : colon + 1;
 }
 
@@ -51,6 +52,7 @@ static void copy_clean(char *to, size_t size, const struct text *text)
 		text->overflow || text->length >= size || strspn(text->at, harmless) != text->length ?
 			"unreadable" :
 			text->at;
+
 	memcpy(to, from, strlen(from) + 1);
 }
 
@@ -66,6 +68,7 @@ static enum s3_answer_kind kind_of(const char *root)
 static void XMLCALL on_start(void *arg, const char *name, const char **attributes)
 {
 	struct reader *r = arg;
+
 	(void)attributes;
 	if (++r->depth > DEPTH_MAX) {
 		XML_StopParser(r->parser, XML_FALSE);
@@ -86,6 +89,7 @@ static void XMLCALL on_text(void *arg, const char *data, int length)
 {
 	struct text *text = &((struct reader *)arg)->text;
 	size_t more = (size_t)length;
+
 	if (more >= sizeof(text->at) - text->length) {
 		text->overflow = true;
 		return;
@@ -129,6 +133,7 @@ static void end_error(struct reader *r, const char *name)
 static void XMLCALL on_end(void *arg, const char *name)
 {
 	struct reader *r = arg;
+
 	r->text.at[r->text.length] = '\0';
 	if (r->depth == 3 && r->in_entry)
 		end_field(r, name);
@@ -152,6 +157,7 @@ struct s3_answer s3_answer_read(const char *body, size_t length, s3_answer_objec
                                 void *arg)
 {
 	struct reader r = {.object = object, .arg = arg, .answer = {.kind = S3_ANSWER_BROKEN}};
+
 	if (length == 0 || length > INT_MAX || (r.parser = XML_ParserCreate(NULL)) == NULL)
 		return r.answer;
 	XML_SetUserData(r.parser, &r);

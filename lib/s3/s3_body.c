@@ -17,6 +17,7 @@ static const char before_key[] = "<Object><Key>", after_key[] = "</Key></Object>
 bool s3_body_can_name(const char *key)
 {
 	size_t length = strlen(key);
+
 	if (length == 0 || key[0] == ' ' || key[length - 1] == ' ')
 		return false;
 	for (const unsigned char *at = (const unsigned char *)key; *at != '\0'; at++) {
@@ -48,8 +49,10 @@ size_t s3_body_frame_bytes(void)
 size_t s3_body_object_bytes(const char *key)
 {
 	size_t bytes = sizeof(before_key) - 1 + sizeof(after_key) - 1;
+
 	for (; *key != '\0'; key++) {
 		const char *escaped = escape(*key);
+
 		bytes += escaped == NULL ? 1 : strlen(escaped);
 	}
 	return bytes;
@@ -60,6 +63,7 @@ static void put_object(FILE *out, const char *key)
 	fputs(before_key, out);
 	for (; *key != '\0'; key++) {
 		const char *escaped = escape(*key);
+
 		if (escaped == NULL)
 			fputc(*key, out);
 		else
@@ -72,6 +76,7 @@ char *s3_body_write(struct s3_object *const *objects, size_t count, size_t *leng
 {
 	char *body = NULL;
 	FILE *out = open_memstream(&body, length);
+
 	if (out == NULL)
 		return NULL;
 	fputs(opening, out);

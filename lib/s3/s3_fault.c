@@ -53,6 +53,7 @@ enum s3_result s3_fault_of_object(const char *code, char *why, size_t why_size)
 {
 	const struct known *known = find(code);
 	const char *advice = known == NULL ? "" : known->advice;
+
 	snprintf(why, why_size, "S3 answered %s for this object%s%s", code,
 	         advice[0] == '\0' ? "" : ": ", advice);
 	return known == NULL ? S3_RETRY : known->result;
@@ -97,6 +98,7 @@ static void explain(struct s3_fault *fault, long status, const struct s3_answer 
 		snprintf(fault->why, sizeof(fault->why), "S3 answered %ld%s%s%s%s%s%s", status,
 	             answer->code[0] == '\0' ? "" : " ", answer->code, advice[0] == '\0' ? "" : ": ",
 	             advice, answer->region[0] == '\0' ? "" : "; the bucket is in ", answer->region);
+
 	if (length >= (int)sizeof(fault->why))
 		memcpy(fault->why + sizeof(fault->why) - 4, "...", 4);
 }
@@ -105,6 +107,7 @@ struct s3_fault s3_fault_of_request(long status, const struct s3_answer *answer,
 {
 	const struct known *known = find(answer->code);
 	struct s3_fault fault = by_status(status, batch);
+
 	if (batch && cannot_do_batches(status, answer->code)) {
 		fault = (struct s3_fault){.result = S3_PENDING, .no_batches = true};
 	} else if (known != NULL && !(batch && known->result == S3_DELETED)) {

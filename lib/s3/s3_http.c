@@ -30,6 +30,7 @@ static size_t take_data(char *data, size_t unit, size_t count, void *arg)
 {
 	struct sink *sink = arg;
 	size_t more = unit * count;
+
 	if (more > S3_HTTP_ANSWER_BYTES - sink->length) {
 		sink->too_long = true;
 		return 0;
@@ -37,6 +38,7 @@ static size_t take_data(char *data, size_t unit, size_t count, void *arg)
 	if (more > sink->size - sink->length) {
 		size_t size = 2 * (sink->length + more);
 		char *larger = realloc(sink->data, size);
+
 		if (larger == NULL)
 			return 0;
 		sink->data = larger;
@@ -52,6 +54,7 @@ static size_t take_data(char *data, size_t unit, size_t count, void *arg)
 static bool set_up(CURL *easy, const struct s3_http_options *options, char *error)
 {
 	bool ok = curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error) == CURLE_OK;
+
 	ok &= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L) == CURLE_OK;
 	ok &= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
 	ok &= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK;
@@ -79,6 +82,7 @@ static bool set_up(CURL *easy, const struct s3_http_options *options, char *erro
 struct s3_http *s3_http_open(const struct s3_http_options *options, const struct pump *pump)
 {
 	struct s3_http *http = calloc(1, sizeof(*http));
+
 	if (http == NULL)
 		return NULL;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
@@ -109,6 +113,7 @@ void s3_http_close(struct s3_http *http)
 static bool add_header(struct curl_slist **list, const char *name, const char *value)
 {
 	char *line = NULL;
+
 	if (asprintf(&line, "%s: %s", name, value) < 0)
 		return false;
 	struct curl_slist *longer = curl_slist_append(*list, line);
@@ -138,6 +143,7 @@ static bool prepare(CURL *easy, const struct s3_http_request *request, struct cu
 {
 	bool post = strcmp(request->method, "POST") == 0;
 	bool ok = curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L) == CURLE_OK;
+
 	if (post) {
 		ok &= curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK;
 		ok &= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body) == CURLE_OK;
@@ -154,6 +160,7 @@ static bool prepare(CURL *easy, const struct s3_http_request *request, struct cu
 static bool take_turn(struct s3_http *http)
 {
 	int64_t now_ms = clock_now_ms();
+
 	if (now_ms - http->turned_ms < TURN_MS)
 		return true;
 	http->turned_ms = now_ms;
@@ -163,6 +170,7 @@ static bool take_turn(struct s3_http *http)
 static CURLcode result_of(struct s3_http *http)
 {
 	int left;
+
 	for (CURLMsg *message; (message = curl_multi_info_read(http->multi, &left)) != NULL;)
 		if (message->msg == CURLMSG_DONE && message->easy_handle == http->easy)
 			return message->data.result;
@@ -174,6 +182,7 @@ static CURLcode run(struct s3_http *http, bool *stopped)
 {
 	int running = 1;
 	CURLMcode code = curl_multi_add_handle(http->multi, http->easy);
+
 	if (code != CURLM_OK)
 		return CURLE_FAILED_INIT;
 	while (code == CURLM_OK && running > 0 && !*stopped) {

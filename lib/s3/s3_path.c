@@ -15,6 +15,7 @@ static bool lower_or_digit(char c)
 static bool looks_like_address(const char *name, size_t length)
 {
 	int dots = 0;
+
 	for (size_t i = 0; i < length; i++) {
 		if (name[i] == '.')
 			dots++;
@@ -40,6 +41,7 @@ bool s3_bucket_valid(const char *name, size_t length)
 const char *s3_key_fault(const char *key)
 {
 	size_t length = strlen(key);
+
 	if (length == 0)
 		return "the key is empty";
 	if (strcmp(key, ".") == 0 || strcmp(key, "..") == 0)
@@ -55,6 +57,7 @@ bool s3_path_read(const char *path, struct s3_path *parsed, char *why, size_t wh
 {
 	static const char scheme[] = "s3://";
 	const char *fault = NULL;
+
 	if (strncmp(path, scheme, sizeof(scheme) - 1) != 0) {
 		snprintf(why, why_size, "the path does not begin with s3://");
 		return false;

@@ -13,6 +13,7 @@ static size_t host_length(const char *text)
 {
 	if (text[0] == '[') {
 		size_t inside = strspn(text + 1, "0123456789abcdefABCDEF:.");
+
 		return inside > 0 && text[1 + inside] == ']' ? inside + 2 : 0;
 	}
 	return strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._");
@@ -23,6 +24,7 @@ static bool read_port(const char *text, bool tls, char port[8])
 {
 	size_t digits = 0;
 	long number = 0;
+
 	port[0] = '\0';
 	if (text[0] == ':') {
 		digits = strspn(text + 1, "0123456789");
@@ -75,6 +77,7 @@ static bool make_host(char **host, const struct s3_endpoint *endpoint, const cha
                       bool virtual_hosts)
 {
 	bool prefix = virtual_hosts && bucket != NULL;
+
 	if (asprintf(host, "%s%s%s%s", prefix ? bucket : "", prefix ? "." : "", endpoint->host,
 	             endpoint->port) < 0)
 		*host = NULL;
@@ -84,6 +87,7 @@ static bool make_host(char **host, const struct s3_endpoint *endpoint, const cha
 static bool make_path(char **path, const char *bucket, const char *key, bool virtual_hosts)
 {
 	bool prefix = !virtual_hosts && bucket != NULL;
+
 	if (asprintf(path, "/%s%s%s", prefix ? bucket : "", prefix && key != NULL ? "/" : "",
 	             key == NULL ? "" : key) < 0)
 		*path = NULL;
@@ -94,6 +98,7 @@ static bool make_url(char **url, const struct s3_endpoint *endpoint, const struc
                      const struct s3_pair *query, size_t count)
 {
 	char *path = s3_encode_path(parts->path), *tail = s3_encode_query(query, count);
+
 	if (path == NULL || tail == NULL ||
 	    asprintf(url, "http%s://%s%s%s%s", endpoint->tls ? "s" : "", parts->host, path,
 	             tail[0] == '\0' ? "" : "?", tail) < 0)
@@ -108,6 +113,7 @@ static size_t list_headers(const struct s3_request *request, const char *host, c
                            const char *hash, const char *md5, struct s3_pair headers[S3_PAIRS_MAX])
 {
 	size_t count = 0;
+
 	headers[count++] = (struct s3_pair){"host", host};
 	headers[count++] = (struct s3_pair){"x-amz-content-sha256", hash};
 	headers[count++] = (struct s3_pair){"x-amz-date", date};

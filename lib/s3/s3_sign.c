@@ -16,6 +16,7 @@
 static char *finish(FILE *stream, char **text)
 {
 	bool failed = ferror(stream) != 0;
+
 	if (fclose(stream) != 0 || failed) {
 		free(*text);
 		*text = NULL;
@@ -27,6 +28,7 @@ static void put_encoded(FILE *out, const char *text, bool keep_slash)
 {
 	static const char unreserved[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";
+
 	for (const char *at = text; *at != '\0'; at++) {
 		if (strchr(unreserved, *at) != NULL || (keep_slash && *at == '/'))
 			fputc(*at, out);
@@ -40,6 +42,7 @@ char *s3_encode_path(const char *path)
 	char *text = NULL;
 	size_t length;
 	FILE *out = open_memstream(&text, &length);
+
 	if (out == NULL)
 		return NULL;
 	put_encoded(out, path, true);
@@ -51,6 +54,7 @@ static char *encode_pair(const struct s3_pair *pair)
 	char *text = NULL;
 	size_t length;
 	FILE *out = open_memstream(&text, &length);
+
 	if (out == NULL)
 		return NULL;
 	put_encoded(out, pair->name, false);
@@ -64,6 +68,7 @@ static int compare_encoded(const void *a, const void *b)
 {
 	const unsigned char *x = *(const unsigned char *const *)a,
 						*y = *(const unsigned char *const *)b;
+
 	while (*x != '\0' && *x == *y)
 		x++, y++;
 	int left = *x == '=' ? 1 : *x, right = *y == '=' ? 1 : *y;
@@ -174,6 +179,7 @@ static bool hmac_step(unsigned char key[SHA256_BYTES], const char *data, size_t 
 	unsigned char next[SHA256_BYTES];
 	bool done = HMAC(EVP_sha256(), key, SHA256_BYTES, (const unsigned char *)data, length, next,
 	                 NULL) != NULL;
+
 	memcpy(key, next, sizeof(next));
 	OPENSSL_cleanse(next, sizeof(next));
 	return done;
@@ -186,6 +192,7 @@ static bool make_signature(const struct s3_signer *signer, const char *text,
 	unsigned char key[SHA256_BYTES] = {0};
 	char *start = NULL;
 	int length = asprintf(&start, "AWS4%s", signer->secret_key);
+
 	if (length < 0)
 		return false;
 	bool done = HMAC(EVP_sha256(), start, length, (const unsigned char *)signer->date, 8, key,
@@ -231,6 +238,7 @@ out:
 void s3_date(time_t when, char date[S3_DATE_SIZE])
 {
 	struct tm tm;
+
 	gmtime_r(&when, &tm);
 	size_t written = strftime(date, S3_DATE_SIZE, "%Y%m%dT%H%M%SZ", &tm);
 	assert(written == S3_DATE_SIZE - 1);
@@ -240,6 +248,7 @@ void s3_date(time_t when, char date[S3_DATE_SIZE])
 bool s3_sha256(const void *data, size_t length, char hex[S3_SHA256_SIZE])
 {
 	unsigned char hash[SHA256_BYTES];
+
 	if (EVP_Digest(data, length, hash, NULL, EVP_sha256(), NULL) != 1)
 		return false;
 	to_hex(hash, sizeof(hash), hex);
@@ -249,6 +258,7 @@ bool s3_sha256(const void *data, size_t length, char hex[S3_SHA256_SIZE])
 bool s3_md5(const void *data, size_t length, char base64[S3_MD5_SIZE])
 {
 	unsigned char hash[MD5_BYTES];
+
 	if (EVP_Digest(data, length, hash, NULL, EVP_md5(), NULL) != 1)
 		return false;
 	EVP_EncodeBlock((unsigned char *)base64, hash, sizeof(hash));

@@ -21,6 +21,7 @@ static bool look(void *arg)
 {
 	struct watch *watch = arg;
 	int64_t now_ms = clock_now_ms();
+
 	if (now_ms - watch->last_ms > watch->gap_ms)
 		watch->gap_ms = now_ms - watch->last_ms;
 	watch->last_ms = now_ms;
@@ -33,6 +34,7 @@ static char *read_all(FILE *in, size_t *length)
 	char *text = NULL, chunk[65536];
 	size_t got;
 	FILE *out = open_memstream(&text, length);
+
 	if (out == NULL)
 		return NULL;
 	while ((got = fread(chunk, 1, sizeof(chunk), in)) > 0)
@@ -58,6 +60,7 @@ static int delete_all(struct s3 *s3, const char *bucket, const struct watch *wat
 	size_t length = 0, count = 0;
 	char *text = read_all(stdin, &length);
 	struct s3_object *objects = text == NULL ? NULL : split(text, length, &count);
+
 	if (objects == NULL)
 		return EXIT_FAILURE;
 	enum s3_result worst = s3_delete(s3, bucket, objects, count);
@@ -74,6 +77,7 @@ static int check(struct s3 *s3)
 {
 	char why[200] = "";
 	bool good = s3_check(s3, why, sizeof(why));
+
 	printf("%s\t%s\n", good ? "good" : "bad", why);
 	return EXIT_SUCCESS;
 }
