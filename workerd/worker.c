@@ -67,7 +67,7 @@ static bool open_stores(struct worker *worker)
 		.locale = conf->worker.mail_locale,
 	};
 
-	worker->s3 = s3_open(&s3, &worker->work_pump, why, sizeof(why));
+	worker->s3 = s3_new(&s3, &worker->work_pump, why, sizeof(why));
 	if (worker->s3 != NULL)
 		worker->mailer = mailer_open(&mail, &worker->work_pump, why, sizeof(why));
 	if (worker->s3 == NULL || worker->mailer == NULL)
@@ -105,7 +105,7 @@ void worker_free(struct worker *worker)
 	mq_free(worker->consumer);
 	sessions_free(&worker->sessions);
 	if (worker->s3 != NULL)
-		s3_close(worker->s3);
+		s3_free(worker->s3);
 	if (worker->mailer != NULL)
 		mailer_close(worker->mailer);
 	memset(worker, 0, sizeof(*worker));

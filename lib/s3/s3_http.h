@@ -1,54 +1,59 @@
-/* One HTTP connection to the store, kept open between requests, with a deadline on every one and a
- * pump while it waits. */
-#ifndef FAREWELL_S3_HTTP_H
-#define FAREWELL_S3_HTTP_H
+/* An HTTP/1.1 client with one connection, kept open between requests: a deadline on every request,
+ * a bound on every answer, and a pump that turns while it waits. Knows nothing of whom it talks to.
+ */
+#ifndef FAREWELL_HTTP_CLIENT_H
+#define FAREWELL_HTTP_CLIENT_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/s3/s3_sign.h"
 #include "lib/session/pump.h"
 
-#define S3_HTTP_ANSWER_BYTES (8 * 1024 * 1024) /* a longer answer counts as none */
+struct http_client;
 
-struct s3_http;
-
-struct s3_http_options {
+struct http_client_options {
 	const char *ca_file; /* NULL or empty: the system's */
 	const char *user_agent;
 	int64_t connect_timeout_ms, timeout_ms; /* the second for one whole request */
+	size_t answer_bytes_max;                /* a longer answer counts as none */
 };
 
-struct s3_http_request {
-	const char *method; /* GET, DELETE or POST; only POST has a body */
-	const char *url;
-	const struct s3_pair *headers;
+/* A header field, or a parameter of a query. */
+struct http_pair {
+	const char *name, *value;
+};
+
+struct http_client_request {
+	const char *method; /* any but HEAD */
+	const char *url;    /* sent byte for byte: `a/../b` and `%2e` stay as they are */
+	const struct http_pair *headers;
 	size_t header_count;
-	const char *body;
+	const char *body; /* NULL: none */
 	size_t body_length;
 };
 
-enum s3_http_outcome {
-	S3_HTTP_ANSWERED, /* status and body are the server's */
-	S3_HTTP_FAILED,   /* no whole answer: network, TLS, deadline, too long; see why */
-	S3_HTTP_STOPPED,  /* the pump said stop; the request may have been carried out */
+enum http_client_outcome {
+	HTTP_ANSWERED, /* status and body are the server's */
+	HTTP_FAILED,   /* no whole answer: network, TLS, deadline, too long; see why */
+	HTTP_STOPPED,  /* the pump said stop; the request may have been carried out */
 };
 
-struct s3_http_answer {
-	enum s3_http_outcome outcome;
+struct http_client_answer {
+	enum http_client_outcome outcome;
 	long status;
 	char *body; /* free() it; may be NULL when length is 0 */
 	size_t length;
-	char why[128];
+	char why[128]; /* of HTTP_FAILED, else "" */
 };
 
-/* NULL: libcurl would not have it, or no memory. The strings of OPTIONS must outlive it. PUMP may
- * be NULL. */
-struct s3_http *s3_http_open(const struct s3_http_options *options, const struct pump *pump);
-void s3_http_close(struct s3_http *);
+/* NULL: libcurl refuses the options, or no memory. Connects when the first request is sent. The
+ * strings of OPTIONS and PUMP must outlive it; PUMP may be NULL. */
+struct http_client *http_client_new(const struct http_client_options *, const struct pump *);
+void http_client_free(struct http_client *);
 
 /* Sends a request and takes its answer in. Redirects are not followed, proxies of the environment
  * not used. */
-struct s3_http_answer s3_http_send(struct s3_http *, const struct s3_http_request *);
+struct http_client_answer http_client_send(struct http_client *,
+                                           const struct http_client_request *);
 
 #endif

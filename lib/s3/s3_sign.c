@@ -49,7 +49,7 @@ char *s3_encode_path(const char *path)
 	return finish(out, &text);
 }
 
-static char *encode_pair(const struct s3_pair *pair)
+static char *encode_pair(const struct http_pair *pair)
 {
 	char *text = NULL;
 	size_t length;
@@ -81,7 +81,7 @@ static void put_query(FILE *out, char *const *encoded, size_t count)
 		fprintf(out, "%s%s", i == 0 ? "" : "&", encoded[i]);
 }
 
-char *s3_encode_query(const struct s3_pair *query, size_t count)
+char *s3_encode_query(const struct http_pair *query, size_t count)
 {
 	char *encoded[S3_PAIRS_MAX], *text = NULL;
 	size_t done = 0, length;
@@ -105,17 +105,17 @@ out:
 
 static int compare_names(const void *a, const void *b)
 {
-	return strcmp(((const struct s3_pair *)a)->name, ((const struct s3_pair *)b)->name);
+	return strcmp(((const struct http_pair *)a)->name, ((const struct http_pair *)b)->name);
 }
 
-static void sort_headers(const struct s3_signable *request, struct s3_pair sorted[S3_PAIRS_MAX])
+static void sort_headers(const struct s3_signable *request, struct http_pair sorted[S3_PAIRS_MAX])
 {
 	assert(request->header_count > 0 && request->header_count <= S3_PAIRS_MAX);
 	memcpy(sorted, request->headers, request->header_count * sizeof(*sorted));
 	qsort(sorted, request->header_count, sizeof(*sorted), compare_names);
 }
 
-static void put_signed_headers(FILE *out, const struct s3_pair *sorted, size_t count)
+static void put_signed_headers(FILE *out, const struct http_pair *sorted, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		fprintf(out, "%s%s", i == 0 ? "" : ";", sorted[i].name);
@@ -123,7 +123,7 @@ static void put_signed_headers(FILE *out, const struct s3_pair *sorted, size_t c
 
 char *s3_canonical_request(const struct s3_signable *request)
 {
-	struct s3_pair sorted[S3_PAIRS_MAX];
+	struct http_pair sorted[S3_PAIRS_MAX];
 	char *text = NULL;
 	size_t length;
 
@@ -211,7 +211,7 @@ static bool make_signature(const struct s3_signer *signer, const char *text,
 
 char *s3_authorization(const struct s3_signer *signer, const struct s3_signable *request)
 {
-	struct s3_pair sorted[S3_PAIRS_MAX];
+	struct http_pair sorted[S3_PAIRS_MAX];
 	char signature[S3_SHA256_SIZE], *text = NULL;
 	size_t length;
 

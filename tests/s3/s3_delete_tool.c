@@ -115,12 +115,12 @@ int main(int argc, char **argv)
 	}
 	if (options.endpoint == NULL || options.access_key == NULL || options.secret_key == NULL)
 		return 64;
-	struct s3 *s3 = s3_open(&options, &(struct pump){look, &watch}, why, sizeof(why));
+	struct s3 *s3 = s3_new(&options, &(struct pump){look, &watch}, why, sizeof(why));
 	if (s3 == NULL) {
 		printf("refused\t%s\n", why);
 		return EXIT_SUCCESS;
 	}
 	int code = only_check ? check(s3) : delete_all(s3, bucket, &watch);
-	s3_close(s3);
+	s3_free(s3);
 	return code;
 }

@@ -11,8 +11,8 @@
 
 struct vector {
 	const char *name, *method, *path;
-	struct s3_pair query[4];
-	struct s3_pair headers[6];
+	struct http_pair query[4];
+	struct http_pair headers[6];
 	const char *body;
 	const char *canonical_hash, *signature, *signed_headers;
 };
@@ -209,7 +209,7 @@ static const struct vector s3_vectors[] = {
      S3_SIGNED},
 };
 
-static size_t count_pairs(const struct s3_pair *pairs, size_t most)
+static size_t count_pairs(const struct http_pair *pairs, size_t most)
 {
 	size_t count = 0;
 
@@ -259,9 +259,9 @@ static void test_s3_examples(void)
 
 static void test_canonical_request(void)
 {
-	static const struct s3_pair headers[] = {{"x-amz-date", "20150830T123600Z"},
-	                                         {"host", "example.amazonaws.com"}};
-	static const struct s3_pair query[] = {{"delete", ""}};
+	static const struct http_pair headers[] = {{"x-amz-date", "20150830T123600Z"},
+	                                           {"host", "example.amazonaws.com"}};
+	static const struct http_pair query[] = {{"delete", ""}};
 	char *text =
 		s3_canonical_request(&(struct s3_signable){"POST", "/b", query, 1, headers, 2, EMPTY_HASH});
 
@@ -307,7 +307,7 @@ static void test_encode_once(void)
 	CU_ASSERT_STRING_EQUAL(path, "/a/../b//%252F%20%2B%3F%23");
 	free(path);
 	char *query = s3_encode_query(
-		(struct s3_pair[]){{"b", "/ +"}, {"a", "2"}, {"a", "1"}, {"delete", ""}}, 4);
+		(struct http_pair[]){{"b", "/ +"}, {"a", "2"}, {"a", "1"}, {"delete", ""}}, 4);
 	CU_ASSERT_STRING_EQUAL(query, "a=1&a=2&b=%2F%20%2B&delete=");
 	free(query);
 	query = s3_encode_query(NULL, 0);
