@@ -11,8 +11,8 @@
 #include "lib/s3/s3_answer.h"
 #include "lib/s3/s3_body.h"
 #include "lib/s3/s3_fault.h"
-#include "lib/s3/s3_http.h"
 #include "lib/s3/s3_request.h"
+#include "lib/session/http.h"
 
 /* Single requests that may fail in a row before the rest is left for another time. */
 #define FAILURES_MAX 3

@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #include "lib/s3/s3.h"
-#include "lib/s3/s3_http.h"
+#include "lib/session/http.h"
 
 /* The parts of `http(s)://host[:port]`. */
 struct s3_endpoint {

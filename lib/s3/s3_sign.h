@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <time.h>
 
-#include "lib/s3/s3_http.h"
+#include "lib/session/http.h"
 
 #define S3_SHA256_SIZE 65 /* in hex, with its NUL */
 #define S3_MD5_SIZE 25    /* in base64, with its NUL */

@@ -1,5 +1,5 @@
 /* One HTTP connection by libcurl, whose waits are cut short for the pump. */
-#include "lib/s3/s3_http.h"
+#include "lib/session/http.h"
 
 #include <curl/curl.h>
 #include <stdbool.h>
