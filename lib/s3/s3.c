@@ -163,9 +163,11 @@ static void batch_on_object(void *arg, const char *key, const char *code)
 
 static struct s3_fault batch_fault(struct s3 *s3, const struct http_client_answer *answer)
 {
+	struct s3_answer read;
+
 	if (answer->outcome != HTTP_ANSWERED)
 		return fault_of_transport(answer);
-	struct s3_answer read = s3_answer_read(answer->body, answer->length, batch_on_object, s3);
+	read = s3_answer_read(answer->body, answer->length, batch_on_object, s3);
 	if (answer->status == 200 && read.kind == S3_ANSWER_DELETED)
 		return (struct s3_fault){.result = S3_DELETED};
 	return s3_fault_of_request(answer->status, &read, true);
@@ -213,11 +215,13 @@ static bool objects_delete_in_batches(struct s3 *s3, const char *bucket, struct 
 
 static struct s3_fault single_fault(const struct http_client_answer *answer)
 {
+	struct s3_answer read;
+
 	if (answer->outcome != HTTP_ANSWERED)
 		return fault_of_transport(answer);
 	if (answer->status == 204 || (answer->status == 200 && answer->length == 0))
 		return (struct s3_fault){.result = S3_DELETED};
-	struct s3_answer read = s3_answer_read(answer->body, answer->length, NULL, NULL);
+	read = s3_answer_read(answer->body, answer->length, NULL, NULL);
 	return s3_fault_of_request(answer->status, &read, false);
 }
 

@@ -1,4 +1,4 @@
-/* The XML of a multi-object delete. */
+/* Writes the XML of a multi-object delete, and counts its bytes beforehand. */
 #include "lib/s3/s3_body.h"
 
 #include <stdio.h>
@@ -29,7 +29,7 @@ bool s3_body_can_name(const char *key)
 	return true;
 }
 
-static const char *escape(char c)
+static const char *char_escaped(char c)
 {
 	switch (c) {
 	case '&': return "&amp;";
@@ -51,7 +51,7 @@ size_t s3_body_object_bytes(const char *key)
 	size_t bytes = sizeof(before_key) - 1 + sizeof(after_key) - 1;
 
 	for (; *key != '\0'; key++) {
-		const char *escaped = escape(*key);
+		const char *escaped = char_escaped(*key);
 
 		bytes += escaped == NULL ? 1 : strlen(escaped);
 	}
@@ -62,7 +62,7 @@ static void put_object(FILE *out, const char *key)
 {
 	fputs(before_key, out);
 	for (; *key != '\0'; key++) {
-		const char *escaped = escape(*key);
+		const char *escaped = char_escaped(*key);
 
 		if (escaped == NULL)
 			fputc(*key, out);

@@ -1,4 +1,4 @@
-/* Drives workerd/s3.c from outside: reads NUL-separated keys on standard input, deletes them from a
+/* Drives lib/s3 from outside: reads NUL-separated keys on standard input, deletes them from a
  * bucket and prints one line per key, `result<TAB>why`, then `worst<TAB>…` and
  * `pump<TAB>turns<TAB>longest gap in ms`. With -c it runs s3_check instead. */
 #include <stdio.h>
