@@ -2,6 +2,7 @@
 #include "lib/mail/mail_header.h"
 
 #include <ctype.h>
+#include <openssl/evp.h>
 #include <string.h>
 
 #include "lib/base/text.h"
@@ -33,26 +34,21 @@ static bool is_plain(const char *text, size_t room)
 	return true;
 }
 
-static void put_base64(FILE *out, const unsigned char *bytes, size_t length)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-	for (size_t i = 0; i < length; i += 3) {
-		size_t left = length - i;
-		unsigned a = bytes[i], b = left > 1 ? bytes[i + 1] : 0, c = left > 2 ? bytes[i + 2] : 0;
-
-		putc(digits[a >> 2], out);
-		putc(digits[(a & 3) << 4 | b >> 4], out);
-		putc(left > 1 ? digits[(b & 15) << 2 | c >> 6] : '=', out);
-		putc(left > 2 ? digits[c & 63] : '=', out);
-	}
-}
-
 /* How many bytes of TEXT an encoded-word of at most ROOM characters can hold without cutting a
  * character in two. */
 static size_t word_bytes(const char *text, size_t room)
 {
 	return text_utf8_fit(text, room > WORD_FRAME ? (room - WORD_FRAME) / 4 * 3 : 0);
+}
+
+/* Writes BYTES of TEXT as one encoded-word; returns its length. */
+static size_t put_word(FILE *out, const char *text, size_t bytes)
+{
+	unsigned char base64[WORD_LENGTH];
+	int length = EVP_EncodeBlock(base64, (const unsigned char *)text, (int)bytes);
+
+	fprintf(out, "=?UTF-8?B?%s?=", base64);
+	return WORD_FRAME + (size_t)length;
 }
 
 /* Writes TEXT as encoded-words from COLUMN on, one a line; returns the column after the last. */
@@ -62,12 +58,8 @@ static size_t put_words(FILE *out, const char *text, size_t column)
 		size_t room = column < LINE_LENGTH ? LINE_LENGTH - column : 0;
 
 		bytes = word_bytes(text, room < WORD_LENGTH ? room : WORD_LENGTH);
-		if (bytes > 0) {
-			fputs("=?UTF-8?B?", out);
-			put_base64(out, (const unsigned char *)text, bytes);
-			fputs("?=", out);
-			column += WORD_FRAME + (bytes + 2) / 3 * 4;
-		}
+		if (bytes > 0)
+			column += put_word(out, text, bytes);
 		if (bytes < length) {
 			fputs("\r\n ", out);
 			column = 1;
