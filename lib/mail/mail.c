@@ -33,8 +33,8 @@ struct values {
 	const char *list[MAIL_VALUES];
 };
 
-struct mailer *mailer_open(const struct mail_options *options, const struct pump *pump, char *why,
-                           size_t why_size)
+struct mailer *mailer_new(const struct mail_options *options, const struct pump *pump, char *why,
+                          size_t why_size)
 {
 	struct mailer *mailer = calloc(1, sizeof(*mailer));
 	char detail[384];
@@ -45,17 +45,7 @@ struct mailer *mailer_open(const struct mail_options *options, const struct pump
 		return NULL;
 	}
 	mailer->pump = pump;
-	mailer->smtp = (struct smtp_options){
-		.url = options->smtp_url,
-		.starttls = options->starttls,
-		.ca_file = options->ca_file,
-		.user = options->user,
-		.password = options->password,
-		.connect_timeout_ms = options->connect_timeout_ms,
-		.timeout_ms = options->timeout_ms,
-	};
-	if (!smtp_url_check(options->smtp_url, why, why_size))
-		goto bad;
+	mailer->smtp = options->smtp;
 	if (!mail_mailbox_read(options->from, &mailer->from, detail, sizeof(detail))) {
 		snprintf(why, why_size, "mail_from: %s", detail);
 		goto bad;
@@ -72,11 +62,11 @@ struct mailer *mailer_open(const struct mail_options *options, const struct pump
 	}
 	return mailer;
 bad:
-	mailer_close(mailer);
+	mailer_free(mailer);
 	return NULL;
 }
 
-void mailer_close(struct mailer *mailer)
+void mailer_free(struct mailer *mailer)
 {
 	if (mailer == NULL)
 		return;
@@ -205,16 +195,6 @@ static char *compose(const struct mailer *mailer, const struct mail_letter *lett
 	free(text);
 	free(html);
 	return message;
-}
-
-char *mail_compose(const struct mailer *mailer, const struct mail_letter *letter, char *why,
-                   size_t why_size)
-{
-	char to[MAIL_ADDRESS_SIZE];
-
-	if (!mail_address_read(letter->to != NULL ? letter->to : "", to, why, why_size))
-		return NULL;
-	return compose(mailer, letter, to, why, why_size);
 }
 
 enum mail_result mail_send(struct mailer *mailer, const struct mail_letter *letter, char *why,

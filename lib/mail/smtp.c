@@ -9,7 +9,6 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/crash.h"
-#include "lib/config/conf.h"
 #include "lib/mail/mail_address.h"
 #include "lib/mail/smtp_trace.h"
 
@@ -144,9 +143,9 @@ static void set_callbacks(struct session *session)
 static bool set_server(CURL *curl, const struct smtp_options *options)
 {
 	static const long starttls[] = {
-		[STARTTLS_NEVER] = CURLUSESSL_NONE,
-		[STARTTLS_OFFERED] = CURLUSESSL_TRY,
-		[STARTTLS_REQUIRED] = CURLUSESSL_ALL,
+		[SMTP_STARTTLS_NEVER] = CURLUSESSL_NONE,
+		[SMTP_STARTTLS_OFFERED] = CURLUSESSL_TRY,
+		[SMTP_STARTTLS_REQUIRED] = CURLUSESSL_ALL,
 	};
 	bool good = curl_easy_setopt(curl, CURLOPT_URL, options->url) == CURLE_OK &&
 	            curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "smtp,smtps") == CURLE_OK &&
@@ -252,30 +251,6 @@ static void explain(const struct session *session, CURLcode code, char *why, siz
 }
 
 /* ---- */
-
-bool smtp_url_check(const char *url, char *why, size_t why_size)
-{
-	CURLU *parts = curl_url();
-	char *scheme = NULL, *user = NULL, *query = NULL;
-	const char *wrong = NULL;
-
-	if (parts == NULL ||
-	    curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
-	    curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-	    (strcmp(scheme, "smtp") != 0 && strcmp(scheme, "smtps") != 0))
-		wrong = "must be smtp://host:port or smtps://host:port";
-	else if (curl_url_get(parts, CURLUPART_USER, &user, 0) == CURLUE_OK)
-		wrong = "must not hold a user; smtp_user and smtp_password_file are for that";
-	else if (curl_url_get(parts, CURLUPART_QUERY, &query, 0) == CURLUE_OK)
-		wrong = "must end after the port";
-	if (wrong != NULL)
-		snprintf(why, why_size, "smtp_url: %s", wrong);
-	curl_free(scheme);
-	curl_free(user);
-	curl_free(query);
-	curl_url_cleanup(parts);
-	return wrong == NULL;
-}
 
 enum mail_result smtp_send(const struct smtp_options *options, const struct pump *pump,
                            const char *from, const char *to, const char *message, size_t length,

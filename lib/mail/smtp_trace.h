@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "lib/mail/mail.h"
+#include "lib/mail/smtp.h"
 
 #define SMTP_TEXT_SIZE 200
 

@@ -160,12 +160,10 @@ def test_what_is_no_address_is_rejected_before_any_connection(to):
 
 @pytest.mark.parametrize("setting, value, names", [
     ("from", "bye", "mail_from"), ("from", "A\r\nBcc: x@y <a@b.example>", "mail_from"), ("from", "ä@b.example", "mail_from"),
-    ("url", "http://127.0.0.1", "smtp_url"), ("url", "smtp://me:secret@127.0.0.1", "smtp_url"), ("url", "127.0.0.1:25", "smtp_url"),
-    ("url", "file:///etc/passwd", "smtp_url"), ("url", "smtp://127.0.0.1:25?x", "smtp_url"),
     ("templates", "/nowhere", "mail_templates: /nowhere"), ("default_locale", "../en", "mail_templates"), ("default_locale", "fr", "mail_templates")])
 def test_wrong_settings_are_named(setting, value, names):
     outcome = Outcome(run(**{setting: value}))
-    assert outcome.result == "unusable" and names in outcome.why and "secret" not in outcome.why
+    assert outcome.result == "unusable" and names in outcome.why
 
 
 # ---- what the server says ----
