@@ -1,4 +1,4 @@
-/* Header fields: encoded-words, quoting and folding. Pure. */
+/* Writes header fields: as they are, quoted or as encoded-words, folded. Pure. */
 #include "lib/mail/mail_header.h"
 
 #include <ctype.h>
@@ -11,7 +11,7 @@
 #define WORD_LENGTH 75
 #define WORD_FRAME 12 /* =?UTF-8?B? and ?= */
 
-static bool is_safe(const char *text)
+static bool text_is_safe(const char *text)
 {
 	size_t length = strlen(text);
 
@@ -20,7 +20,7 @@ static bool is_safe(const char *text)
 
 /* Whether TEXT may stand as it is: ASCII that fits and looks like no encoded-word, with no blank
  * that folding or trimming could eat. */
-static bool is_plain(const char *text, size_t room)
+static bool text_is_plain(const char *text, size_t room)
 {
 	size_t length = strlen(text);
 
@@ -78,7 +78,7 @@ static size_t put_name(FILE *out, const char *name, size_t column)
 		atoms += isalnum(*c) || strchr("!#$%&'*+-/=?^_`{|}~ ", *c) != NULL;
 		escapes += *c == '"' || *c == '\\';
 	}
-	if (column + length + escapes + 2 > LINE_LENGTH || !is_plain(name, LINE_LENGTH))
+	if (column + length + escapes + 2 > LINE_LENGTH || !text_is_plain(name, LINE_LENGTH))
 		return put_words(out, name, column);
 	if (atoms == length) {
 		fputs(name, out);
@@ -98,10 +98,10 @@ bool mail_header_text(FILE *out, const char *field, const char *text)
 {
 	size_t column = strlen(field) + 2;
 
-	if (!is_safe(text))
+	if (!text_is_safe(text))
 		return false;
 	fprintf(out, "%s: ", field);
-	if (is_plain(text, LINE_LENGTH - column))
+	if (text_is_plain(text, LINE_LENGTH - column))
 		fputs(text, out);
 	else
 		put_words(out, text, column);
@@ -113,7 +113,7 @@ bool mail_header_mailbox(FILE *out, const char *field, const char *name, const c
 {
 	size_t column = strlen(field) + 2;
 
-	if (!is_safe(name))
+	if (!text_is_safe(name))
 		return false;
 	fprintf(out, "%s: ", field);
 	if (name[0] == '\0') {
