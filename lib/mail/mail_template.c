@@ -212,6 +212,9 @@ static bool subject_trim(char *subject, const char *directory, const char *local
 		return template_refuse(why, why_size, "%s/%s/subject.txt:%d: must be one line", directory,
 		                       locale, length == 0 ? 1 : 2);
 	subject[length] = '\0';
+	if (text_has_control(subject, length))
+		return template_refuse(why, why_size, "%s/%s/subject.txt:1: has a control character in it",
+		                       directory, locale);
 	return true;
 }
 
