@@ -1,7 +1,7 @@
 /* A client for what Farewell needs of S3: deleting objects, many at a time.
  *
  * s3.c deletes; a request is made and signed by s3_request.c and s3_sign.c and sent by lib/session/
- * http.c; its answer is read by s3_answer.c and judged by s3_fault.c. */
+ * http.c; its answer is read by s3_answer.c and s3_fault.c says what its errors mean. */
 #ifndef FAREWELL_S3_H
 #define FAREWELL_S3_H
 
