@@ -7,8 +7,8 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/crash.h"
-#include "lib/base/ids.h"
 #include "lib/base/log.h"
+#include "lib/base/text.h"
 #include "lib/deletion/request.h"
 
 #define FILE_KEY_SIZE 1024 /* of a row's id as text */
@@ -43,7 +43,7 @@ static void note_failure(struct pass *pass, enum retry_cause cause, const char *
 	if (failure->why[0] == '\0' || cause < failure->cause) {
 		failure->cause = cause;
 		snprintf(failure->why, sizeof(failure->why), "%.*s",
-		         (int)id_utf8_fit(why, sizeof(failure->why) - 1), why);
+		         (int)text_utf8_fit(why, sizeof(failure->why) - 1), why);
 	}
 }
 
@@ -51,7 +51,7 @@ static void note_failure(struct pass *pass, enum retry_cause cause, const char *
  * take. */
 static int shown(const char *id)
 {
-	return (int)id_utf8_fit(id, SHOWN_ID);
+	return (int)text_utf8_fit(id, SHOWN_ID);
 }
 
 static int by_bucket(const void *left, const void *right)

@@ -39,6 +39,11 @@ static bool pump_work(void *arg)
 
 static bool open_stores(struct worker *worker)
 {
+	static const enum smtp_starttls starttls[] = {
+		[STARTTLS_NEVER] = SMTP_STARTTLS_NEVER,
+		[STARTTLS_OFFERED] = SMTP_STARTTLS_OFFERED,
+		[STARTTLS_REQUIRED] = SMTP_STARTTLS_REQUIRED,
+	};
 	const struct conf *conf = worker->conf;
 	char why[WHY_SIZE];
 	struct s3_options s3 = {
@@ -55,21 +60,21 @@ static bool open_stores(struct worker *worker)
 		.user_agent = "farewell",
 	};
 	struct mail_options mail = {
-		.smtp_url = conf->worker.smtp_url,
-		.starttls = conf->worker.smtp_starttls,
-		.ca_file = conf->worker.smtp_ca_file,
-		.user = conf->worker.smtp_user,
-		.password = conf->worker.smtp_password.value,
-		.connect_timeout_ms = conf->worker.sessions.connect_timeout_ms,
-		.timeout_ms = conf->worker.smtp_timeout_ms,
+		.smtp = {.url = conf->worker.smtp_url,
+	             .starttls = starttls[conf->worker.smtp_starttls],
+	             .ca_file = conf->worker.smtp_ca_file,
+	             .user = conf->worker.smtp_user,
+	             .password = conf->worker.smtp_password.value,
+	             .connect_timeout_ms = conf->worker.sessions.connect_timeout_ms,
+	             .timeout_ms = conf->worker.smtp_timeout_ms},
 		.from = conf->worker.mail_from,
 		.templates = conf->worker.mail_templates,
 		.locale = conf->worker.mail_locale,
 	};
 
-	worker->s3 = s3_open(&s3, &worker->work_pump, why, sizeof(why));
+	worker->s3 = s3_new(&s3, &worker->work_pump, why, sizeof(why));
 	if (worker->s3 != NULL)
-		worker->mailer = mailer_open(&mail, &worker->work_pump, why, sizeof(why));
+		worker->mailer = mailer_new(&mail, &worker->work_pump, why, sizeof(why));
 	if (worker->s3 == NULL || worker->mailer == NULL)
 		log_error("%s", why);
 	return worker->s3 != NULL && worker->mailer != NULL;
@@ -105,9 +110,9 @@ void worker_free(struct worker *worker)
 	mq_free(worker->consumer);
 	sessions_free(&worker->sessions);
 	if (worker->s3 != NULL)
-		s3_close(worker->s3);
+		s3_free(worker->s3);
 	if (worker->mailer != NULL)
-		mailer_close(worker->mailer);
+		mailer_free(worker->mailer);
 	memset(worker, 0, sizeof(*worker));
 }
 

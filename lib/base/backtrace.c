@@ -1,3 +1,4 @@
+/* Signal handlers that write a backtrace into the log, using only what is async-signal-safe. */
 #include "lib/base/backtrace.h"
 
 #include <errno.h>
@@ -24,13 +25,13 @@ struct line {
 	size_t length;
 };
 
-static void put(struct line *line, const char *text)
+static void line_put(struct line *line, const char *text)
 {
 	while (*text != '\0' && line->length < sizeof(line->text))
 		line->text[line->length++] = *text++;
 }
 
-static void put_number(struct line *line, unsigned number)
+static void line_put_number(struct line *line, unsigned number)
 {
 	char digits[12];
 	char *digit = digits + sizeof(digits) - 1;
@@ -39,23 +40,23 @@ static void put_number(struct line *line, unsigned number)
 	do
 		*--digit = (char)('0' + number % 10);
 	while ((number /= 10) > 0);
-	put(line, digit);
+	line_put(line, digit);
 }
 
-static void describe(int signal_number)
+static void process_describe(int signal_number)
 {
 	struct line line = {.length = 0};
 
-	put(&line, here.program);
-	put(&line, "[");
-	put_number(&line, (unsigned)getpid());
-	put(&line, "]: backtrace on signal ");
-	put_number(&line, (unsigned)signal_number);
-	put(&line, " step=");
-	put(&line, here.step);
-	put(&line, " job=");
-	put(&line, here.job);
-	put(&line, "\n");
+	line_put(&line, here.program);
+	line_put(&line, "[");
+	line_put_number(&line, (unsigned)getpid());
+	line_put(&line, "]: backtrace on signal ");
+	line_put_number(&line, (unsigned)signal_number);
+	line_put(&line, " step=");
+	line_put(&line, here.step);
+	line_put(&line, " job=");
+	line_put(&line, here.job);
+	line_put(&line, "\n");
 	if (write(log_descriptor(), line.text, line.length) < 0)
 		return;
 }
@@ -65,7 +66,7 @@ static void on_slow(int signal_number)
 	void *frames[FRAMES];
 	int kept = errno;
 
-	describe(signal_number);
+	process_describe(signal_number);
 	backtrace_symbols_fd(frames, backtrace(frames, FRAMES), log_descriptor());
 	errno = kept;
 }
@@ -77,7 +78,7 @@ static void on_fatal(int signal_number)
 	raise(signal_number);
 }
 
-static void handle(int signal_number, void (*handler)(int), int flags)
+static void handler_install(int signal_number, void (*handler)(int), int flags)
 {
 	struct sigaction action = {.sa_handler = handler, .sa_flags = flags | SA_ONSTACK};
 
@@ -88,6 +89,7 @@ static void handle(int signal_number, void (*handler)(int), int flags)
 void backtrace_install(const char *program)
 {
 	static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+
 	stack_t stack = {.ss_sp = here.stack, .ss_size = sizeof(here.stack)};
 	struct sigaction present;
 	void *frames[FRAMES];
@@ -98,12 +100,12 @@ void backtrace_install(const char *program)
 		stack = (stack_t){.ss_sp = here.stack, .ss_size = sizeof(here.stack)};
 		sigaltstack(&stack, NULL);
 	}
-	handle(SIGABRT, on_fatal, SA_RESETHAND | SA_NODEFER);
-	handle(SIGURG, on_slow, SA_RESTART);
+	handler_install(SIGABRT, on_fatal, SA_RESETHAND | SA_NODEFER);
+	handler_install(SIGURG, on_slow, SA_RESTART);
 	for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
 		if (sigaction(crashes[i], NULL, &present) == 0 && present.sa_handler == SIG_DFL &&
 		    !(present.sa_flags & SA_SIGINFO))
-			handle(crashes[i], on_fatal, SA_RESETHAND | SA_NODEFER);
+			handler_install(crashes[i], on_fatal, SA_RESETHAND | SA_NODEFER);
 }
 
 void backtrace_describe(const char *step, const char *job)

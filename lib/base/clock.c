@@ -1,3 +1,4 @@
+/* Times: the monotonic clock, what is left until a deadline, and RFC 3339 text. */
 #include "lib/base/clock.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* Crash points: their names, and the death of a process that passes the one that was chosen. */
 #include "lib/base/crash.h"
 
 #include <stddef.h>
@@ -42,10 +43,11 @@ const char *const crash_points[] = {
 	NULL,
 };
 
-static void act(const char *how, const char *file)
+static void crash_now(const char *how, const char *file)
 {
 	if (file != NULL) {
 		int fd = open(file, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+
 		if (fd < 0)
 			return;
 		close(fd);
@@ -56,16 +58,17 @@ static void act(const char *how, const char *file)
 void crash_point(const char *name)
 {
 	const char *wanted = getenv("FAREWELL_CRASH");
+	const char *rest, *file;
 	size_t length = strlen(name);
 
 	if (wanted == NULL || strncmp(wanted, name, length) != 0)
 		return;
-	const char *rest = wanted + length;
-	const char *file = strchr(rest, '@');
+	rest = wanted + length;
+	file = strchr(rest, '@');
 	if (rest[0] == '\0' || rest[0] == '@')
-		act("kill", file ? file + 1 : NULL);
+		crash_now("kill", file ? file + 1 : NULL);
 	else if (strncmp(rest, "=stop", 5) == 0 && (rest[5] == '\0' || rest[5] == '@'))
-		act("stop", file ? file + 1 : NULL);
+		crash_now("stop", file ? file + 1 : NULL);
 }
 
 #else

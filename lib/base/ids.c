@@ -1,3 +1,4 @@
+/* Ids: which user ids are valid in each format, and fresh deletion ids. */
 #include "lib/base/ids.h"
 
 #include <stdint.h>
@@ -5,6 +6,8 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/types.h>
+
+#include "lib/base/text.h"
 
 /* Not isdigit and its kin: they follow the locale. */
 static bool is_digit(char c)
@@ -39,62 +42,11 @@ static bool is_uuid(const char *text, size_t length)
 		return false;
 	for (size_t i = 0; i < length; i++) {
 		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+
 		if (dash ? text[i] != '-' : !is_hex(text[i]))
 			return false;
 	}
 	return true;
-}
-
-/* How many bytes the UTF-8 sequence at TEXT has, of at most LENGTH; 0: it is not valid. Table 3-7
- * of the Unicode standard. */
-static size_t utf8_step(const unsigned char *text, size_t length, uint32_t *code)
-{
-	static const struct {
-		unsigned char first, last, low, high;
-		size_t bytes;
-	} forms[] = {
-		{0x00, 0x7F, 0, 0, 1},       {0xC2, 0xDF, 0x80, 0xBF, 2}, {0xE0, 0xE0, 0xA0, 0xBF, 3},
-		{0xE1, 0xEC, 0x80, 0xBF, 3}, {0xED, 0xED, 0x80, 0x9F, 3}, {0xEE, 0xEF, 0x80, 0xBF, 3},
-		{0xF0, 0xF0, 0x90, 0xBF, 4}, {0xF1, 0xF3, 0x80, 0xBF, 4}, {0xF4, 0xF4, 0x80, 0x8F, 4},
-	};
-
-	for (size_t f = 0; f < sizeof(forms) / sizeof(forms[0]); f++) {
-		if (text[0] < forms[f].first || text[0] > forms[f].last)
-			continue;
-		if (forms[f].bytes > length)
-			return 0;
-		if (forms[f].bytes > 1 && (text[1] < forms[f].low || text[1] > forms[f].high))
-			return 0;
-		for (size_t i = 2; i < forms[f].bytes; i++)
-			if ((text[i] & 0xC0) != 0x80)
-				return 0;
-		*code = forms[f].bytes == 1 ? text[0] : text[0] & (0xFFu >> (forms[f].bytes + 1));
-		for (size_t i = 1; i < forms[f].bytes; i++)
-			*code = *code << 6 | (text[i] & 0x3Fu);
-		return forms[f].bytes;
-	}
-	return 0;
-}
-
-bool id_utf8(const char *text, size_t length)
-{
-	uint32_t code;
-
-	for (size_t i = 0, step; i < length; i += step)
-		if ((step = utf8_step((const unsigned char *)text + i, length - i, &code)) == 0)
-			return false;
-	return true;
-}
-
-size_t id_utf8_fit(const char *text, size_t most)
-{
-	size_t length = strnlen(text, most + 1);
-
-	if (length <= most)
-		return length;
-	for (length = most; length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80;)
-		length--;
-	return length;
 }
 
 /* C0, DEL and C1. */
@@ -112,7 +64,7 @@ static bool is_text(const char *text, size_t length, size_t max_length)
 	if (text[0] == '.' && (length == 1 || (length == 2 && text[1] == '.')))
 		return false;
 	for (size_t i = 0, step; i < length; i += step) {
-		step = utf8_step((const unsigned char *)text + i, length - i, &code);
+		step = text_utf8_next(text + i, length - i, &code);
 		if (step == 0 || is_control(code) || code == '/')
 			return false;
 	}
@@ -135,6 +87,7 @@ void id_canonical(int format, const char *text, char canonical[ID_SIZE])
 
 	for (size_t i = 0; i < length; i++) {
 		bool upper = format == ID_UUID && text[i] >= 'A' && text[i] <= 'Z';
+
 		canonical[i] = upper ? (char)(text[i] - 'A' + 'a') : text[i];
 	}
 	canonical[length] = '\0';

@@ -24,9 +24,4 @@ void id_canonical(int format, const char *text, char canonical[ID_SIZE]);
 /* A fresh random UUID in lower case. */
 void id_fresh(char uuid[ID_UUID_SIZE]);
 
-/* True for valid UTF-8 (RFC 3629: no overlong forms, no surrogates). */
-bool id_utf8(const char *text, size_t length);
-/* How many bytes of valid UTF-8 to keep so that there are MOST at most, and no half character. */
-size_t id_utf8_fit(const char *text, size_t most);
-
 #endif

@@ -17,7 +17,8 @@ bool log_reopen(void);
 void log_set_level(enum log_level level);
 
 /* Fields that stand at the end of every line from now on, such as `request=…` or `deletion=…
- * user=…`; NULL: none. Copied, cut at 255 bytes; control characters are replaced. */
+ * user=…`; NULL: none. Copied, cut at 255 bytes between characters; control characters are
+ * replaced. */
 void log_context(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_context_clear(void);
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "lib/base/ids.h"
+#include "lib/base/text.h"
 #include "lib/config/conf_load.h"
 
 #define MAX_BYTES (1024 * 1024)
@@ -59,7 +59,7 @@ static bool file_is_text(struct conf_loader *loader, const char *text, size_t le
 			conf_complain_line(loader, line, "has a NUL byte in it; this is no text file");
 			return false;
 		}
-		if (!id_utf8(text, bytes)) {
+		if (!text_utf8_valid(text, bytes)) {
 			conf_complain_line(loader, line, "is not valid UTF-8");
 			return false;
 		}

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "lib/base/ids.h"
+#include "lib/base/text.h"
 #include "lib/config/conf_load.h"
 
 struct unit {
@@ -287,7 +287,7 @@ static const char *text_fault(const struct conf_setting *setting, const char *te
 		return "must not be empty";
 	if (sql && text[strspn(text, " \t\r\n")] == '\0')
 		return "must not be empty; it is one SQL statement";
-	if (!id_utf8(text, strlen(text)))
+	if (!text_utf8_valid(text, strlen(text)))
 		return "is not valid UTF-8";
 	for (const char *c = text; *c != '\0'; c++)
 		if (iscntrl((unsigned char)*c) && !(sql && isspace((unsigned char)*c)))

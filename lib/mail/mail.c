@@ -1,4 +1,4 @@
-/* The mailer: puts a letter together from templates and has it sent. */
+/* The mailer: puts a letter together from templates (RFC 5322, MIME) and has it sent. */
 #include "lib/mail/mail.h"
 
 #include <inttypes.h>
@@ -9,7 +9,7 @@
 
 #include <curl/curl.h>
 
-#include "lib/base/ids.h"
+#include "lib/base/text.h"
 #include "lib/mail/mail_address.h"
 #include "lib/mail/mail_body.h"
 #include "lib/mail/mail_header.h"
@@ -17,8 +17,8 @@
 #include "lib/mail/smtp.h"
 
 #define VALUE_SIZE 512
-#define ID_MAX                                                                                     \
-	64 /* of a deletion id, so that a boundary made of it has at most 70 characters (RFC 2046) */
+/* Of a deletion id, so that a boundary made of it has at most 70 characters (RFC 2046). */
+#define ID_MAX 64
 
 struct mailer {
 	struct smtp_options smtp;
@@ -33,8 +33,8 @@ struct values {
 	const char *list[MAIL_VALUES];
 };
 
-struct mailer *mailer_open(const struct mail_options *options, const struct pump *pump, char *why,
-                           size_t why_size)
+struct mailer *mailer_new(const struct mail_options *options, const struct pump *pump, char *why,
+                          size_t why_size)
 {
 	struct mailer *mailer = calloc(1, sizeof(*mailer));
 	char detail[384];
@@ -45,15 +45,7 @@ struct mailer *mailer_open(const struct mail_options *options, const struct pump
 		return NULL;
 	}
 	mailer->pump = pump;
-	mailer->smtp = (struct smtp_options){
-		.url = options->smtp_url,
-		.starttls = options->starttls,
-		.ca_file = options->ca_file,
-		.user = options->user,
-		.password = options->password,
-		.connect_timeout_ms = options->connect_timeout_ms,
-		.timeout_ms = options->timeout_ms,
-	};
+	mailer->smtp = options->smtp;
 	if (!mail_mailbox_read(options->from, &mailer->from, detail, sizeof(detail))) {
 		snprintf(why, why_size, "mail_from: %s", detail);
 		goto bad;
@@ -70,11 +62,11 @@ struct mailer *mailer_open(const struct mail_options *options, const struct pump
 	}
 	return mailer;
 bad:
-	mailer_close(mailer);
+	mailer_free(mailer);
 	return NULL;
 }
 
-void mailer_close(struct mailer *mailer)
+void mailer_free(struct mailer *mailer)
 {
 	if (mailer == NULL)
 		return;
@@ -85,37 +77,32 @@ void mailer_close(struct mailer *mailer)
 
 /* Copies TEXT with blanks for control characters, cut at a character's end; what is not UTF-8 is
  * left out. */
-static void clean(const char *text, char copy[VALUE_SIZE])
+static void value_clean(const char *text, char copy[VALUE_SIZE])
 {
-	size_t length = text != NULL ? strlen(text) : 0;
+	size_t length = text != NULL ? text_utf8_fit(text, VALUE_SIZE - 1) : 0;
 
-	if (length >= VALUE_SIZE) {
-		length = VALUE_SIZE - 1;
-		while (length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80)
-			length--;
-	}
-	if (length > 0 && !id_utf8(text, length))
+	if (length > 0 && !text_utf8_valid(text, length))
 		length = 0;
 	while (length > 0 && (unsigned char)text[length - 1] <= ' ')
 		length--;
 	for (size_t i = 0; i < length; i++)
-		copy[i] = (char)((unsigned char)text[i] < 0x20 || text[i] == 0x7F ? ' ' : text[i]);
+		copy[i] = (char)(text_is_control(text[i]) ? ' ' : text[i]);
 	copy[length] = '\0';
 }
 
 static void values_fill(struct values *values, const struct mail_letter *letter)
 {
-	clean(letter->name, values->text[MAIL_VALUE_NAME]);
-	clean(letter->user_id, values->text[MAIL_VALUE_USER_ID]);
-	clean(letter->deletion_id, values->text[MAIL_VALUE_DELETION_ID]);
-	clean(letter->requested_at, values->text[MAIL_VALUE_REQUESTED_AT]);
+	value_clean(letter->name, values->text[MAIL_VALUE_NAME]);
+	value_clean(letter->user_id, values->text[MAIL_VALUE_USER_ID]);
+	value_clean(letter->deletion_id, values->text[MAIL_VALUE_DELETION_ID]);
+	value_clean(letter->requested_at, values->text[MAIL_VALUE_REQUESTED_AT]);
 	snprintf(values->text[MAIL_VALUE_FILES_DELETED], VALUE_SIZE, "%" PRId64, letter->files_deleted);
 	for (int i = 0; i < MAIL_VALUES; i++)
 		values->list[i] = values->text[i];
 }
 
 /* A template with its values, for the caller to free; NULL without memory. */
-static char *fill(const char *source, const struct values *values, bool as_html)
+static char *template_fill(const char *source, const struct values *values, bool as_html)
 {
 	char *text = NULL;
 	size_t size;
@@ -173,8 +160,8 @@ static bool is_deletion_id(const char *id)
 }
 
 /* The message to an address that was checked. */
-static char *compose(const struct mailer *mailer, const struct mail_letter *letter, const char *to,
-                     char *why, size_t why_size)
+static char *message_compose(const struct mailer *mailer, const struct mail_letter *letter,
+                             const char *to, char *why, size_t why_size)
 {
 	const struct mail_texts *texts = mail_templates_find(mailer->templates, letter->locale);
 	struct values values;
@@ -188,9 +175,9 @@ static char *compose(const struct mailer *mailer, const struct mail_letter *lett
 		snprintf(why, why_size, "mail: the deletion id can't be part of a Message-ID");
 		return NULL;
 	}
-	subject = fill(texts->subject, &values, false);
-	text = fill(texts->text, &values, false);
-	html = texts->html != NULL ? fill(texts->html, &values, true) : NULL;
+	subject = template_fill(texts->subject, &values, false);
+	text = template_fill(texts->text, &values, false);
+	html = texts->html != NULL ? template_fill(texts->html, &values, true) : NULL;
 	out = open_memstream(&message, &size);
 	if (out != NULL) {
 		good = subject != NULL && text != NULL && (html != NULL || texts->html == NULL) &&
@@ -210,16 +197,6 @@ static char *compose(const struct mailer *mailer, const struct mail_letter *lett
 	return message;
 }
 
-char *mail_compose(const struct mailer *mailer, const struct mail_letter *letter, char *why,
-                   size_t why_size)
-{
-	char to[MAIL_ADDRESS_SIZE];
-
-	if (!mail_address_read(letter->to != NULL ? letter->to : "", to, why, why_size))
-		return NULL;
-	return compose(mailer, letter, to, why, why_size);
-}
-
 enum mail_result mail_send(struct mailer *mailer, const struct mail_letter *letter, char *why,
                            size_t why_size)
 {
@@ -228,7 +205,7 @@ enum mail_result mail_send(struct mailer *mailer, const struct mail_letter *lett
 
 	if (!mail_address_read(letter->to != NULL ? letter->to : "", to, why, why_size))
 		return MAIL_REJECTED;
-	message = compose(mailer, letter, to, why, why_size);
+	message = message_compose(mailer, letter, to, why, why_size);
 	if (message == NULL)
 		return MAIL_TEMPORARY;
 	result = smtp_send(&mailer->smtp, mailer->pump, mailer->from.address, to, message,

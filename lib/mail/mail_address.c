@@ -1,5 +1,4 @@
-/* Mail addresses: see mail_address.h. Domains outside ASCII are converted by libcurl, which has
- * libidn2. */
+/* Checks mail addresses and mailboxes, and writes their domains as A-labels. */
 #include "lib/mail/mail_address.h"
 
 #include <ctype.h>
@@ -9,12 +8,12 @@
 
 #include <curl/curl.h>
 
-#include "lib/base/ids.h"
+#include "lib/base/text.h"
 
 #define LOCAL_MAX 64
 #define LABEL_MAX 63
 
-static bool refuse(char *why, size_t why_size, const char *what)
+static bool address_refuse(char *why, size_t why_size, const char *what)
 {
 	snprintf(why, why_size, "not a mail address: %s", what);
 	return false;
@@ -82,8 +81,8 @@ static bool is_ascii(const char *text)
 	return true;
 }
 
-/* Writes DOMAIN as A-labels (RFC 5890). libidn2 takes text in the thread's locale, so that must be
- * a UTF-8 one meanwhile. */
+/* Writes DOMAIN as A-labels (RFC 5890), by libcurl, which has libidn2. That takes text in the
+ * thread's locale, so it must be a UTF-8 one meanwhile. */
 static bool domain_to_ascii(const char *domain, char ascii[MAIL_ADDRESS_SIZE])
 {
 	locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0), before = (locale_t)0;
@@ -114,36 +113,35 @@ static bool address_read(const char *text, size_t length, char address[MAIL_ADDR
 	size_t local;
 
 	if (length == 0)
-		return refuse(why, why_size, "it is empty");
+		return address_refuse(why, why_size, "it is empty");
 	if (length >= sizeof(copy))
-		return refuse(why, why_size, "longer than 254 bytes");
+		return address_refuse(why, why_size, "it is longer than 254 bytes");
 	memcpy(copy, text, length);
 	copy[length] = '\0';
-	for (size_t i = 0; i < length; i++)
-		if ((unsigned char)copy[i] < 0x20 || copy[i] == 0x7F)
-			return refuse(why, why_size, "control characters in it");
-	if (!id_utf8(copy, length))
-		return refuse(why, why_size, "not UTF-8");
+	if (text_has_control(copy, length))
+		return address_refuse(why, why_size, "it has control characters");
+	if (!text_utf8_valid(copy, length))
+		return address_refuse(why, why_size, "it is not UTF-8");
 	local = local_length(copy);
 	if (local == 0 || copy[local] != '@')
-		return refuse(why, why_size,
-		              strchr(copy, '@') == NULL ? "no @ in it" :
-		                                          "the part before the @ can't be one");
+		return address_refuse(why, why_size,
+		                      strchr(copy, '@') == NULL ? "it has no @" :
+		                                                  "the part before the @ is not valid");
 	if (local > LOCAL_MAX)
-		return refuse(why, why_size, "more than 64 bytes before the @");
+		return address_refuse(why, why_size, "it has more than 64 bytes before the @");
 	if (!is_literal(copy + local + 1) && !is_domain(copy + local + 1, is_ascii(copy + local + 1)))
-		return refuse(why, why_size, "the domain can't be one");
+		return address_refuse(why, why_size, "the domain is not valid");
 	snprintf(domain, sizeof(domain), "%s", copy + local + 1);
 	if (!is_ascii(domain) && !domain_to_ascii(copy + local + 1, domain))
-		return refuse(why, why_size, "the domain can't be written in ASCII (IDNA)");
+		return address_refuse(why, why_size, "the domain can't be written in ASCII (IDNA)");
 	if (local + 1 + strlen(domain) >= MAIL_ADDRESS_SIZE)
-		return refuse(why, why_size, "longer than 254 bytes");
+		return address_refuse(why, why_size, "it is longer than 254 bytes");
 	memcpy(address, copy, local + 1);
 	memcpy(address + local + 1, domain, strlen(domain) + 1);
 	return true;
 }
 
-static void trim(const char **text, size_t *length)
+static void blanks_trim(const char **text, size_t *length)
 {
 	for (; *length > 0 && **text == ' '; (*length)--)
 		(*text)++;
@@ -156,7 +154,7 @@ bool mail_address_read(const char *text, char address[MAIL_ADDRESS_SIZE], char *
 {
 	size_t length = strlen(text);
 
-	trim(&text, &length);
+	blanks_trim(&text, &length);
 	return address_read(text, length, address, why, why_size);
 }
 
@@ -167,23 +165,24 @@ static bool name_read(const char *text, size_t length, char name[MAIL_NAME_SIZE]
 	size_t out = 0;
 	bool quoted;
 
-	trim(&text, &length);
+	blanks_trim(&text, &length);
 	quoted = length >= 2 && text[0] == '"' && text[length - 1] == '"';
 	if (quoted) {
 		text++;
 		length -= 2;
 	}
 	if (length >= MAIL_NAME_SIZE)
-		return refuse(why, why_size, "the name is longer than 255 bytes");
+		return address_refuse(why, why_size, "the name is longer than 255 bytes");
+	if (text_has_control(text, length))
+		return address_refuse(why, why_size, "the name has control characters");
 	for (size_t i = 0; i < length; i++) {
 		if (quoted && text[i] == '\\' && i + 1 < length)
 			i++;
-		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7F)
-			return refuse(why, why_size, "control characters in the name");
 		name[out++] = text[i];
 	}
 	name[out] = '\0';
-	return id_utf8(name, out) ? true : refuse(why, why_size, "the name is not UTF-8");
+	return text_utf8_valid(name, out) ? true :
+	                                    address_refuse(why, why_size, "the name is not UTF-8");
 }
 
 bool mail_mailbox_read(const char *text, struct mail_address *box, char *why, size_t why_size)
@@ -191,13 +190,13 @@ bool mail_mailbox_read(const char *text, struct mail_address *box, char *why, si
 	size_t length = strlen(text);
 	const char *open;
 
-	trim(&text, &length);
+	blanks_trim(&text, &length);
 	box->name[0] = '\0';
 	if (length == 0 || text[length - 1] != '>')
 		return address_read(text, length, box->address, why, why_size);
 	open = memrchr(text, '<', length);
 	if (open == NULL)
-		return refuse(why, why_size, "a > without its <");
+		return address_refuse(why, why_size, "a > without its <");
 	return name_read(text, (size_t)(open - text), box->name, why, why_size) &&
 	       address_read(open + 1, length - (size_t)(open - text) - 2, box->address, why, why_size);
 }

@@ -15,7 +15,7 @@ struct mail_address {
 };
 
 /* Reads a bare address (RFC 5321, section 4.1.2). Refused: control characters, no or two @, a
- * domain that can't be one, too long parts. The local part may be a quoted string or, for SMTPUTF8,
+ * domain that is not valid, too long parts. The local part may be a quoted string or, for SMTPUTF8,
  * not ASCII; dots are taken wherever they stand, since real mailboxes have them so. A domain
  * outside ASCII is written as A-labels. Blanks around are dropped. False: WHY says what is wrong,
  * never quoting the address. */

@@ -1,4 +1,4 @@
-/* Quoted-printable: see mail_body.h. */
+/* Writes a text part of a mail as quoted-printable. */
 #include "lib/mail/mail_body.h"
 
 #include <stdbool.h>
@@ -15,7 +15,7 @@ static size_t line_end(const char *text)
 }
 
 /* Printable ASCII, and blanks but at a line's end, where some servers drop them. */
-static bool stays(const char *at)
+static bool byte_stays(const char *at)
 {
 	unsigned char c = (unsigned char)*at;
 
@@ -33,7 +33,7 @@ void mail_body_write(FILE *out, const char *subtype, const char *text)
 	        "quoted-printable\r\n\r\n",
 	        subtype);
 	while (*text != '\0') {
-		size_t end = line_end(text), width = stays(text) ? 1 : 3;
+		size_t end = line_end(text), width = byte_stays(text) ? 1 : 3;
 
 		if (end > 0) {
 			fputs("\r\n", out);

@@ -1,26 +1,26 @@
-/* Header fields: encoded-words, quoting and folding. Pure. */
+/* Writes header fields: as they are, quoted or as encoded-words, folded. Pure. */
 #include "lib/mail/mail_header.h"
 
 #include <ctype.h>
+#include <openssl/evp.h>
 #include <string.h>
 
-#include "lib/base/ids.h"
+#include "lib/base/text.h"
 
 #define LINE_LENGTH 76 /* RFC 2047, section 2: a line with an encoded-word */
 #define WORD_LENGTH 75
 #define WORD_FRAME 12 /* =?UTF-8?B? and ?= */
 
-static bool is_safe(const char *text)
+static bool text_is_safe(const char *text)
 {
-	for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++)
-		if (*c < 0x20 || *c == 0x7F)
-			return false;
-	return id_utf8(text, strlen(text));
+	size_t length = strlen(text);
+
+	return !text_has_control(text, length) && text_utf8_valid(text, length);
 }
 
 /* Whether TEXT may stand as it is: ASCII that fits and looks like no encoded-word, with no blank
  * that folding or trimming could eat. */
-static bool is_plain(const char *text, size_t room)
+static bool text_is_plain(const char *text, size_t room)
 {
 	size_t length = strlen(text);
 
@@ -34,32 +34,21 @@ static bool is_plain(const char *text, size_t room)
 	return true;
 }
 
-static void put_base64(FILE *out, const unsigned char *bytes, size_t length)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-	for (size_t i = 0; i < length; i += 3) {
-		size_t left = length - i;
-		unsigned a = bytes[i], b = left > 1 ? bytes[i + 1] : 0, c = left > 2 ? bytes[i + 2] : 0;
-
-		putc(digits[a >> 2], out);
-		putc(digits[(a & 3) << 4 | b >> 4], out);
-		putc(left > 1 ? digits[(b & 15) << 2 | c >> 6] : '=', out);
-		putc(left > 2 ? digits[c & 63] : '=', out);
-	}
-}
-
 /* How many bytes of TEXT an encoded-word of at most ROOM characters can hold without cutting a
  * character in two. */
-static size_t word_bytes(const char *text, size_t length, size_t room)
+static size_t word_bytes(const char *text, size_t room)
 {
-	size_t bytes = room > WORD_FRAME ? (room - WORD_FRAME) / 4 * 3 : 0;
+	return text_utf8_fit(text, room > WORD_FRAME ? (room - WORD_FRAME) / 4 * 3 : 0);
+}
 
-	if (bytes >= length)
-		return length;
-	while (bytes > 0 && ((unsigned char)text[bytes] & 0xC0) == 0x80)
-		bytes--;
-	return bytes;
+/* Writes BYTES of TEXT as one encoded-word; returns its length. */
+static size_t put_word(FILE *out, const char *text, size_t bytes)
+{
+	unsigned char base64[WORD_LENGTH];
+	int length = EVP_EncodeBlock(base64, (const unsigned char *)text, (int)bytes);
+
+	fprintf(out, "=?UTF-8?B?%s?=", base64);
+	return WORD_FRAME + (size_t)length;
 }
 
 /* Writes TEXT as encoded-words from COLUMN on, one a line; returns the column after the last. */
@@ -68,13 +57,9 @@ static size_t put_words(FILE *out, const char *text, size_t column)
 	for (size_t length = strlen(text), bytes; length > 0; text += bytes, length -= bytes) {
 		size_t room = column < LINE_LENGTH ? LINE_LENGTH - column : 0;
 
-		bytes = word_bytes(text, length, room < WORD_LENGTH ? room : WORD_LENGTH);
-		if (bytes > 0) {
-			fputs("=?UTF-8?B?", out);
-			put_base64(out, (const unsigned char *)text, bytes);
-			fputs("?=", out);
-			column += WORD_FRAME + (bytes + 2) / 3 * 4;
-		}
+		bytes = word_bytes(text, room < WORD_LENGTH ? room : WORD_LENGTH);
+		if (bytes > 0)
+			column += put_word(out, text, bytes);
 		if (bytes < length) {
 			fputs("\r\n ", out);
 			column = 1;
@@ -93,7 +78,7 @@ static size_t put_name(FILE *out, const char *name, size_t column)
 		atoms += isalnum(*c) || strchr("!#$%&'*+-/=?^_`{|}~ ", *c) != NULL;
 		escapes += *c == '"' || *c == '\\';
 	}
-	if (column + length + escapes + 2 > LINE_LENGTH || !is_plain(name, LINE_LENGTH))
+	if (column + length + escapes + 2 > LINE_LENGTH || !text_is_plain(name, LINE_LENGTH))
 		return put_words(out, name, column);
 	if (atoms == length) {
 		fputs(name, out);
@@ -113,10 +98,10 @@ bool mail_header_text(FILE *out, const char *field, const char *text)
 {
 	size_t column = strlen(field) + 2;
 
-	if (!is_safe(text))
+	if (!text_is_safe(text))
 		return false;
 	fprintf(out, "%s: ", field);
-	if (is_plain(text, LINE_LENGTH - column))
+	if (text_is_plain(text, LINE_LENGTH - column))
 		fputs(text, out);
 	else
 		put_words(out, text, column);
@@ -128,7 +113,7 @@ bool mail_header_mailbox(FILE *out, const char *field, const char *name, const c
 {
 	size_t column = strlen(field) + 2;
 
-	if (!is_safe(name))
+	if (!text_is_safe(name))
 		return false;
 	fprintf(out, "%s: ", field);
 	if (name[0] == '\0') {

@@ -1,4 +1,4 @@
-/* Templates: see mail_template.h. */
+/* Loads and checks the texts of the mail, finds those of a locale, and fills them in. */
 #include "lib/mail/mail_template.h"
 
 #include <dirent.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "lib/base/ids.h"
+#include "lib/base/text.h"
 
 #define FILE_MAX (256 * 1024)
 #define LOCALE_MAX 35 /* RFC 5646, section 4.4.1 */
@@ -40,8 +40,8 @@ struct piece {
 
 enum { LITERAL = -1, UNKNOWN = -2, OPEN = -3 };
 
-static __attribute__((format(printf, 3, 4))) bool refuse(char *why, size_t why_size,
-                                                         const char *format, ...)
+static __attribute__((format(printf, 3, 4))) bool template_refuse(char *why, size_t why_size,
+                                                                  const char *format, ...)
 {
 	va_list arguments;
 
@@ -51,7 +51,7 @@ static __attribute__((format(printf, 3, 4))) bool refuse(char *why, size_t why_s
 	return false;
 }
 
-static int value_of(const char *name, size_t length)
+static int value_named(const char *name, size_t length)
 {
 	for (int i = 0; i < MAIL_VALUES; i++)
 		if (strlen(value_names[i]) == length && memcmp(value_names[i], name, length) == 0)
@@ -60,7 +60,7 @@ static int value_of(const char *name, size_t length)
 }
 
 /* Takes the next piece off *AT; false at the end. */
-static bool next_piece(const char **at, struct piece *piece)
+static bool piece_next(const char **at, struct piece *piece)
 {
 	const char *start = *at, *end, *bar;
 
@@ -86,7 +86,7 @@ static bool next_piece(const char **at, struct piece *piece)
 		piece->otherwise = bar + 1;
 		piece->otherwise_length = (size_t)(end - bar - 1);
 	}
-	piece->value = value_of(piece->text, piece->length);
+	piece->value = value_named(piece->text, piece->length);
 	*at = end + 2;
 	return true;
 }
@@ -104,16 +104,16 @@ bool mail_template_check(const char *source, const char *file, char *why, size_t
 {
 	struct piece piece;
 
-	for (const char *at = source; next_piece(&at, &piece);) {
+	for (const char *at = source; piece_next(&at, &piece);) {
 		if (piece.value == OPEN)
-			return refuse(why, why_size, "%s:%d: {{ without }} on the same line", file,
-			              line_of(source, piece.text));
+			return template_refuse(why, why_size, "%s:%d: {{ without }} on the same line", file,
+			                       line_of(source, piece.text));
 		if (piece.value == UNKNOWN)
-			return refuse(why, why_size,
-			              "%s:%d: unknown placeholder {{%.*s}}; there are name, user_id, "
-			              "deletion_id, requested_at, files_deleted",
-			              file, line_of(source, piece.text),
-			              piece.length < 40 ? (int)piece.length : 40, piece.text);
+			return template_refuse(why, why_size,
+			                       "%s:%d: unknown placeholder {{%.*s}}; there are name, user_id, "
+			                       "deletion_id, requested_at, files_deleted",
+			                       file, line_of(source, piece.text),
+			                       piece.length < 40 ? (int)piece.length : 40, piece.text);
 	}
 	return true;
 }
@@ -137,7 +137,7 @@ void mail_template_write(FILE *out, const char *source, const char *const values
 {
 	struct piece piece;
 
-	for (const char *at = source; next_piece(&at, &piece);) {
+	for (const char *at = source; piece_next(&at, &piece);) {
 		if (piece.value < 0)
 			fwrite(piece.text, 1, piece.length, out);
 		else if (values[piece.value][0] == '\0' && piece.otherwise_length > 0)
@@ -159,19 +159,20 @@ static char *file_read(const char *file, char *why, size_t why_size)
 	why[0] = '\0';
 	if (in == NULL) {
 		if (errno != ENOENT)
-			refuse(why, why_size, "%s: %s", file, strerror(errno));
+			template_refuse(why, why_size, "%s: %s", file, strerror(errno));
 		return NULL;
 	}
 	text = malloc(FILE_MAX + 1);
 	length = text != NULL ? fread(text, 1, FILE_MAX + 1, in) : 0;
 	if (text == NULL || ferror(in))
-		refuse(why, why_size, "%s: %s", file, text == NULL ? "no memory" : strerror(errno));
+		template_refuse(why, why_size, "%s: %s", file,
+		                text == NULL ? "no memory" : strerror(errno));
 	else if (length > FILE_MAX)
-		refuse(why, why_size, "%s: larger than %d kB", file, FILE_MAX / 1024);
-	else if (memchr(text, '\0', length) != NULL || !id_utf8(text, length))
-		refuse(why, why_size, "%s: not UTF-8 text", file);
+		template_refuse(why, why_size, "%s: larger than %d kB", file, FILE_MAX / 1024);
+	else if (memchr(text, '\0', length) != NULL || !text_utf8_valid(text, length))
+		template_refuse(why, why_size, "%s: not UTF-8 text", file);
 	else if (length == 0)
-		refuse(why, why_size, "%s: is empty", file);
+		template_refuse(why, why_size, "%s: is empty", file);
 	fclose(in);
 	if (why[0] != '\0') {
 		free(text);
@@ -189,12 +190,12 @@ static bool template_read(const char *directory, const char *locale, const char 
 	bool good;
 
 	if (asprintf(&file, "%s/%s/%s", directory, locale, name) < 0)
-		return refuse(why, why_size, "no memory");
+		return template_refuse(why, why_size, "no memory");
 	*text = file_read(file, why, why_size);
 	if (*text != NULL)
 		good = mail_template_check(*text, file, why, why_size);
 	else if (why[0] == '\0' && must)
-		good = refuse(why, why_size, "%s: no such file", file);
+		good = template_refuse(why, why_size, "%s: no such file", file);
 	else
 		good = why[0] == '\0';
 	free(file);
@@ -208,9 +209,12 @@ static bool subject_trim(char *subject, const char *directory, const char *local
 	size_t length = strcspn(subject, "\r\n");
 
 	if (length == 0 || subject[length + strspn(subject + length, "\r\n")] != '\0')
-		return refuse(why, why_size, "%s/%s/subject.txt:%d: must be one line", directory, locale,
-		              length == 0 ? 1 : 2);
+		return template_refuse(why, why_size, "%s/%s/subject.txt:%d: must be one line", directory,
+		                       locale, length == 0 ? 1 : 2);
 	subject[length] = '\0';
+	if (text_has_control(subject, length))
+		return template_refuse(why, why_size, "%s/%s/subject.txt:1: has a control character in it",
+		                       directory, locale);
 	return true;
 }
 
@@ -219,7 +223,7 @@ static bool texts_read(const char *directory, const char *locale, struct mail_te
 {
 	texts->locale = strdup(locale);
 	if (texts->locale == NULL)
-		return refuse(why, why_size, "no memory");
+		return template_refuse(why, why_size, "no memory");
 	return template_read(directory, locale, "subject.txt", true, &texts->subject, why, why_size) &&
 	       subject_trim(texts->subject, directory, locale, why, why_size) &&
 	       template_read(directory, locale, "deleted.txt", true, &texts->text, why, why_size) &&
@@ -234,8 +238,8 @@ static bool is_locale(const char *name)
 }
 
 /* Every directory whose name can be a locale is one; anything else beside them is left alone. */
-static bool directory_read(struct mail_templates *all, DIR *dir, const char *directory, char *why,
-                           size_t why_size)
+static bool locales_read(struct mail_templates *all, DIR *dir, const char *directory, char *why,
+                         size_t why_size)
 {
 	struct dirent *entry;
 
@@ -247,18 +251,19 @@ static bool directory_read(struct mail_templates *all, DIR *dir, const char *dir
 		if (!is_locale(entry->d_name))
 			continue;
 		if (asprintf(&path, "%s/%s", directory, entry->d_name) < 0)
-			return refuse(why, why_size, "no memory");
+			return template_refuse(why, why_size, "no memory");
 		inner = opendir(path);
 		int error = errno;
 		free(path);
 		if (inner == NULL && error == ENOTDIR)
 			continue;
 		if (inner == NULL)
-			return refuse(why, why_size, "%s/%s: %s", directory, entry->d_name, strerror(error));
+			return template_refuse(why, why_size, "%s/%s: %s", directory, entry->d_name,
+			                       strerror(error));
 		closedir(inner);
 		more = realloc(all->texts, (all->count + 1) * sizeof(*more));
 		if (more == NULL)
-			return refuse(why, why_size, "no memory");
+			return template_refuse(why, why_size, "no memory");
 		all->texts = more;
 		more[all->count] = (struct mail_texts){.locale = NULL};
 		if (!texts_read(directory, entry->d_name, &more[all->count++], why, why_size))
@@ -268,8 +273,8 @@ static bool directory_read(struct mail_templates *all, DIR *dir, const char *dir
 }
 
 /* The texts whose directory is named by the LENGTH bytes at LOCALE, in either case, `_` for `-`. */
-static const struct mail_texts *find_exactly(const struct mail_templates *all, const char *locale,
-                                             size_t length)
+static const struct mail_texts *texts_find(const struct mail_templates *all, const char *locale,
+                                           size_t length)
 {
 	for (size_t i = 0; i < all->count; i++) {
 		const char *name = all->texts[i].locale;
@@ -292,7 +297,7 @@ const struct mail_texts *mail_templates_find(const struct mail_templates *all, c
 	size_t length = locale != NULL ? strspn(locale, LOCALE_BYTES) : 0;
 
 	while (length > 0) {
-		const struct mail_texts *found = find_exactly(all, locale, length);
+		const struct mail_texts *found = texts_find(all, locale, length);
 
 		if (found != NULL)
 			return found;
@@ -310,18 +315,19 @@ struct mail_templates *mail_templates_load(const char *directory, const char *fa
 	bool good = false;
 
 	if (all == NULL)
-		refuse(why, why_size, "no memory");
+		template_refuse(why, why_size, "no memory");
 	else if (dir == NULL)
-		refuse(why, why_size, "%s: %s", directory, strerror(errno));
+		template_refuse(why, why_size, "%s: %s", directory, strerror(errno));
 	else if (!is_locale(fallback))
-		refuse(why, why_size, "'%s' can't be a locale; write one such as en or ko", fallback);
+		template_refuse(why, why_size, "'%s' is not a valid locale; write one such as en or ko",
+		                fallback);
 	else
-		good = directory_read(all, dir, directory, why, why_size);
+		good = locales_read(all, dir, directory, why, why_size);
 	if (good) {
-		all->fallback = find_exactly(all, fallback, strlen(fallback));
+		all->fallback = texts_find(all, fallback, strlen(fallback));
 		if (all->fallback == NULL)
-			good = refuse(why, why_size, "%s/%s: no templates for the default locale", directory,
-			              fallback);
+			good = template_refuse(why, why_size, "%s/%s: no templates for the default locale",
+			                       directory, fallback);
 	}
 	if (dir != NULL)
 		closedir(dir);

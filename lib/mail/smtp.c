@@ -1,5 +1,5 @@
-/* SMTP by libcurl. What became of a mail is judged by the conversation itself (smtp_trace.c), not
- * by curl's error codes, which don't tell a refused recipient from a broken connection. */
+/* Sends a mail by libcurl. What became of it is told by the conversation (smtp_trace.c), not by
+ * curl's error codes, which don't tell a refused recipient from a broken connection. */
 #include "lib/mail/smtp.h"
 
 #include <stdio.h>
@@ -9,7 +9,6 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/crash.h"
-#include "lib/config/conf.h"
 #include "lib/mail/mail_address.h"
 #include "lib/mail/smtp_trace.h"
 
@@ -74,7 +73,7 @@ static size_t on_write(char *data, size_t size, size_t count, void *arg)
 	return size * count;
 }
 
-static bool is_connected(const struct session *session)
+static bool session_is_connected(const struct session *session)
 {
 	curl_off_t connected_us = 0;
 
@@ -98,15 +97,15 @@ static int on_progress(void *arg, curl_off_t dltotal, curl_off_t dlnow, curl_off
 		session->stopped = true;
 		return 1;
 	}
-	if (clock_now_ms() > session->connect_deadline_ms && !is_connected(session)) {
+	if (clock_now_ms() > session->connect_deadline_ms && !session_is_connected(session)) {
 		session->refusal = "no connection within the time for it";
 		return 1;
 	}
 	return 0;
 }
 
-/* Called when the server was greeted, and before the mail: the last moment to see what curl would
- * do without. */
+/* Called when the server was greeted, and before the mail: the last moment to see that curl would
+ * go on without AUTH or SMTPUTF8. */
 static int on_ready(void *arg, char *peer_ip, char *local_ip, int peer_port, int local_port)
 {
 	struct session *session = arg;
@@ -125,7 +124,7 @@ static int on_ready(void *arg, char *peer_ip, char *local_ip, int peer_port, int
 
 /* ---- one connection ---- */
 
-static void set_callbacks(struct session *session)
+static void session_set_callbacks(struct session *session)
 {
 	CURL *curl = session->curl;
 
@@ -141,12 +140,12 @@ static void set_callbacks(struct session *session)
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, session->error);
 }
 
-static bool set_server(CURL *curl, const struct smtp_options *options)
+static bool session_set_server(CURL *curl, const struct smtp_options *options)
 {
 	static const long starttls[] = {
-		[STARTTLS_NEVER] = CURLUSESSL_NONE,
-		[STARTTLS_OFFERED] = CURLUSESSL_TRY,
-		[STARTTLS_REQUIRED] = CURLUSESSL_ALL,
+		[SMTP_STARTTLS_NEVER] = CURLUSESSL_NONE,
+		[SMTP_STARTTLS_OFFERED] = CURLUSESSL_TRY,
+		[SMTP_STARTTLS_REQUIRED] = CURLUSESSL_ALL,
 	};
 	bool good = curl_easy_setopt(curl, CURLOPT_URL, options->url) == CURLE_OK &&
 	            curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "smtp,smtps") == CURLE_OK &&
@@ -173,7 +172,8 @@ static bool set_server(CURL *curl, const struct smtp_options *options)
 }
 
 /* Sets what is to be done: a mail, or a NOOP. *RECIPIENTS is for the caller to free. */
-static bool set_job(struct session *session, const char *from, struct curl_slist **recipients)
+static bool session_set_job(struct session *session, const char *from,
+                            struct curl_slist **recipients)
 {
 	CURL *curl = session->curl;
 
@@ -191,7 +191,7 @@ static bool set_job(struct session *session, const char *from, struct curl_slist
 }
 
 /* Holds the conversation; afterwards the trace knows how it went. */
-static CURLcode converse(struct session *session, const char *from)
+static CURLcode session_converse(struct session *session, const char *from)
 {
 	struct curl_slist *recipients = NULL;
 	CURLcode code = CURLE_OUT_OF_MEMORY;
@@ -200,10 +200,11 @@ static CURLcode converse(struct session *session, const char *from)
 	session->curl = curl_easy_init();
 	if (session->curl == NULL)
 		return code;
-	if (!set_server(session->curl, session->options) || !set_job(session, from, &recipients)) {
+	if (!session_set_server(session->curl, session->options) ||
+	    !session_set_job(session, from, &recipients)) {
 		session->refusal = "libcurl refuses the SMTP options";
 	} else {
-		set_callbacks(session);
+		session_set_callbacks(session);
 		code = curl_easy_perform(session->curl);
 	}
 	curl_easy_cleanup(session->curl);
@@ -213,8 +214,8 @@ static CURLcode converse(struct session *session, const char *from)
 
 /* ---- words for it ---- */
 
-/* What an operator can do about it; "" for what only time or the recipient can mend. */
-static const char *advice(const struct session *session, CURLcode code)
+/* What an operator can do about it; "" for what only time or the recipient can fix. */
+static const char *session_advice(const struct session *session, CURLcode code)
 {
 	const struct smtp_trace *trace = &session->trace;
 
@@ -230,10 +231,11 @@ static const char *advice(const struct session *session, CURLcode code)
 	return "";
 }
 
-static void explain(const struct session *session, CURLcode code, char *why, size_t why_size)
+static void session_explain(const struct session *session, CURLcode code, char *why,
+                            size_t why_size)
 {
 	const struct smtp_trace *trace = &session->trace;
-	const char *stage = smtp_stage_name(trace->stage), *hint = advice(session, code);
+	const char *stage = smtp_stage_name(trace->stage), *hint = session_advice(session, code);
 
 	if (trace->code >= 400)
 		snprintf(why, why_size, "the mail server answered %d to %s: %s%s", trace->code, stage,
@@ -251,27 +253,25 @@ static void explain(const struct session *session, CURLcode code, char *why, siz
 	smtp_mask(why, session->to);
 }
 
-/* ---- */
-
 enum mail_result smtp_send(const struct smtp_options *options, const struct pump *pump,
                            const char *from, const char *to, const char *message, size_t length,
                            char *why, size_t why_size)
 {
 	struct session session = {
 		.options = options, .pump = pump, .to = to, .message = message, .length = length};
-	CURLcode code = converse(&session, from);
+	CURLcode code = session_converse(&session, from);
 
-	explain(&session, code, why, why_size);
+	session_explain(&session, code, why, why_size);
 	return session.unaddressable ? MAIL_REJECTED :
-	                               smtp_trace_judge(&session.trace, session.stopped);
+	                               smtp_trace_result(&session.trace, session.stopped);
 }
 
 bool smtp_check(const struct smtp_options *options, const struct pump *pump, char *why,
                 size_t why_size)
 {
 	struct session session = {.options = options, .pump = pump};
-	CURLcode code = converse(&session, "");
+	CURLcode code = session_converse(&session, "");
 
-	explain(&session, code, why, why_size);
+	session_explain(&session, code, why, why_size);
 	return session.trace.noop_answered;
 }

@@ -1,4 +1,4 @@
-/* Sending one message to one address by SMTP (RFC 5321), over a connection of its own. */
+/* Sends one message to one address by SMTP (RFC 5321), over a connection of its own. */
 #ifndef FAREWELL_SMTP_H
 #define FAREWELL_SMTP_H
 
@@ -6,26 +6,38 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/mail/mail.h"
 #include "lib/session/pump.h"
 
-struct smtp_options {
-	const char *url;                       /* smtp://host[:port] or smtps://… */
-	int starttls;                          /* enum conf_starttls; no matter for smtps */
-	const char *ca_file, *user, *password; /* empty or NULL: none */
-	int64_t connect_timeout_ms;            /* until the TCP connection stands */
-	int64_t timeout_ms;                    /* for everything */
+/* What became of a mail. */
+enum mail_result {
+	MAIL_ACCEPTED,  /* the server took the message: 2xx to it                                    */
+	MAIL_TEMPORARY, /* certainly not sent: no connection, 4xx, 5xx that isn't about this mailbox */
+	MAIL_REJECTED,  /* certainly not sent, and never will be: 5xx to the recipient or the message */
+	MAIL_NO_ANSWER, /* the message was handed over and no answer came: nobody knows              */
+	MAIL_STOPPED,   /* the pump said stop before the message was handed over: not sent           */
 };
 
-/* Sends MESSAGE (LENGTH bytes, CRLF lines) from FROM to TO (addresses that were checked). WHY: one
- * line for a person, without addresses. The pump is turned at least once a second; when it says
- * stop the mail is given up, but only as long as the message has not been handed over; from then on
- * the answer is waited for until the deadline. */
+/* Whether TLS is begun on an smtp:// connection (RFC 3207); smtps:// always has it. */
+enum smtp_starttls { SMTP_STARTTLS_NEVER, SMTP_STARTTLS_OFFERED, SMTP_STARTTLS_REQUIRED };
+
+struct smtp_options {
+	const char *url; /* smtp://host:port or smtps://host:port, checked (lib/config) */
+	enum smtp_starttls starttls;
+	const char *ca_file, *user, *password; /* empty or NULL: none */
+	int64_t connect_timeout_ms;            /* until the TCP connection stands */
+	int64_t timeout_ms;                    /* for everything but QUIT */
+};
+
+/* Sends MESSAGE (LENGTH bytes, CRLF lines) from FROM to TO (addresses that were checked, see
+ * mail_address.h). WHY: one line for a person, without addresses. The pump, which may be NULL, is
+ * turned at least once a second; when it says stop the mail is given up, but only as long as the
+ * message has not been handed over; from then on the answer is waited for until the deadline. */
 enum mail_result smtp_send(const struct smtp_options *, const struct pump *, const char *from,
                            const char *to, const char *message, size_t length, char *why,
                            size_t why_size);
 
-/* Connects, greets, starts TLS and logs in as the options say, and sends a NOOP. */
+/* Connects, greets, starts TLS and logs in as the options say, and sends a NOOP. False: WHY says
+ * which step failed and how. */
 bool smtp_check(const struct smtp_options *, const struct pump *, char *why, size_t why_size);
 
 #endif

@@ -1,4 +1,4 @@
-/* The course of an SMTP conversation: see smtp_trace.h. */
+/* Follows an SMTP conversation line by line, and says what it means for the mail. */
 #include "lib/mail/smtp_trace.h"
 
 #include <ctype.h>
@@ -33,7 +33,7 @@ const char *smtp_stage_name(enum smtp_stage stage)
 	return names[stage];
 }
 
-static void enter(struct smtp_trace *trace, enum smtp_stage stage)
+static void trace_enter(struct smtp_trace *trace, enum smtp_stage stage)
 {
 	trace->stage = stage;
 	trace->code = 0;
@@ -49,7 +49,7 @@ void smtp_trace_sent(struct smtp_trace *trace, const char *line, size_t length)
 
 		if (length < verb || memcmp(line, commands[i].verb, verb) != 0)
 			continue;
-		enter(trace, commands[i].stage);
+		trace_enter(trace, commands[i].stage);
 		if (trace->stage == SMTP_EHLO)
 			trace->utf8_offered = false;
 		if (trace->stage == SMTP_AUTH)
@@ -58,7 +58,7 @@ void smtp_trace_sent(struct smtp_trace *trace, const char *line, size_t length)
 	}
 }
 
-static bool offers(const char *text, size_t length, const char *keyword)
+static bool line_offers(const char *text, size_t length, const char *keyword)
 {
 	size_t size = strlen(keyword);
 
@@ -67,7 +67,7 @@ static bool offers(const char *text, size_t length, const char *keyword)
 }
 
 /* Adds a line of a refusal to what the earlier ones said. */
-static void add_text(struct smtp_trace *trace, const char *text, size_t length)
+static void trace_add_text(struct smtp_trace *trace, const char *text, size_t length)
 {
 	size_t used = strlen(trace->text);
 
@@ -80,23 +80,24 @@ static void add_text(struct smtp_trace *trace, const char *text, size_t length)
 
 void smtp_trace_got(struct smtp_trace *trace, const char *line, size_t length)
 {
+	size_t skip;
+	int code;
+
 	if (length < 3 || !isdigit((unsigned char)line[0]) || !isdigit((unsigned char)line[1]) ||
 	    !isdigit((unsigned char)line[2]))
 		return;
-	size_t skip = length > 3 ? 4 : 3;
-	bool ended = length == 3 || line[3] != '-';
-	int code = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
-
+	skip = length > 3 ? 4 : 3;
+	code = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
 	if (trace->quitting)
 		return;
-	if (trace->stage == SMTP_EHLO && offers(line + skip, length - skip, "SMTPUTF8"))
+	if (trace->stage == SMTP_EHLO && line_offers(line + skip, length - skip, "SMTPUTF8"))
 		trace->utf8_offered = true;
 	if (trace->code != 0) /* a reply to the next line of the same exchange */
 		trace->text[0] = '\0';
 	trace->code = 0;
 	if (code >= 400)
-		add_text(trace, line + skip, length - skip);
-	if (!ended)
+		trace_add_text(trace, line + skip, length - skip);
+	if (length > 3 && line[3] == '-') /* more lines follow */
 		return;
 	trace->code = code;
 	if (trace->stage == SMTP_HANDED_OVER && trace->final_code == 0)
@@ -110,33 +111,33 @@ void smtp_trace_body(struct smtp_trace *trace, bool last)
 	enum smtp_stage stage = last ? SMTP_HANDED_OVER : SMTP_BODY;
 
 	if (trace->stage != stage)
-		enter(trace, stage);
+		trace_enter(trace, stage);
 	trace->handed_over = last;
 }
 
-/* Whether a 5xx is about this mailbox or message, and not about our logging in. */
-static bool is_final(int code)
+/* Whether CODE is a 5xx about this mailbox or message, and not about logging in. */
+static bool code_is_final(int code)
 {
 	return code / 100 == 5 && code != 530 && code != 534 && code != 535 && code != 538;
 }
 
-enum mail_result smtp_trace_judge(const struct smtp_trace *trace, bool stopped)
+enum mail_result smtp_trace_result(const struct smtp_trace *trace, bool stopped)
 {
 	switch (trace->final_code / 100) {
 	case 2: return MAIL_ACCEPTED;
 	case 4: return MAIL_TEMPORARY;
-	case 5: return is_final(trace->final_code) ? MAIL_REJECTED : MAIL_TEMPORARY;
+	case 5: return code_is_final(trace->final_code) ? MAIL_REJECTED : MAIL_TEMPORARY;
 	default: break;
 	}
 	if (trace->handed_over)
 		return MAIL_NO_ANSWER;
-	if ((trace->stage == SMTP_RCPT || trace->stage == SMTP_DATA) && is_final(trace->code))
+	if ((trace->stage == SMTP_RCPT || trace->stage == SMTP_DATA) && code_is_final(trace->code))
 		return MAIL_REJECTED;
 	return stopped ? MAIL_STOPPED : MAIL_TEMPORARY;
 }
 
 /* Replaces the LENGTH bytes at WORD by asterisks. Returns what follows. */
-static char *blot(char *word, size_t length)
+static char *word_mask(char *word, size_t length)
 {
 	static const char mark[] = "***";
 	size_t keep = length < sizeof(mark) - 1 ? length : sizeof(mark) - 1;
@@ -151,12 +152,12 @@ void smtp_mask(char *text, const char *address)
 	char *at = text;
 
 	while (address != NULL && address[0] != '\0' && (at = strcasestr(at, address)) != NULL)
-		at = blot(at, strlen(address));
+		at = word_mask(at, strlen(address));
 	for (at = text; *at != '\0';) {
 		size_t length = strcspn(at, " \t\r\n");
 
 		if (length > 0 && memchr(at, '@', length) != NULL)
-			at = blot(at, length);
+			at = word_mask(at, length);
 		else
 			at += length > 0 ? length : 1;
 	}

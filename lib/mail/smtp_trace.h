@@ -1,12 +1,12 @@
 /* What has been said in one SMTP conversation (RFC 5321), and what follows from it for the mail.
- * Pure; smtp.c feeds it. */
+ * Pure; smtp.c feeds it, in the order of events. Starts as all zeros. */
 #ifndef FAREWELL_SMTP_TRACE_H
 #define FAREWELL_SMTP_TRACE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "lib/mail/mail.h"
+#include "lib/mail/smtp.h"
 
 #define SMTP_TEXT_SIZE 200
 
@@ -25,33 +25,32 @@ enum smtp_stage {
 
 struct smtp_trace {
 	enum smtp_stage stage;
-	int code;                  /* of the last reply to the stage's command; 0: none yet */
-	char text[SMTP_TEXT_SIZE]; /* of a refusal */
-	bool handed_over;
-	int final_code; /* the reply to the message; 0: none */
-	bool auth_tried;
-	bool utf8_offered; /* SMTPUTF8 in the last answer to EHLO */
-	bool noop_answered;
-	bool quitting; /* QUIT was sent: what comes now says nothing about the mail */
+	int code;                  /* of the last whole reply to the stage's command; 0: none yet */
+	char text[SMTP_TEXT_SIZE]; /* of the last reply if it is a refusal, else "" */
+	bool handed_over;          /* the message's last byte was given away */
+	int final_code;            /* the reply to the message; 0: none */
+	bool auth_tried;           /* AUTH was sent */
+	bool utf8_offered;         /* SMTPUTF8 in the last answer to EHLO */
+	bool noop_answered;        /* with 2xx */
+	bool quitting;             /* QUIT was sent: what comes now says nothing about the mail */
 };
 
-/* Takes note of a command line as it is sent; what is no command (the exchange after AUTH) is
- * ignored. */
+/* LINE, of LENGTH bytes, was sent; what is not a command (the exchange after AUTH) is ignored. */
 void smtp_trace_sent(struct smtp_trace *, const char *line, size_t length);
-/* Takes note of one line of a reply. */
+/* LINE, of LENGTH bytes, was received: one line of a reply. */
 void smtp_trace_got(struct smtp_trace *, const char *line, size_t length);
-/* Takes note that LENGTH bytes of the message were given away, the last of them if LAST. */
+/* A piece of the message was given away; LAST: its last byte with it. */
 void smtp_trace_body(struct smtp_trace *, bool last);
 
-/* What became of the mail, now that the connection is over; STOPPED: it was ended by ourselves
- * because the pump said so. */
-enum mail_result smtp_trace_judge(const struct smtp_trace *, bool stopped);
+/* What became of the mail, now that the connection is over; STOPPED: it was ended because the pump
+ * said so. */
+enum mail_result smtp_trace_result(const struct smtp_trace *, bool stopped);
 
 /* The stage in a word for a person: "RCPT TO". */
 const char *smtp_stage_name(enum smtp_stage);
 
-/* Makes TEXT fit for a log: every word with an @ in it, and ADDRESS wherever it stands, become
- * `***`; what is not printable ASCII becomes `?`. */
+/* Makes TEXT fit for a log: ADDRESS (NULL: none) wherever it stands, in either case, and every word
+ * with an @ in it become asterisks, at most three; what is not printable ASCII becomes `?`. */
 void smtp_mask(char *text, const char *address);
 
 #endif

@@ -1,7 +1,7 @@
 /* A client for what Farewell needs of S3: deleting objects, many at a time.
  *
- * Requests are signed by s3_sign.c (AWS Signature Version 4), answers parsed with expat
- * (s3_answer.c). */
+ * s3.c deletes; a request is made and signed by s3_request.c and s3_sign.c and sent by lib/session/
+ * http.c; its answer is read by s3_answer.c and s3_fault.c says what its errors mean. */
 #ifndef FAREWELL_S3_H
 #define FAREWELL_S3_H
 
@@ -21,17 +21,18 @@ enum s3_result {
 	S3_PENDING,  /* not asked yet, or the answer did not mention it: try again          */
 	S3_DELETED,  /* gone, or was not there                                              */
 	S3_RETRY,    /* could not be deleted now: network, 5xx, SlowDown, RequestTimeTooSkewed */
-	S3_OPERATOR, /* only a person can mend it: AccessDenied, NoSuchBucket, bad signature  */
+	S3_OPERATOR, /* only a person can fix it: AccessDenied, NoSuchBucket, bad signature  */
 	S3_STOPPED,  /* the pump said stop while the request was under way                  */
 };
 
+/* Every value has been checked (lib/config); none but ca_file may be NULL or empty. */
 struct s3_options {
 	const char *endpoint; /* http(s)://host[:port] */
 	const char *region, *access_key, *secret_key;
 	bool virtual_hosts;                     /* bucket in the host name, not in the path */
 	const char *ca_file;                    /* empty: the system's */
 	int64_t connect_timeout_ms, timeout_ms; /* the second for one whole request */
-	size_t batch_keys, batch_bytes;
+	size_t batch_keys, batch_bytes;         /* 1 to S3_BATCH_KEYS, 1 to S3_BATCH_BYTES */
 	const char *user_agent;
 };
 
@@ -60,10 +61,12 @@ bool s3_bucket_valid(const char *name, size_t length);
 /* NULL, or why KEY can't be deleted safely: one of the refusals above. */
 const char *s3_key_fault(const char *key);
 
-/* NULL: WHY says which option is wrong. Opens no connection yet. The strings of OPTIONS must
- * outlive it. */
-struct s3 *s3_open(const struct s3_options *, const struct pump *, char *why, size_t why_size);
-void s3_close(struct s3 *);
+/* NULL: WHY says that ca_file can't be read, or that there is no memory. Connects when something is
+ * asked for the first time. The strings of OPTIONS and the pump, which may be NULL, must outlive
+ * it.
+ */
+struct s3 *s3_new(const struct s3_options *, const struct pump *, char *why, size_t why_size);
+void s3_free(struct s3 *);
 
 /* Deletes OBJECTS of one BUCKET: multi-object deletes of at most batch_keys keys and batch_bytes
  * bytes each, one by one where key or store can't. Every object's result and why are set. Returns

@@ -1,4 +1,4 @@
-/* Reading what S3 answers, with expat. */
+/* Reads S3's XML with expat: which objects were deleted, which were not, and error documents. */
 #include "lib/s3/s3_answer.h"
 
 #include <expat.h>
@@ -34,16 +34,17 @@ struct reader {
 static const char *local_name(const char *name)
 {
 	const char *colon = strrchr(name, ':');
+
 	return colon == NULL ? name : colon + 1;
 }
 
-static bool is(const char *name, const char *wanted)
+static bool name_is(const char *name, const char *wanted)
 {
 	return strcmp(local_name(name), wanted) == 0;
 }
 
 /* Copies TEXT if it is short and made of harmless characters, else leaves "unreadable". */
-static void copy_clean(char *to, size_t size, const struct text *text)
+static void text_copy_clean(char *to, size_t size, const struct text *text)
 {
 	static const char harmless[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
@@ -51,21 +52,23 @@ static void copy_clean(char *to, size_t size, const struct text *text)
 		text->overflow || text->length >= size || strspn(text->at, harmless) != text->length ?
 			"unreadable" :
 			text->at;
+
 	memcpy(to, from, strlen(from) + 1);
 }
 
-static enum s3_answer_kind kind_of(const char *root)
+static enum s3_answer_kind root_kind(const char *root)
 {
-	if (is(root, "DeleteResult"))
+	if (name_is(root, "DeleteResult"))
 		return S3_ANSWER_DELETED;
-	if (is(root, "ListAllMyBucketsResult"))
+	if (name_is(root, "ListAllMyBucketsResult"))
 		return S3_ANSWER_BUCKETS;
-	return is(root, "Error") ? S3_ANSWER_ERROR : S3_ANSWER_OTHER;
+	return name_is(root, "Error") ? S3_ANSWER_ERROR : S3_ANSWER_OTHER;
 }
 
 static void XMLCALL on_start(void *arg, const char *name, const char **attributes)
 {
 	struct reader *r = arg;
+
 	(void)attributes;
 	if (++r->depth > DEPTH_MAX) {
 		XML_StopParser(r->parser, XML_FALSE);
@@ -74,10 +77,10 @@ static void XMLCALL on_start(void *arg, const char *name, const char **attribute
 	r->text.length = 0;
 	r->text.overflow = false;
 	if (r->depth == 1)
-		r->answer.kind = kind_of(name);
+		r->answer.kind = root_kind(name);
 	if (r->depth == 2 && r->answer.kind == S3_ANSWER_DELETED) {
-		r->in_entry = is(name, "Deleted") || is(name, "Error");
-		r->entry_failed = is(name, "Error");
+		r->in_entry = name_is(name, "Deleted") || name_is(name, "Error");
+		r->entry_failed = name_is(name, "Error");
 		r->has_key = r->has_code = false;
 	}
 }
@@ -86,6 +89,7 @@ static void XMLCALL on_text(void *arg, const char *data, int length)
 {
 	struct text *text = &((struct reader *)arg)->text;
 	size_t more = (size_t)length;
+
 	if (more >= sizeof(text->at) - text->length) {
 		text->overflow = true;
 		return;
@@ -95,18 +99,18 @@ static void XMLCALL on_text(void *arg, const char *data, int length)
 }
 
 /* The end of an element inside Deleted or Error. */
-static void end_field(struct reader *r, const char *name)
+static void entry_end_field(struct reader *r, const char *name)
 {
-	if (is(name, "Key")) {
+	if (name_is(name, "Key")) {
 		r->key = r->text;
 		r->has_key = !r->text.overflow;
-	} else if (is(name, "Code")) {
-		copy_clean(r->code, sizeof(r->code), &r->text);
+	} else if (name_is(name, "Code")) {
+		text_copy_clean(r->code, sizeof(r->code), &r->text);
 		r->has_code = true;
 	}
 }
 
-static void end_entry(struct reader *r)
+static void entry_end(struct reader *r)
 {
 	r->in_entry = false;
 	if (!r->has_key || r->object == NULL)
@@ -118,24 +122,25 @@ static void end_entry(struct reader *r)
 }
 
 /* The end of an element of an Error document. */
-static void end_error(struct reader *r, const char *name)
+static void error_end_field(struct reader *r, const char *name)
 {
-	if (is(name, "Code"))
-		copy_clean(r->answer.code, sizeof(r->answer.code), &r->text);
-	else if (is(name, "Region"))
-		copy_clean(r->answer.region, sizeof(r->answer.region), &r->text);
+	if (name_is(name, "Code"))
+		text_copy_clean(r->answer.code, sizeof(r->answer.code), &r->text);
+	else if (name_is(name, "Region"))
+		text_copy_clean(r->answer.region, sizeof(r->answer.region), &r->text);
 }
 
 static void XMLCALL on_end(void *arg, const char *name)
 {
 	struct reader *r = arg;
+
 	r->text.at[r->text.length] = '\0';
 	if (r->depth == 3 && r->in_entry)
-		end_field(r, name);
+		entry_end_field(r, name);
 	else if (r->depth == 2 && r->in_entry)
-		end_entry(r);
+		entry_end(r);
 	else if (r->depth == 2 && r->answer.kind == S3_ANSWER_ERROR)
-		end_error(r, name);
+		error_end_field(r, name);
 	r->text.length = 0;
 	r->text.overflow = false;
 	r->depth--;
@@ -152,6 +157,7 @@ struct s3_answer s3_answer_read(const char *body, size_t length, s3_answer_objec
                                 void *arg)
 {
 	struct reader r = {.object = object, .arg = arg, .answer = {.kind = S3_ANSWER_BROKEN}};
+
 	if (length == 0 || length > INT_MAX || (r.parser = XML_ParserCreate(NULL)) == NULL)
 		return r.answer;
 	XML_SetUserData(r.parser, &r);

@@ -1,9 +1,11 @@
-/* The XML of a multi-object delete. */
+/* Writes the XML of a multi-object delete, and counts its bytes beforehand. */
 #include "lib/s3/s3_body.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "lib/base/text.h"
 
 /* Not quiet: an object counts as deleted only when the answer says so. */
 static const char opening[] =
@@ -15,10 +17,11 @@ static const char before_key[] = "<Object><Key>", after_key[] = "</Key></Object>
 bool s3_body_can_name(const char *key)
 {
 	size_t length = strlen(key);
+
 	if (length == 0 || key[0] == ' ' || key[length - 1] == ' ')
 		return false;
 	for (const unsigned char *at = (const unsigned char *)key; *at != '\0'; at++) {
-		if (*at < 0x20 || *at == 0x7f)
+		if (text_is_control((char)*at))
 			return false;
 		if (at[0] == 0xef && at[1] == 0xbf && (at[2] == 0xbe || at[2] == 0xbf))
 			return false;
@@ -26,7 +29,7 @@ bool s3_body_can_name(const char *key)
 	return true;
 }
 
-static const char *escape(char c)
+static const char *char_escaped(char c)
 {
 	switch (c) {
 	case '&': return "&amp;";
@@ -46,8 +49,10 @@ size_t s3_body_frame_bytes(void)
 size_t s3_body_object_bytes(const char *key)
 {
 	size_t bytes = sizeof(before_key) - 1 + sizeof(after_key) - 1;
+
 	for (; *key != '\0'; key++) {
-		const char *escaped = escape(*key);
+		const char *escaped = char_escaped(*key);
+
 		bytes += escaped == NULL ? 1 : strlen(escaped);
 	}
 	return bytes;
@@ -57,7 +62,8 @@ static void put_object(FILE *out, const char *key)
 {
 	fputs(before_key, out);
 	for (; *key != '\0'; key++) {
-		const char *escaped = escape(*key);
+		const char *escaped = char_escaped(*key);
+
 		if (escaped == NULL)
 			fputc(*key, out);
 		else
@@ -70,6 +76,7 @@ char *s3_body_write(struct s3_object *const *objects, size_t count, size_t *leng
 {
 	char *body = NULL;
 	FILE *out = open_memstream(&body, length);
+
 	if (out == NULL)
 		return NULL;
 	fputs(opening, out);

@@ -1,4 +1,4 @@
-/* S3's error codes and what follows from them. */
+/* What S3's errors mean: which are about one object, which about all, and which need a person. */
 #include "lib/s3/s3_fault.h"
 
 #include <stdio.h>
@@ -21,27 +21,27 @@ static const struct known {
 	{"AccountProblem", S3_OPERATOR, true, "the store has closed this account"},
 	{"UserSuspended", S3_OPERATOR, true, "the store has suspended this account"},
 	{"NoSuchBucket", S3_OPERATOR, true,
-     "no such bucket at worker.s3_endpoint; mend the file's path or the setting"},
+     "no such bucket at worker.s3_endpoint; fix the file's path or the setting"},
 	{"InvalidBucketName", S3_OPERATOR, true,
-     "the store does not take the bucket's name; mend the file's path"},
-	{"InvalidAccessKeyId", S3_OPERATOR, true, "mend worker.s3_access_key"},
-	{"InvalidToken", S3_OPERATOR, true, "mend worker.s3_access_key"},
-	{"ExpiredToken", S3_OPERATOR, true, "mend worker.s3_access_key"},
+     "the store does not take the bucket's name; fix the file's path"},
+	{"InvalidAccessKeyId", S3_OPERATOR, true, "fix worker.s3_access_key"},
+	{"InvalidToken", S3_OPERATOR, true, "fix worker.s3_access_key"},
+	{"ExpiredToken", S3_OPERATOR, true, "fix worker.s3_access_key"},
 	{"SignatureDoesNotMatch", S3_OPERATOR, true,
-     "mend worker.s3_secret_key_file; a proxy that rewrites paths also does this"},
-	{"AuthorizationHeaderMalformed", S3_OPERATOR, true, "mend worker.s3_region"},
-	{"AuthorizationQueryParametersError", S3_OPERATOR, true, "mend worker.s3_region"},
+     "fix worker.s3_secret_key_file; a proxy that rewrites paths also does this"},
+	{"AuthorizationHeaderMalformed", S3_OPERATOR, true, "fix worker.s3_region"},
+	{"AuthorizationQueryParametersError", S3_OPERATOR, true, "fix worker.s3_region"},
 	{"IllegalLocationConstraintException", S3_OPERATOR, true,
-     "mend worker.s3_region and s3_endpoint"},
-	{"PermanentRedirect", S3_OPERATOR, true, "mend worker.s3_region and s3_endpoint"},
-	{"TemporaryRedirect", S3_OPERATOR, true, "mend worker.s3_region and s3_endpoint"},
+     "fix worker.s3_region and s3_endpoint"},
+	{"PermanentRedirect", S3_OPERATOR, true, "fix worker.s3_region and s3_endpoint"},
+	{"TemporaryRedirect", S3_OPERATOR, true, "fix worker.s3_region and s3_endpoint"},
 	{"RequestTimeTooSkewed", S3_RETRY, true, "set this machine's clock, or the store's"},
 	{"RequestTimeout", S3_RETRY, true, "the store waited too long for the request"},
 	{"SlowDown", S3_RETRY, true, "the store asks for fewer requests"},
 	{"OperationAborted", S3_RETRY, true, "the store is busy with this bucket"},
 };
 
-static const struct known *find(const char *code)
+static const struct known *known_find(const char *code)
 {
 	for (size_t i = 0; i < sizeof(known_codes) / sizeof(known_codes[0]); i++)
 		if (strcmp(known_codes[i].code, code) == 0)
@@ -51,20 +51,21 @@ static const struct known *find(const char *code)
 
 enum s3_result s3_fault_of_object(const char *code, char *why, size_t why_size)
 {
-	const struct known *known = find(code);
+	const struct known *known = known_find(code);
 	const char *advice = known == NULL ? "" : known->advice;
+
 	snprintf(why, why_size, "S3 answered %s for this object%s%s", code,
 	         advice[0] == '\0' ? "" : ": ", advice);
 	return known == NULL ? S3_RETRY : known->result;
 }
 
-static bool cannot_do_batches(long status, const char *code)
+static bool status_means_no_batches(long status, const char *code)
 {
 	return status == 405 || status == 501 || strcmp(code, "NotImplemented") == 0;
 }
 
 /* What the HTTP status alone says, when the code is absent or unknown. */
-static struct s3_fault by_status(long status, bool batch)
+static struct s3_fault fault_by_status(long status, bool batch)
 {
 	if ((status >= 300 && status < 400) || status == 401 || status == 403)
 		return (struct s3_fault){.result = S3_OPERATOR, .whole = true};
@@ -81,7 +82,7 @@ static struct s3_fault by_status(long status, bool batch)
 static const char *advice_by_status(long status)
 {
 	if (status >= 300 && status < 400)
-		return "mend worker.s3_endpoint and s3_region, redirects are not followed";
+		return "fix worker.s3_endpoint and s3_region, redirects are not followed";
 	if (status == 401 || status == 403)
 		return "check the credentials and what stands before the store";
 	if (status == 404)
@@ -90,30 +91,33 @@ static const char *advice_by_status(long status)
 }
 
 /* The sentence, cut where the space ends. */
-static void explain(struct s3_fault *fault, long status, const struct s3_answer *answer,
-                    const char *advice)
+static void fault_explain(struct s3_fault *fault, long status, const struct s3_answer *answer,
+                          const char *advice)
 {
 	int length =
 		snprintf(fault->why, sizeof(fault->why), "S3 answered %ld%s%s%s%s%s%s", status,
 	             answer->code[0] == '\0' ? "" : " ", answer->code, advice[0] == '\0' ? "" : ": ",
 	             advice, answer->region[0] == '\0' ? "" : "; the bucket is in ", answer->region);
+
 	if (length >= (int)sizeof(fault->why))
 		memcpy(fault->why + sizeof(fault->why) - 4, "...", 4);
 }
 
 struct s3_fault s3_fault_of_request(long status, const struct s3_answer *answer, bool batch)
 {
-	const struct known *known = find(answer->code);
-	struct s3_fault fault = by_status(status, batch);
-	if (batch && cannot_do_batches(status, answer->code)) {
+	const struct known *known = known_find(answer->code);
+	struct s3_fault fault = fault_by_status(status, batch);
+
+	if (batch && status_means_no_batches(status, answer->code)) {
 		fault = (struct s3_fault){.result = S3_PENDING, .no_batches = true};
 	} else if (known != NULL && !(batch && known->result == S3_DELETED)) {
 		fault.result = known->result;
 		fault.whole = known->whole || (batch && known->result == S3_OPERATOR);
 	}
 	if (known != NULL)
-		explain(&fault, status, answer, known->advice);
+		fault_explain(&fault, status, answer, known->advice);
 	else
-		explain(&fault, status, answer, answer->code[0] == '\0' ? advice_by_status(status) : "");
+		fault_explain(&fault, status, answer,
+		              answer->code[0] == '\0' ? advice_by_status(status) : "");
 	return fault;
 }

@@ -1,4 +1,4 @@
-/* What an error of S3 means for the objects, and the sentence for the person who has to mend it.
+/* What an error of S3 means for the objects, and the sentence for the person who has to fix it.
  * Pure. */
 #ifndef FAREWELL_S3_FAULT_H
 #define FAREWELL_S3_FAULT_H

@@ -7,17 +7,17 @@
 #include <stddef.h>
 
 #include "lib/s3/s3.h"
-#include "lib/s3/s3_http.h"
+#include "lib/session/http.h"
 
-/* The endpoint, as read from `http(s)://host[:port]`. */
+/* The parts of `http(s)://host[:port]`. */
 struct s3_endpoint {
 	bool tls;
 	char host[256]; /* in lower case; an IPv6 address in brackets */
 	char port[8];   /* `:8080`; empty when it is the scheme's own, as HTTP's Host has it */
 };
 
-/* False: WHY says what is wrong with TEXT. */
-bool s3_endpoint_read(const char *text, struct s3_endpoint *, char *why, size_t why_size);
+/* Splits TEXT, which lib/config has checked. */
+void s3_endpoint_split(const char *text, struct s3_endpoint *);
 
 /* One request. BUCKET NULL: about the store. KEY NULL: about the bucket. QUERY: a parameter without
  * value, or NULL. */
@@ -28,8 +28,8 @@ struct s3_request {
 };
 
 /* Signs the request as of now and sends it. The answer's body is the caller's to free. Without
- * memory it is S3_HTTP_FAILED. */
-struct s3_http_answer s3_request_send(struct s3_http *, const struct s3_endpoint *,
-                                      const struct s3_options *, const struct s3_request *);
+ * memory it is HTTP_FAILED. */
+struct http_client_answer s3_request_send(struct http_client *, const struct s3_endpoint *,
+                                          const struct s3_options *, const struct s3_request *);
 
 #endif

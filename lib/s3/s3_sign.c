@@ -1,4 +1,4 @@
-/* AWS Signature Version 4. */
+/* AWS Signature Version 4: encodes, hashes and signs a request to S3. */
 #include "lib/s3/s3_sign.h"
 
 #include <assert.h>
@@ -13,9 +13,10 @@
 #define MD5_BYTES 16
 
 /* Closes a memory stream: what was written, or NULL when memory ran out on the way. */
-static char *finish(FILE *stream, char **text)
+static char *stream_finish(FILE *stream, char **text)
 {
 	bool failed = ferror(stream) != 0;
+
 	if (fclose(stream) != 0 || failed) {
 		free(*text);
 		*text = NULL;
@@ -27,6 +28,7 @@ static void put_encoded(FILE *out, const char *text, bool keep_slash)
 {
 	static const char unreserved[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";
+
 	for (const char *at = text; *at != '\0'; at++) {
 		if (strchr(unreserved, *at) != NULL || (keep_slash && *at == '/'))
 			fputc(*at, out);
@@ -40,23 +42,25 @@ char *s3_encode_path(const char *path)
 	char *text = NULL;
 	size_t length;
 	FILE *out = open_memstream(&text, &length);
+
 	if (out == NULL)
 		return NULL;
 	put_encoded(out, path, true);
-	return finish(out, &text);
+	return stream_finish(out, &text);
 }
 
-static char *encode_pair(const struct s3_pair *pair)
+static char *encode_pair(const struct http_pair *pair)
 {
 	char *text = NULL;
 	size_t length;
 	FILE *out = open_memstream(&text, &length);
+
 	if (out == NULL)
 		return NULL;
 	put_encoded(out, pair->name, false);
 	fputc('=', out);
 	put_encoded(out, pair->value, false);
-	return finish(out, &text);
+	return stream_finish(out, &text);
 }
 
 /* By name, then by value, both encoded: `=`, which ends the name, comes before every other byte. */
@@ -64,10 +68,10 @@ static int compare_encoded(const void *a, const void *b)
 {
 	const unsigned char *x = *(const unsigned char *const *)a,
 						*y = *(const unsigned char *const *)b;
+
 	while (*x != '\0' && *x == *y)
 		x++, y++;
-	int left = *x == '=' ? 1 : *x, right = *y == '=' ? 1 : *y;
-	return left - right;
+	return (*x == '=' ? 1 : *x) - (*y == '=' ? 1 : *y);
 }
 
 static void put_query(FILE *out, char *const *encoded, size_t count)
@@ -76,7 +80,7 @@ static void put_query(FILE *out, char *const *encoded, size_t count)
 		fprintf(out, "%s%s", i == 0 ? "" : "&", encoded[i]);
 }
 
-char *s3_encode_query(const struct s3_pair *query, size_t count)
+char *s3_encode_query(const struct http_pair *query, size_t count)
 {
 	char *encoded[S3_PAIRS_MAX], *text = NULL;
 	size_t done = 0, length;
@@ -91,7 +95,7 @@ char *s3_encode_query(const struct s3_pair *query, size_t count)
 	if (out == NULL)
 		goto out;
 	put_query(out, encoded, count);
-	finish(out, &text);
+	stream_finish(out, &text);
 out:
 	while (done > 0)
 		free(encoded[--done]);
@@ -100,17 +104,17 @@ out:
 
 static int compare_names(const void *a, const void *b)
 {
-	return strcmp(((const struct s3_pair *)a)->name, ((const struct s3_pair *)b)->name);
+	return strcmp(((const struct http_pair *)a)->name, ((const struct http_pair *)b)->name);
 }
 
-static void sort_headers(const struct s3_signable *request, struct s3_pair sorted[S3_PAIRS_MAX])
+static void sort_headers(const struct s3_signable *request, struct http_pair sorted[S3_PAIRS_MAX])
 {
 	assert(request->header_count > 0 && request->header_count <= S3_PAIRS_MAX);
 	memcpy(sorted, request->headers, request->header_count * sizeof(*sorted));
 	qsort(sorted, request->header_count, sizeof(*sorted), compare_names);
 }
 
-static void put_signed_headers(FILE *out, const struct s3_pair *sorted, size_t count)
+static void put_signed_headers(FILE *out, const struct http_pair *sorted, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		fprintf(out, "%s%s", i == 0 ? "" : ";", sorted[i].name);
@@ -118,12 +122,12 @@ static void put_signed_headers(FILE *out, const struct s3_pair *sorted, size_t c
 
 char *s3_canonical_request(const struct s3_signable *request)
 {
-	struct s3_pair sorted[S3_PAIRS_MAX];
+	struct http_pair sorted[S3_PAIRS_MAX];
 	char *text = NULL;
 	size_t length;
-
 	char *query = s3_encode_query(request->query, request->query_count);
 	FILE *out = query == NULL ? NULL : open_memstream(&text, &length);
+
 	if (out == NULL)
 		goto out;
 	sort_headers(request, sorted);
@@ -135,7 +139,7 @@ char *s3_canonical_request(const struct s3_signable *request)
 	fputc('\n', out);
 	put_signed_headers(out, sorted, request->header_count);
 	fprintf(out, "\n%s", request->payload_hash);
-	finish(out, &text);
+	stream_finish(out, &text);
 out:
 	free(query);
 	return text;
@@ -150,19 +154,18 @@ char *s3_string_to_sign(const struct s3_signer *signer, const char *canonical_re
 {
 	char *text = NULL, hash[S3_SHA256_SIZE];
 	size_t length;
+	FILE *out;
 
-	if (!s3_sha256(canonical_request, strlen(canonical_request), hash))
-		return NULL;
-	FILE *out = open_memstream(&text, &length);
-	if (out == NULL)
+	if (!s3_sha256(canonical_request, strlen(canonical_request), hash) ||
+	    (out = open_memstream(&text, &length)) == NULL)
 		return NULL;
 	fprintf(out, "AWS4-HMAC-SHA256\n%s\n", signer->date);
 	put_scope(out, signer);
 	fprintf(out, "\n%s", hash);
-	return finish(out, &text);
+	return stream_finish(out, &text);
 }
 
-static void to_hex(const unsigned char *bytes, size_t count, char *hex)
+static void bytes_to_hex(const unsigned char *bytes, size_t count, char *hex)
 {
 	for (size_t i = 0; i < count; i++)
 		snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
@@ -174,28 +177,31 @@ static bool hmac_step(unsigned char key[SHA256_BYTES], const char *data, size_t 
 	unsigned char next[SHA256_BYTES];
 	bool done = HMAC(EVP_sha256(), key, SHA256_BYTES, (const unsigned char *)data, length, next,
 	                 NULL) != NULL;
+
 	memcpy(key, next, sizeof(next));
 	OPENSSL_cleanse(next, sizeof(next));
 	return done;
 }
 
 /* HMAC chained over date, region, service and "aws4_request", then the text. */
-static bool make_signature(const struct s3_signer *signer, const char *text,
+static bool signature_make(const struct s3_signer *signer, const char *text,
                            char hex[S3_SHA256_SIZE])
 {
 	unsigned char key[SHA256_BYTES] = {0};
 	char *start = NULL;
 	int length = asprintf(&start, "AWS4%s", signer->secret_key);
+	bool done;
+
 	if (length < 0)
 		return false;
-	bool done = HMAC(EVP_sha256(), start, length, (const unsigned char *)signer->date, 8, key,
-	                 NULL) != NULL &&
-	            hmac_step(key, signer->region, strlen(signer->region)) &&
-	            hmac_step(key, signer->service, strlen(signer->service)) &&
-	            hmac_step(key, "aws4_request", strlen("aws4_request")) &&
-	            hmac_step(key, text, strlen(text));
+	done = HMAC(EVP_sha256(), start, length, (const unsigned char *)signer->date, 8, key, NULL) !=
+	           NULL &&
+	       hmac_step(key, signer->region, strlen(signer->region)) &&
+	       hmac_step(key, signer->service, strlen(signer->service)) &&
+	       hmac_step(key, "aws4_request", strlen("aws4_request")) &&
+	       hmac_step(key, text, strlen(text));
 	if (done)
-		to_hex(key, sizeof(key), hex);
+		bytes_to_hex(key, sizeof(key), hex);
 	OPENSSL_cleanse(key, sizeof(key));
 	OPENSSL_cleanse(start, (size_t)length);
 	free(start);
@@ -204,16 +210,15 @@ static bool make_signature(const struct s3_signer *signer, const char *text,
 
 char *s3_authorization(const struct s3_signer *signer, const struct s3_signable *request)
 {
-	struct s3_pair sorted[S3_PAIRS_MAX];
+	struct http_pair sorted[S3_PAIRS_MAX];
 	char signature[S3_SHA256_SIZE], *text = NULL;
 	size_t length;
-
 	char *canonical = s3_canonical_request(request);
 	char *to_sign = canonical == NULL ? NULL : s3_string_to_sign(signer, canonical);
-	if (to_sign == NULL || !make_signature(signer, to_sign, signature))
-		goto out;
-	FILE *out = open_memstream(&text, &length);
-	if (out == NULL)
+	FILE *out;
+
+	if (to_sign == NULL || !signature_make(signer, to_sign, signature) ||
+	    (out = open_memstream(&text, &length)) == NULL)
 		goto out;
 	fprintf(out, "AWS4-HMAC-SHA256 Credential=%s/", signer->access_key);
 	put_scope(out, signer);
@@ -221,7 +226,7 @@ char *s3_authorization(const struct s3_signer *signer, const struct s3_signable 
 	sort_headers(request, sorted);
 	put_signed_headers(out, sorted, request->header_count);
 	fprintf(out, ", Signature=%s", signature);
-	finish(out, &text);
+	stream_finish(out, &text);
 out:
 	free(to_sign);
 	free(canonical);
@@ -231,8 +236,10 @@ out:
 void s3_date(time_t when, char date[S3_DATE_SIZE])
 {
 	struct tm tm;
+	size_t written;
+
 	gmtime_r(&when, &tm);
-	size_t written = strftime(date, S3_DATE_SIZE, "%Y%m%dT%H%M%SZ", &tm);
+	written = strftime(date, S3_DATE_SIZE, "%Y%m%dT%H%M%SZ", &tm);
 	assert(written == S3_DATE_SIZE - 1);
 	(void)written;
 }
@@ -240,15 +247,17 @@ void s3_date(time_t when, char date[S3_DATE_SIZE])
 bool s3_sha256(const void *data, size_t length, char hex[S3_SHA256_SIZE])
 {
 	unsigned char hash[SHA256_BYTES];
+
 	if (EVP_Digest(data, length, hash, NULL, EVP_sha256(), NULL) != 1)
 		return false;
-	to_hex(hash, sizeof(hash), hex);
+	bytes_to_hex(hash, sizeof(hash), hex);
 	return true;
 }
 
 bool s3_md5(const void *data, size_t length, char base64[S3_MD5_SIZE])
 {
 	unsigned char hash[MD5_BYTES];
+
 	if (EVP_Digest(data, length, hash, NULL, EVP_md5(), NULL) != 1)
 		return false;
 	EVP_EncodeBlock((unsigned char *)base64, hash, sizeof(hash));

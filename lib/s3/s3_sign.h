@@ -9,23 +9,22 @@
 #include <stddef.h>
 #include <time.h>
 
+#include "lib/session/http.h"
+
 #define S3_SHA256_SIZE 65 /* in hex, with its NUL */
 #define S3_MD5_SIZE 25    /* in base64, with its NUL */
 #define S3_DATE_SIZE 17   /* 20130524T000000Z */
 #define S3_PAIRS_MAX 16   /* headers, or query parameters, of one request */
 
-struct s3_pair {
-	const char *name, *value;
-};
-
 /* A request as it is signed. */
 struct s3_signable {
 	const char *method;
-	const char *path;            /* not encoded, begins with `/` */
-	const struct s3_pair *query; /* not encoded, in any order; a parameter without a value has "" */
+	const char *path; /* not encoded, begins with `/` */
+	const struct http_pair
+		*query; /* not encoded, in any order; a parameter without a value has "" */
 	size_t query_count;
-	const struct s3_pair *headers; /* names in lower case, values without spaces around them, in any
-	                                  order; with `host` */
+	const struct http_pair *headers; /* names in lower case, values without spaces around them, in
+	                                  any order; with `host` */
 	size_t header_count;
 	const char *payload_hash; /* s3_sha256 of the body */
 };
@@ -43,7 +42,7 @@ struct s3_signer {
 /* Every byte but `A-Za-z0-9-_.~` and `/` as %XX. */
 char *s3_encode_path(const char *path);
 /* name=value&…, encoded (`/` too) and sorted. The same text must stand in the URL. */
-char *s3_encode_query(const struct s3_pair *query, size_t count);
+char *s3_encode_query(const struct http_pair *query, size_t count);
 
 char *s3_canonical_request(const struct s3_signable *);
 char *s3_string_to_sign(const struct s3_signer *, const char *canonical_request);

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
-#include "lib/base/ids.h"
 #include "lib/base/log.h"
+#include "lib/base/text.h"
 
 #define SLICE_MS 1000  /* the longest the pump waits for its turn */
 #define ANSWER_MS 1000 /* for the server to say that its own time-out is over */
@@ -359,7 +359,7 @@ void db_roll_back(struct db *db)
 bool db_copy(const PGresult *result, int row, int column, char *text, size_t size)
 {
 	const char *value = PQgetvalue(result, row, column);
-	size_t length = id_utf8_fit(value, size - 1);
+	size_t length = text_utf8_fit(value, size - 1);
 
 	memcpy(text, value, length);
 	text[length] = '\0';

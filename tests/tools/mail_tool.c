@@ -1,10 +1,9 @@
 /* Sends one letter with Farewell's own mailer, for tests/mail/.
  *
- *     mail_tool [--NAME=VALUE]... [send | compose | check]
+ *     mail_tool [--NAME=VALUE]... [send | check]
  *
  * Options are mail.h's fields; `--stop-after-ms` makes the pump say stop from then on. Prints the
- * result's name, a blank, and the why; then `turns=N longest_gap_ms=N took_ms=N`. `compose` prints
- * the message. */
+ * result's name, a blank, and the why; then `turns=N longest_gap_ms=N took_ms=N`. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,7 +11,6 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
-#include "lib/config/conf.h"
 #include "lib/mail/mail.h"
 
 struct watch {
@@ -80,7 +78,7 @@ static const char *given[OPTIONS] = {
 	[URL] = "smtp://127.0.0.1:25",
 };
 
-static bool turn(void *arg)
+static bool watch_turn(void *arg)
 {
 	struct watch *watch = arg;
 	int64_t now = clock_now_ms();
@@ -92,20 +90,20 @@ static bool turn(void *arg)
 	return watch->stop_after_ms < 0 || now - watch->start_ms < watch->stop_after_ms;
 }
 
-static int starttls(const char *name)
+static enum smtp_starttls starttls_of(const char *name)
 {
-	static const char *const kinds[] = {[STARTTLS_NEVER] = "never",
-	                                    [STARTTLS_OFFERED] = "offered",
-	                                    [STARTTLS_REQUIRED] = "required"};
+	static const char *const kinds[] = {[SMTP_STARTTLS_NEVER] = "never",
+	                                    [SMTP_STARTTLS_OFFERED] = "offered",
+	                                    [SMTP_STARTTLS_REQUIRED] = "required"};
 
 	for (int i = 0; i < 3; i++)
 		if (strcmp(kinds[i], name) == 0)
-			return i;
+			return (enum smtp_starttls)i;
 	fprintf(stderr, "mail_tool: no such starttls: %s\n", name);
 	exit(64);
 }
 
-static void act(struct mailer *mailer, const char *what)
+static void mail_act(struct mailer *mailer, const char *what)
 {
 	static const char *const results[] = {
 		[MAIL_ACCEPTED] = "accepted", [MAIL_TEMPORARY] = "temporary",
@@ -123,15 +121,7 @@ static void act(struct mailer *mailer, const char *what)
 	};
 	char why[256] = "";
 
-	if (strcmp(what, "compose") == 0) {
-		char *message = mail_compose(mailer, &letter, why, sizeof(why));
-
-		if (message != NULL)
-			fputs(message, stdout);
-		else
-			printf("refused %s\n", why);
-		free(message);
-	} else if (strcmp(what, "check") == 0) {
+	if (strcmp(what, "check") == 0) {
 		bool good = mail_check(mailer, why, sizeof(why));
 
 		printf("%s %s\n", good ? "good" : "bad", why);
@@ -145,8 +135,11 @@ static void act(struct mailer *mailer, const char *what)
 int main(int argc, char **argv)
 {
 	struct watch watch = {.start_ms = clock_now_ms()};
-	struct pump pump = {.turn = turn, .arg = &watch};
+	struct pump pump = {.turn = watch_turn, .arg = &watch};
+	struct mail_options options;
+	struct mailer *mailer;
 	char why[256];
+	int64_t now_ms;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", names, NULL)) > 0) {
@@ -156,33 +149,29 @@ int main(int argc, char **argv)
 	}
 	watch.last_ms = watch.start_ms;
 	watch.stop_after_ms = strtoll(given[STOP_AFTER], NULL, 10);
-	struct mail_options options = {
-		.smtp_url = given[URL],
-		.starttls = starttls(given[STARTTLS]),
-		.ca_file = given[CA_FILE],
-		.user = given[USER],
-		.password = given[PASSWORD],
-		.connect_timeout_ms = strtoll(given[CONNECT_TIMEOUT], NULL, 10),
-		.timeout_ms = strtoll(given[TIMEOUT], NULL, 10),
+	options = (struct mail_options){
+		.smtp = {.url = given[URL],
+	             .starttls = starttls_of(given[STARTTLS]),
+	             .ca_file = given[CA_FILE],
+	             .user = given[USER],
+	             .password = given[PASSWORD],
+	             .connect_timeout_ms = strtoll(given[CONNECT_TIMEOUT], NULL, 10),
+	             .timeout_ms = strtoll(given[TIMEOUT], NULL, 10)},
 		.from = given[FROM],
 		.templates = given[TEMPLATES],
 		.locale = given[DEFAULT_LOCALE],
 	};
-	struct mailer *mailer = mailer_open(&options, &pump, why, sizeof(why));
+	mailer = mailer_new(&options, &pump, why, sizeof(why));
 	if (mailer == NULL) {
 		printf("unusable %s\n", why);
 		return 0;
 	}
-	const char *what = optind < argc ? argv[optind] : "send";
-	act(mailer, what);
-	if (strcmp(what, "compose") != 0) {
-		int64_t now = clock_now_ms();
-		int64_t gap =
-			now - watch.last_ms > watch.longest_ms ? now - watch.last_ms : watch.longest_ms;
-
-		printf("turns=%d longest_gap_ms=%" PRId64 " took_ms=%" PRId64 "\n", watch.turns, gap,
-		       now - watch.start_ms);
-	}
-	mailer_close(mailer);
+	mail_act(mailer, optind < argc ? argv[optind] : "send");
+	now_ms = clock_now_ms();
+	if (now_ms - watch.last_ms > watch.longest_ms)
+		watch.longest_ms = now_ms - watch.last_ms;
+	printf("turns=%d longest_gap_ms=%" PRId64 " took_ms=%" PRId64 "\n", watch.turns,
+	       watch.longest_ms, now_ms - watch.start_ms);
+	mailer_free(mailer);
 	return 0;
 }

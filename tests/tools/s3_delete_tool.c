@@ -1,4 +1,4 @@
-/* Drives workerd/s3.c from outside: reads NUL-separated keys on standard input, deletes them from a
+/* Drives lib/s3 from outside: reads NUL-separated keys on standard input, deletes them from a
  * bucket and prints one line per key, `result<TAB>why`, then `worst<TAB>…` and
  * `pump<TAB>turns<TAB>longest gap in ms`. With -c it runs s3_check instead. */
 #include <stdio.h>
@@ -17,10 +17,11 @@ struct watch {
 	int turns;
 };
 
-static bool look(void *arg)
+static bool watch_turn(void *arg)
 {
 	struct watch *watch = arg;
 	int64_t now_ms = clock_now_ms();
+
 	if (now_ms - watch->last_ms > watch->gap_ms)
 		watch->gap_ms = now_ms - watch->last_ms;
 	watch->last_ms = now_ms;
@@ -28,11 +29,12 @@ static bool look(void *arg)
 	return watch->stop_ms == 0 || now_ms < watch->stop_ms;
 }
 
-static char *read_all(FILE *in, size_t *length)
+static char *stream_read(FILE *in, size_t *length)
 {
 	char *text = NULL, chunk[65536];
 	size_t got;
 	FILE *out = open_memstream(&text, length);
+
 	if (out == NULL)
 		return NULL;
 	while ((got = fread(chunk, 1, sizeof(chunk), in)) > 0)
@@ -40,7 +42,7 @@ static char *read_all(FILE *in, size_t *length)
 	return fclose(out) == 0 ? text : NULL;
 }
 
-static struct s3_object *split(const char *text, size_t length, size_t *count)
+static struct s3_object *keys_split(const char *text, size_t length, size_t *count)
 {
 	*count = 0;
 	for (size_t i = 0; i < length; i++)
@@ -53,11 +55,12 @@ static struct s3_object *split(const char *text, size_t length, size_t *count)
 	return objects;
 }
 
-static int delete_all(struct s3 *s3, const char *bucket, const struct watch *watch)
+static int keys_delete(struct s3 *s3, const char *bucket, const struct watch *watch)
 {
 	size_t length = 0, count = 0;
-	char *text = read_all(stdin, &length);
-	struct s3_object *objects = text == NULL ? NULL : split(text, length, &count);
+	char *text = stream_read(stdin, &length);
+	struct s3_object *objects = text == NULL ? NULL : keys_split(text, length, &count);
+
 	if (objects == NULL)
 		return EXIT_FAILURE;
 	enum s3_result worst = s3_delete(s3, bucket, objects, count);
@@ -70,10 +73,11 @@ static int delete_all(struct s3 *s3, const char *bucket, const struct watch *wat
 	return EXIT_SUCCESS;
 }
 
-static int check(struct s3 *s3)
+static int store_check(struct s3 *s3)
 {
 	char why[200] = "";
 	bool good = s3_check(s3, why, sizeof(why));
+
 	printf("%s\t%s\n", good ? "good" : "bad", why);
 	return EXIT_SUCCESS;
 }
@@ -111,12 +115,12 @@ int main(int argc, char **argv)
 	}
 	if (options.endpoint == NULL || options.access_key == NULL || options.secret_key == NULL)
 		return 64;
-	struct s3 *s3 = s3_open(&options, &(struct pump){look, &watch}, why, sizeof(why));
+	struct s3 *s3 = s3_new(&options, &(struct pump){watch_turn, &watch}, why, sizeof(why));
 	if (s3 == NULL) {
 		printf("refused\t%s\n", why);
 		return EXIT_SUCCESS;
 	}
-	int code = only_check ? check(s3) : delete_all(s3, bucket, &watch);
-	s3_close(s3);
+	int code = only_check ? store_check(s3) : keys_delete(s3, bucket, &watch);
+	s3_free(s3);
 	return code;
 }

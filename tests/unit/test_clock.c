@@ -1,3 +1,4 @@
+/* The clock: it goes on, deadlines are bounded, and dates are written as RFC 3339 says. */
 #include <limits.h>
 #include <time.h>
 

@@ -1,8 +1,8 @@
+/* User ids: what each format takes and refuses, and what fresh ids look like. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/ids.h"
-#include "lib/config/conf.h"
 #include "tests/unit/unit.h"
 
 #define MAX_LENGTH 128
@@ -110,71 +110,6 @@ static void fresh(void)
 	CU_ASSERT_PTR_NOT_NULL(strchr("89ab", first[19]));
 }
 
-struct sequence {
-	const char *bytes;
-	bool valid;
-};
-
-/* The corners of table 3-7 of the Unicode standard. */
-static void utf8(void)
-{
-	static const struct sequence sequences[] = {
-		{"", true},
-		{"\x7f", true},
-		{"\xC2\x80", true},
-		{"\xDF\xBF", true},
-		{"\xE0\xA0\x80", true},
-		{"\xED\x9F\xBF", true},
-		{"\xEE\x80\x80", true},
-		{"\xEF\xBF\xBF", true},
-		{"\xF0\x90\x80\x80", true},
-		{"\xF4\x8F\xBF\xBF", true},
-		{"a\xC3\xA9z", true},
-		{"\x80", false},
-		{"\xC0\x80", false},
-		{"\xC1\xBF", false},
-		{"\xC2", false},
-		{"\xC2\x7f", false},
-		{"\xE0\x9F\xBF", false},
-		{"\xE0\xA0", false},
-		{"\xED\xA0\x80", false},
-		{"\xF0\x8F\xBF\xBF", false},
-		{"\xF4\x90\x80\x80", false},
-		{"\xF5\x80\x80\x80", false},
-		{"\xF0\x90\x80", false},
-		{"\xE1\x80\xC0", false},
-		{"\xF1\x80\x80\xC0", false},
-		{"\xff", false},
-	};
-
-	for (size_t i = 0; i < sizeof(sequences) / sizeof(sequences[0]); i++)
-		CU_ASSERT_EQUAL(id_utf8(sequences[i].bytes, strlen(sequences[i].bytes)),
-		                sequences[i].valid);
-}
-
-/* A sequence that is cut short by LENGTH must not be completed from what lies behind it. */
-static void utf8_ends_at_length(void)
-{
-	char *bytes = malloc(2);
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(bytes);
-	memcpy(bytes, "\xE2\x82", 2);
-	CU_ASSERT_FALSE(id_utf8(bytes, 2));
-	CU_ASSERT_FALSE(id_utf8("\xE2\x82\xAC", 2));
-	CU_ASSERT(id_utf8("\xE2\x82\xAC", 3));
-	free(bytes);
-}
-
-static void utf8_fits(void)
-{
-	CU_ASSERT_EQUAL(id_utf8_fit("", 5), 0);
-	CU_ASSERT_EQUAL(id_utf8_fit("abc", 3), 3);
-	CU_ASSERT_EQUAL(id_utf8_fit("abcd", 3), 3);
-	CU_ASSERT_EQUAL(id_utf8_fit("a\xE2\x82\xAC", 4), 4);
-	CU_ASSERT_EQUAL(id_utf8_fit("a\xE2\x82\xAC", 3), 1);
-	CU_ASSERT_EQUAL(id_utf8_fit("\xE2\x82\xAC", 2), 0);
-}
-
 int main(void)
 {
 	static const struct unit_test tests[] = {
@@ -184,9 +119,6 @@ int main(void)
 		{"texts fit their buffer", texts_fit},
 		{"canonical form", canonical},
 		{"fresh ids", fresh},
-		{"UTF-8", utf8},
-		{"UTF-8 that is cut short", utf8_ends_at_length},
-		{"UTF-8 that is to fit", utf8_fits},
 		{NULL, NULL},
 	};
 

@@ -1,3 +1,4 @@
+/* Log lines: their shape, levels, fields, length, and what may stand in them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <regex.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/base/log.h"
+#include "lib/base/text.h"
 #include "tests/unit/unit.h"
 
 static char directory[] = "/tmp/farewell-log-XXXXXX";
@@ -135,6 +137,23 @@ static void long_lines(void)
 	CU_ASSERT_EQUAL(count_lines(read_back(file)), 3);
 }
 
+/* The fields too are cut between characters. */
+static void long_context(void)
+{
+	char text[400];
+
+	for (size_t i = 0; i + 3 < sizeof(text); i += 3)
+		memcpy(text + i, "\xE2\x82\xAC", 4);
+	begin(LOG_INFO);
+	for (int shift = 0; shift < 3; shift++) {
+		log_context("%.*s%s", shift, "ab", text);
+		log_info("short");
+	}
+	read_back(file);
+	CU_ASSERT_EQUAL(count_lines(said), 3);
+	CU_ASSERT_TRUE(text_utf8_valid(said, strlen(said)));
+}
+
 /* A datagram socket keeps writes apart. */
 static void one_write_a_line(void)
 {
@@ -222,6 +241,7 @@ int main(void)
 		{"context", context},
 		{"nobody writes lines of his own", no_injection},
 		{"long lines are cut", long_lines},
+		{"fields that are too long", long_context},
 		{"one write a line", one_write_a_line},
 		{"reopening after a rotation", reopening},
 		{"reopening that fails", reopening_fails},

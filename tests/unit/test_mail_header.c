@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/ids.h"
+#include <openssl/evp.h>
+
+#include "lib/base/text.h"
 #include "lib/mail/mail_address.h"
 #include "lib/mail/mail_body.h"
 #include "lib/mail/mail_header.h"
@@ -63,31 +65,18 @@ static void other_scripts_are_encoded(void)
 	CU_ASSERT_STRING_EQUAL(written, "Subject: =?UTF-8?B?PT9VVEYtOD9CP0lRPT0/PQ==?=\r\n");
 }
 
-static int digit(char c)
+/* Decodes one encoded-word of base64 into DECODED; returns its bytes. */
+static size_t decode(const char *word, size_t length, char decoded[128])
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *at = strchr(digits, c);
+	const unsigned char *base64 = (const unsigned char *)word + strlen("=?UTF-8?B?");
+	size_t digits = length - strlen("=?UTF-8?B?") - strlen("?=");
+	int bytes = EVP_DecodeBlock((unsigned char *)decoded, base64, (int)digits);
 
-	return at != NULL ? (int)(at - digits) : -1;
-}
-
-/* Decodes one encoded-word of base64 to the end of DECODED; returns its bytes. */
-static size_t decode(const char *word, size_t length, char *decoded)
-{
-	size_t bytes = 0;
-	unsigned bits = 0;
-	int have = 0;
-
-	for (size_t i = 10; i < length - 2 && word[i] != '='; i++) {
-		bits = bits << 6 | (unsigned)digit(word[i]);
-		have += 6;
-		if (have >= 8) {
-			have -= 8;
-			decoded[bytes++] = (char)(bits >> have & 0xFF);
-		}
-	}
+	CU_ASSERT_TRUE_FATAL(bytes > 0);
+	for (size_t i = digits; base64[i - 1] == '='; i--)
+		bytes--;
 	decoded[bytes] = '\0';
-	return bytes;
+	return (size_t)bytes;
 }
 
 /* Each word: at most 75 characters, on a line of at most 76, whole characters only; together the
@@ -108,7 +97,7 @@ static void words_hold(const char *value)
 		CU_ASSERT_TRUE(line == written || line[0] == ' ');
 		size_t bytes = decode(word, (size_t)(end - word), piece);
 		CU_ASSERT_TRUE(bytes > 0);
-		CU_ASSERT_TRUE(id_utf8(piece, bytes));
+		CU_ASSERT_TRUE(text_utf8_valid(piece, bytes));
 		strcat(all, piece);
 		line = end + 2;
 	}

@@ -154,6 +154,8 @@ static void mistakes_in_files_are_found(void)
 	refused("en", "en/subject.txt:2: must be one line");
 	put("en", "subject.txt", "\n");
 	refused("en", "en/subject.txt:1: must be one line");
+	put("en", "subject.txt", "a\ttab\n");
+	refused("en", "en/subject.txt:1: has a control character");
 	put("en", "subject.txt", "caf\xE9\n");
 	refused("en", "en/subject.txt: not UTF-8");
 	put("en", "subject.txt", "");

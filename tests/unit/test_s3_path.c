@@ -9,6 +9,7 @@ static void takes(const char *path, const char *bucket, const char *key)
 	struct s3_path parsed;
 	char why[160] = "";
 	bool read = s3_path_read(path, &parsed, why, sizeof(why));
+
 	if (!read)
 		fprintf(stderr, "refused: %s: %s\n", path, why);
 	CU_ASSERT_FATAL(read);
@@ -21,6 +22,7 @@ static void refuses(const char *path, const char *word)
 	struct s3_path parsed;
 	char why[160] = "";
 	bool read = s3_path_read(path, &parsed, why, sizeof(why));
+
 	if (read || strstr(why, word) == NULL)
 		fprintf(stderr, "%s: %s\n", path, read ? "taken" : why);
 	CU_ASSERT_FALSE(read);
@@ -102,6 +104,7 @@ static void test_key(void)
 static void test_length(void)
 {
 	char path[12 + S3_KEY_BYTES + 2] = "s3://bucket/";
+
 	memset(path + 12, 'k', S3_KEY_BYTES);
 	takes(path, "bucket", path + 12);
 	path[12 + S3_KEY_BYTES] = 'k';
@@ -112,6 +115,7 @@ static void test_never_quotes(void)
 {
 	struct s3_path parsed;
 	char why[160], small[8];
+
 	CU_ASSERT_FALSE(s3_path_read("s3://SECRETNAME/key", &parsed, why, sizeof(why)));
 	CU_ASSERT_PTR_NULL(strstr(why, "SECRETNAME"));
 	CU_ASSERT_FALSE(s3_path_read("SECRETNAME", &parsed, small, sizeof(small)));
@@ -130,5 +134,6 @@ int main(void)
 		{"the reason never quotes the path", test_never_quotes},
 		{NULL, NULL},
 	};
+
 	return unit_main("s3_path", tests);
 }

@@ -11,8 +11,8 @@
 
 struct vector {
 	const char *name, *method, *path;
-	struct s3_pair query[4];
-	struct s3_pair headers[6];
+	struct http_pair query[4];
+	struct http_pair headers[6];
 	const char *body;
 	const char *canonical_hash, *signature, *signed_headers;
 };
@@ -209,9 +209,10 @@ static const struct vector s3_vectors[] = {
      S3_SIGNED},
 };
 
-static size_t count_pairs(const struct s3_pair *pairs, size_t most)
+static size_t count_pairs(const struct http_pair *pairs, size_t most)
 {
 	size_t count = 0;
+
 	while (count < most && pairs[count].name != NULL)
 		count++;
 	return count;
@@ -220,6 +221,7 @@ static size_t count_pairs(const struct s3_pair *pairs, size_t most)
 static void check(const struct s3_signer *signer, const struct vector *v)
 {
 	char payload[S3_SHA256_SIZE], hash[S3_SHA256_SIZE], wanted[1024];
+
 	CU_ASSERT(s3_sha256(v->body, strlen(v->body), payload));
 	struct s3_signable request = {v->method,  v->path,
 	                              v->query,   count_pairs(v->query, COUNT(v->query)),
@@ -257,11 +259,12 @@ static void test_s3_examples(void)
 
 static void test_canonical_request(void)
 {
-	static const struct s3_pair headers[] = {{"x-amz-date", "20150830T123600Z"},
-	                                         {"host", "example.amazonaws.com"}};
-	static const struct s3_pair query[] = {{"delete", ""}};
+	static const struct http_pair headers[] = {{"x-amz-date", "20150830T123600Z"},
+	                                           {"host", "example.amazonaws.com"}};
+	static const struct http_pair query[] = {{"delete", ""}};
 	char *text =
 		s3_canonical_request(&(struct s3_signable){"POST", "/b", query, 1, headers, 2, EMPTY_HASH});
+
 	CU_ASSERT_STRING_EQUAL(text, "POST\n/"
 	                             "b\ndelete=\nhost:example.amazonaws.com\nx-amz-date:"
 	                             "20150830T123600Z\n\nhost;x-amz-date\n" EMPTY_HASH);
@@ -273,6 +276,7 @@ static void test_string_to_sign(void)
 	char *text = s3_string_to_sign(&suite, "GET\n/"
 	                                       "\n\nhost:example.amazonaws.com\nx-amz-date:"
 	                                       "20150830T123600Z\n\nhost;x-amz-date\n" EMPTY_HASH);
+
 	CU_ASSERT_STRING_EQUAL(
 		text, "AWS4-HMAC-SHA256\n20150830T123600Z\n20150830/us-east-1/service/aws4_request\n"
 			  "bb579772317eb040ac9ed261061d46c1f17a8133879d6129b6e1c25292927e63");
@@ -283,10 +287,12 @@ static void test_string_to_sign(void)
 static void test_encode_every_byte(void)
 {
 	static const char plain[] = "-_.~/";
+
 	for (int byte = 1; byte < 256; byte++) {
 		char text[2] = {(char)byte, '\0'}, wanted[4];
 		bool as_it_is = (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
 		                (byte >= 'a' && byte <= 'z') || strchr(plain, byte) != NULL;
+
 		snprintf(wanted, sizeof(wanted), as_it_is ? "%c" : "%%%02X", (unsigned)byte);
 		char *encoded = s3_encode_path(text);
 		CU_ASSERT_STRING_EQUAL(encoded, wanted);
@@ -297,10 +303,11 @@ static void test_encode_every_byte(void)
 static void test_encode_once(void)
 {
 	char *path = s3_encode_path("/a/../b//%2F +?#");
+
 	CU_ASSERT_STRING_EQUAL(path, "/a/../b//%252F%20%2B%3F%23");
 	free(path);
 	char *query = s3_encode_query(
-		(struct s3_pair[]){{"b", "/ +"}, {"a", "2"}, {"a", "1"}, {"delete", ""}}, 4);
+		(struct http_pair[]){{"b", "/ +"}, {"a", "2"}, {"a", "1"}, {"delete", ""}}, 4);
 	CU_ASSERT_STRING_EQUAL(query, "a=1&a=2&b=%2F%20%2B&delete=");
 	free(query);
 	query = s3_encode_query(NULL, 0);
@@ -311,6 +318,7 @@ static void test_encode_once(void)
 static void test_digests(void)
 {
 	char md5[S3_MD5_SIZE], sha256[S3_SHA256_SIZE];
+
 	CU_ASSERT(s3_md5("", 0, md5));
 	CU_ASSERT_STRING_EQUAL(md5, "1B2M2Y8AsgTpgAmY7PhCfg==");
 	CU_ASSERT(s3_md5("abc", 3, md5));
@@ -322,6 +330,7 @@ static void test_digests(void)
 static void test_date(void)
 {
 	char date[S3_DATE_SIZE];
+
 	s3_date(1369353600, date);
 	CU_ASSERT_STRING_EQUAL(date, "20130524T000000Z");
 	s3_date(4102444799, date);
@@ -341,5 +350,6 @@ int main(void)
 		{"date", test_date},
 		{NULL, NULL},
 	};
+
 	return unit_main("s3_sign", tests);
 }

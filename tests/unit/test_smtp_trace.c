@@ -31,7 +31,7 @@ static struct smtp_trace play(const char *const *lines)
 
 static void check(struct smtp_trace trace, enum mail_result wanted, enum smtp_stage stage, int code)
 {
-	CU_ASSERT_EQUAL(smtp_trace_judge(&trace, false), wanted);
+	CU_ASSERT_EQUAL(smtp_trace_result(&trace, false), wanted);
 	CU_ASSERT_EQUAL(trace.stage, stage);
 	CU_ASSERT_EQUAL(trace.code, code);
 }
@@ -80,9 +80,9 @@ static void stopping_never_hides_an_outcome(void)
 	struct smtp_trace before = PLAY(DATA, "body"), after = PLAY(DATA, "last"),
 					  refused = PLAY(MAIL, "> RCPT TO:<c@d>", "< 550 no");
 
-	CU_ASSERT_EQUAL(smtp_trace_judge(&before, true), MAIL_STOPPED);
-	CU_ASSERT_EQUAL(smtp_trace_judge(&after, true), MAIL_NO_ANSWER);
-	CU_ASSERT_EQUAL(smtp_trace_judge(&refused, true), MAIL_REJECTED);
+	CU_ASSERT_EQUAL(smtp_trace_result(&before, true), MAIL_STOPPED);
+	CU_ASSERT_EQUAL(smtp_trace_result(&after, true), MAIL_NO_ANSWER);
+	CU_ASSERT_EQUAL(smtp_trace_result(&refused, true), MAIL_REJECTED);
 }
 
 static void capabilities_are_those_of_the_last_greeting(void)

@@ -1,0 +1,59 @@
+/* An HTTP/1.1 client with one connection, kept open between requests: a deadline on every request,
+ * a bound on every answer, and a pump that turns while it waits. Knows nothing of whom it talks to.
+ */
+#ifndef FAREWELL_HTTP_CLIENT_H
+#define FAREWELL_HTTP_CLIENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/session/pump.h"
+
+struct http_client;
+
+struct http_client_options {
+	const char *ca_file; /* NULL or empty: the system's */
+	const char *user_agent;
+	int64_t connect_timeout_ms, timeout_ms; /* the second for one whole request */
+	size_t answer_bytes_max;                /* a longer answer counts as none */
+};
+
+/* A header field, or a parameter of a query. */
+struct http_pair {
+	const char *name, *value;
+};
+
+struct http_client_request {
+	const char *method; /* any but HEAD */
+	const char *url;    /* sent byte for byte: `a/../b` and `%2e` stay as they are */
+	const struct http_pair *headers;
+	size_t header_count;
+	const char *body; /* NULL: none */
+	size_t body_length;
+};
+
+enum http_client_outcome {
+	HTTP_ANSWERED, /* status and body are the server's */
+	HTTP_FAILED,   /* no whole answer: network, TLS, deadline, too long; see why */
+	HTTP_STOPPED,  /* the pump said stop; the request may have been carried out */
+};
+
+struct http_client_answer {
+	enum http_client_outcome outcome;
+	long status;
+	char *body; /* free() it; may be NULL when length is 0 */
+	size_t length;
+	char why[128]; /* of HTTP_FAILED, else "" */
+};
+
+/* NULL: libcurl refuses the options, or no memory. Connects when the first request is sent. The
+ * strings of OPTIONS and PUMP must outlive it; PUMP may be NULL. */
+struct http_client *http_client_new(const struct http_client_options *, const struct pump *);
+void http_client_free(struct http_client *);
+
+/* Sends a request and takes its answer in. Redirects are not followed, proxies of the environment
+ * not used. */
+struct http_client_answer http_client_send(struct http_client *,
+                                           const struct http_client_request *);
+
+#endif
