@@ -1,6 +1,6 @@
 /*
  * Farewell's protocol in Promela: the sequence, the message and the ledger of
- * DESIGN, for one account, two DELETE requests and two workers.
+ * DESIGN.md (sections 1, 3 and 5), for one account, two DELETE requests and two workers.
  *
  * Every option that spends a fault is a place where a process dies, a
  * connection breaks or a server says no.  Spin tries every combination of
@@ -300,7 +300,7 @@ end:	do
 
 /* What a process leaves: the broker takes the message back, the databases
  * drop the locks.  Nothing else remembers. */
-inline let_go()
+inline drop_job()
 {
 	d_step {
 	if
@@ -324,16 +324,16 @@ inline acked()
 	:: linked[me] -> linked[me] = false
 	:: else -> printf("worker %d    was cut off before: that ack counts for nothing\n", me)
 	fi;
-	let_go()
+	drop_job()
 }
 
 #define WORKER_DIES(text) \
 	:: atomic { FAULT -> faults--; printf(text, me); \
 		if :: SESSION -> excuse(job[me]) :: else fi; \
-		let_go(); goto idle }
+		drop_job(); goto idle }
 
 #define OR_ABANDONS \
-	:: atomic { !SESSION -> let_go(); \
+	:: atomic { !SESSION -> drop_job(); \
 		printf("worker %d    abandons: its session is gone\n", me); goto idle }
 
 /* Idle workers are alike, so it is enough to let the first of them take it. */
@@ -491,7 +491,7 @@ idle:	if
 		MINE.mail = SENDING;
 		printf("worker %d    ledger: mail sending\n", me);
 		break }
-	:: atomic { batch == 0 && !SESSION -> let_go();
+	:: atomic { batch == 0 && !SESSION -> drop_job();
 		printf("worker %d    abandons: its session is gone\n", me); goto idle }
 	WORKER_DIES("worker %d    dies between two batches or before the mail\n")
 	od;
@@ -504,7 +504,7 @@ idle:	if
 		printf("worker %d    SMTP: not now\n", me);
 		if
 		:: SESSION -> MINE.mail = PENDING; goto hand_on
-		:: else -> let_go(); goto idle
+		:: else -> drop_job(); goto idle
 		fi }
 	:: atomic { HARSH_FAULT -> faults--;
 #ifndef ONLY_DEATHS_EXCUSE
@@ -519,7 +519,7 @@ idle:	if
 	fi;
 	if
 #ifdef ABANDON_ON_BROKER_LOSS
-	:: atomic { !linked[me] -> let_go();
+	:: atomic { !linked[me] -> drop_job();
 		printf("worker %d    abandons: the broker is gone\n", me); goto idle }
 	:: atomic { SESSION && linked[me] ->
 #else
@@ -560,10 +560,10 @@ hand_on_publish:
 		printf("worker %d    publishes message %d, turn %d\n", me, job[me], next) }
 	:: atomic { FAULT -> faults--; put(job[me], next);
 		printf("worker %d    publishes message %d, turn %d, no confirm: abandons\n", me, job[me], next);
-		let_go(); goto idle }
+		drop_job(); goto idle }
 	:: atomic { FAULT -> faults--;
 		printf("worker %d    publishes message %d, turn %d, returned or lost: abandons\n", me, job[me], next);
-		let_go(); goto idle }
+		drop_job(); goto idle }
 	WORKER_DIES("worker %d    dies before it hands on\n")
 	fi;
 #ifdef TURN_AFTER_PUBLISH
@@ -586,7 +586,7 @@ hand_back:      /* uncounted: the same turn again, later */
 		printf("worker %d    hands message %d, turn %d back to retry.1m\n", me, job[me], turn[me]) }
 	:: atomic { FAULT -> faults--; put(job[me], turn[me]);
 		printf("worker %d    hands message %d back, no confirm: abandons\n", me, job[me]);
-		let_go(); goto idle }
+		drop_job(); goto idle }
 	WORKER_DIES("worker %d    dies before it hands back\n")
 	fi;
 	if

@@ -31,8 +31,9 @@ def servers():
 
 def up():
     stack = dev_stack().up()
-    stack.s3.make_bucket("farewell-demo")
     client = Client(stack)
+    client.bucket = stack.s3.make_bucket("farewell-demo")
+    user = client.make_user()
     postgres = stack.postgres
     out(f"""
     gateway      {stack.nginx.url}
@@ -44,9 +45,9 @@ def up():
     settings     {stack.gateway.conf}
     logs         {stack.place.path("log")}   (./dev logs)
 
-Delete user 1 as an administrator:
+Delete user {user.id}, who has three files, as an administrator:
 
-    curl -i -X DELETE {stack.nginx.url}/users/1 \\
+    curl -i -X DELETE {stack.nginx.url}{user.path} \\
         -H 'Authorization: Bearer {client.token("operator", role="admin", ttl=86400)}'
 """)
 

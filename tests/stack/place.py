@@ -109,7 +109,8 @@ class Place:
         return {"user": self.account.pw_uid, "group": self.account.pw_gid, "extra_groups": []}
 
     def environment(self, extra=()):
-        keep = {k: v for k, v in os.environ.items() if k in ("LANG", "TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")}
+        wanted = ("LANG", "TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "FAREWELL_CRASH")
+        keep = {k: v for k, v in os.environ.items() if k in wanted}
         keep.update(HOME=self.dir, PATH=CLEAN_PATH, USER=self.account.pw_name, LOGNAME=self.account.pw_name)
         keep.setdefault("LANG", "C.UTF-8")
         keep.update(extra)

@@ -1,3 +1,4 @@
+/* Running a table of tests with CUnit. */
 #include "tests/unit/unit.h"
 
 #include <CUnit/Basic.h>
