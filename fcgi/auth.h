@@ -4,7 +4,6 @@
 #define FAREWELL_AUTH_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <time.h>
 
 #include "lib/base/ids.h"
@@ -22,7 +21,7 @@ struct auth_caller {
 enum auth_result {
 	AUTH_GOOD,
 	AUTH_ABSENT,  /* no bearer token at all */
-	AUTH_INVALID, /* one that does not hold */
+	AUTH_INVALID, /* one that is malformed, wrongly signed or out of its time */
 };
 
 /* Checks AUTHORIZATION, the header's value or NULL, at the time NOW: signature, algorithm, exp

@@ -66,6 +66,7 @@ bool route_allows(const struct endpoint *endpoint, const char *method)
 
 	for (const char *m = endpoint->methods; *m != '\0' && length > 0;) {
 		size_t one = strcspn(m, ",");
+
 		if (one == length && memcmp(m, method, length) == 0)
 			return true;
 		m += one;
