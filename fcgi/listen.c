@@ -129,8 +129,8 @@ static bool socket_remove_stale(struct listener *listener, const struct sockaddr
 		return errno == ENOENT ||
 		       listen_fail(listener, "gateway.socket: %s: %s", path, strerror(errno));
 	if (!S_ISSOCK(found.st_mode))
-		return listen_fail(listener, "gateway.socket: %s is there and is no socket; move it away",
-		                   path);
+		return listen_fail(listener,
+		                   "gateway.socket: %s is there and is not a socket; move it away", path);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return listen_fail(listener, "gateway.socket: %s", strerror(errno));
