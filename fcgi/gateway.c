@@ -130,7 +130,7 @@ static bool call_admit(struct gateway *gateway, struct call *call)
 	}
 	if (!route.endpoint->of_user)
 		return true;
-	/* A parameter would be a wish we don't know, and what is deleted stays deleted. */
+	/* A parameter would be something we don't know, and what is deleted stays deleted. */
 	if (route.has_query) {
 		problem_set(call->response, call->request, PROBLEM_BAD_REQUEST,
 		            "This path takes no query parameters.");
