@@ -84,18 +84,24 @@ static bool claim_time(struct json_object *claims, const char *name, double *sec
 	return true;
 }
 
-static const char *claims_check_times(struct json_object *claims, time_t now)
+static bool auth_refuse(const char *sentence, char *why, size_t why_size)
+{
+	snprintf(why, why_size, "%s", sentence);
+	return false;
+}
+
+static bool claims_check_times(struct json_object *claims, time_t now, char *why, size_t why_size)
 {
 	double expires, not_before;
 
 	if (!claim_time(claims, "exp", &expires))
-		return "The token does not say when it expires.";
+		return auth_refuse("The token does not say when it expires.", why, why_size);
 	if (!((double)now < expires))
-		return "The token has expired.";
+		return auth_refuse("The token has expired.", why, why_size);
 	if (json_object_object_get_ex(claims, "nbf", NULL) &&
 	    !(claim_time(claims, "nbf", &not_before) && not_before <= (double)now))
-		return "The token is not valid yet.";
-	return NULL;
+		return auth_refuse("The token is not valid yet.", why, why_size);
+	return true;
 }
 
 static bool claim_is_text(struct json_object *value, const char *text)
@@ -145,7 +151,7 @@ static void claims_read_subject(const struct conf *conf, struct json_object *cla
 }
 
 enum auth_result auth_check(const struct conf *conf, const char *authorization, time_t now,
-                            struct auth_caller *caller, const char **why)
+                            struct auth_caller *caller, char *why, size_t why_size)
 {
 	*caller = (struct auth_caller){.everybody = conf->gateway.auth == AUTH_NONE};
 	if (caller->everybody)
@@ -153,23 +159,24 @@ enum auth_result auth_check(const struct conf *conf, const char *authorization, 
 	assert(conf->gateway.auth == AUTH_JWT);
 	const char *token = bearer_token(authorization);
 	if (token == NULL) {
-		*why = "This needs a bearer token.";
+		auth_refuse("This needs a bearer token.", why, why_size);
 		return AUTH_ABSENT;
 	}
 	struct json_object *claims = strlen(token) <= AUTH_TOKEN_MAX && token_is_well_formed(token) ?
 	                                 token_verified_claims(conf, token) :
 	                                 NULL;
 	if (claims == NULL) {
-		*why = "The token is malformed, or not signed with the right key and algorithm.";
+		auth_refuse("The token is malformed, or not signed with the right key and algorithm.", why,
+		            why_size);
 		return AUTH_INVALID;
 	}
-	*why = claims_check_times(claims, now);
-	if (*why == NULL) {
+	bool good = claims_check_times(claims, now, why, why_size);
+	if (good) {
 		caller->administrator = claims_name_administrator(conf, claims);
 		claims_read_subject(conf, claims, caller->subject);
 	}
 	json_object_put(claims);
-	return *why == NULL ? AUTH_GOOD : AUTH_INVALID;
+	return good ? AUTH_GOOD : AUTH_INVALID;
 }
 
 bool auth_may(const struct auth_caller *caller, const char *user_id)

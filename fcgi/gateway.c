@@ -12,6 +12,7 @@
 #include "lib/supervisor/child.h"
 
 #define REALM "farewell"
+#define WHY_SIZE 128 /* a sentence for the client */
 
 /* ---- sessions ---- */
 
@@ -114,7 +115,7 @@ static bool call_admit(struct gateway *gateway, struct call *call)
 {
 	const struct conf *conf = gateway->conf;
 	struct route route = route_find(call->request->uri);
-	const char *why = NULL;
+	char why[WHY_SIZE];
 
 	call->endpoint = route.endpoint;
 	if (route.endpoint == NULL) {
@@ -136,14 +137,13 @@ static bool call_admit(struct gateway *gateway, struct call *call)
 		            "This path takes no query parameters.");
 		return false;
 	}
-	why = route_user_id(&route, conf->common.id_format, (size_t)conf->common.id_max_length,
-	                    call->user_id);
-	if (why != NULL) {
+	if (!route_user_id(&route, conf->common.id_format, (size_t)conf->common.id_max_length,
+	                   call->user_id, why, sizeof(why))) {
 		problem_set(call->response, call->request, PROBLEM_BAD_ID, "%s", why);
 		return false;
 	}
 	enum auth_result auth =
-		auth_check(conf, call->request->authorization, time(NULL), &call->caller, &why);
+		auth_check(conf, call->request->authorization, time(NULL), &call->caller, why, sizeof(why));
 	if (auth != AUTH_GOOD) {
 		call_refuse_token(call, why, auth == AUTH_ABSENT);
 		return false;
