@@ -129,7 +129,7 @@ bool route_user_id(const struct route *route, int format, size_t max_length, cha
 		[ID_TEXT] = "The user id is not valid UTF-8 text, or has a character that is not allowed.",
 	};
 	char decoded[ID_SIZE];
-	size_t length;
+	size_t length = 0;
 
 	if (route->id_length == 0)
 		return id_refuse("The user id is empty.", why, why_size);
