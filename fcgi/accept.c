@@ -1,4 +1,4 @@
-/* Offers the life of a gateway's child; FastCGI is known here only. */
+/* The loop of a gateway's child: accept, answer, and again. libfcgi is called here only. */
 #include "fcgi/accept.h"
 
 #include <errno.h>

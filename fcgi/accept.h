@@ -1,4 +1,4 @@
-/* The life of a child: accept, answer, and again. The only part that knows FastCGI. */
+/* The loop of a gateway's child: accept, answer, and again. The only part that calls libfcgi. */
 #ifndef FAREWELL_ACCEPT_H
 #define FAREWELL_ACCEPT_H
 

@@ -7,7 +7,8 @@
 
 struct conf;
 
-/* GET /readyz at gateway.socket; logs the answer, or why there is none. True if it is 200. */
+/* GET /readyz at gateway.socket; prints the body of the answer, or logs why there was no answer.
+ * True if it is 200. */
 bool ask_ready(const struct conf *);
 
 #endif

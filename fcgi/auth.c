@@ -29,13 +29,14 @@ static const char *bearer_token(const char *authorization)
 
 /* Three segments of base64url, none of them empty (RFC 7515, 7.1). libjwt 1.10 writes behind its
  * buffer when one is. */
-static bool is_well_formed(const char *token)
+static bool token_is_well_formed(const char *token)
 {
 	static const char letters[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 	for (int segment = 0; segment < 3; segment++) {
 		size_t length = strspn(token, letters);
+
 		if (length == 0 || token[length] != (segment < 2 ? '.' : '\0'))
 			return false;
 		token += length + 1;
@@ -44,7 +45,7 @@ static bool is_well_formed(const char *token)
 }
 
 /* The claims of a token whose signature and algorithm are right, or NULL. */
-static struct json_object *verified_claims(const struct conf *conf, const char *token)
+static struct json_object *token_verified_claims(const struct conf *conf, const char *token)
 {
 	const char *key = conf->gateway.jwt_key.value;
 	struct json_object *claims = NULL;
@@ -70,7 +71,7 @@ static struct json_object *verified_claims(const struct conf *conf, const char *
 	return claims;
 }
 
-/* A NumericDate; false when the claim is absent or no number. */
+/* A NumericDate; false when the claim is absent or not a number. */
 static bool claim_time(struct json_object *claims, const char *name, double *seconds)
 {
 	struct json_object *claim = NULL;
@@ -83,21 +84,27 @@ static bool claim_time(struct json_object *claims, const char *name, double *sec
 	return true;
 }
 
-static const char *check_times(struct json_object *claims, time_t now)
+static bool auth_refuse(const char *sentence, char *why, size_t why_size)
+{
+	snprintf(why, why_size, "%s", sentence);
+	return false;
+}
+
+static bool claims_check_times(struct json_object *claims, time_t now, char *why, size_t why_size)
 {
 	double expires, not_before;
 
 	if (!claim_time(claims, "exp", &expires))
-		return "The token does not say when it expires.";
+		return auth_refuse("The token does not say when it expires.", why, why_size);
 	if (!((double)now < expires))
-		return "The token has expired.";
+		return auth_refuse("The token has expired.", why, why_size);
 	if (json_object_object_get_ex(claims, "nbf", NULL) &&
 	    !(claim_time(claims, "nbf", &not_before) && not_before <= (double)now))
-		return "The token is not valid yet.";
-	return NULL;
+		return auth_refuse("The token is not valid yet.", why, why_size);
+	return true;
 }
 
-static bool is_text(struct json_object *value, const char *text)
+static bool claim_is_text(struct json_object *value, const char *text)
 {
 	return json_object_is_type(value, json_type_string) &&
 	       (size_t)json_object_get_string_len(value) == strlen(text) &&
@@ -105,7 +112,7 @@ static bool is_text(struct json_object *value, const char *text)
 }
 
 /* The claim is the value, or a list that has it. */
-static bool is_administrator(const struct conf *conf, struct json_object *claims)
+static bool claims_name_administrator(const struct conf *conf, struct json_object *claims)
 {
 	const char *name = conf->gateway.jwt_admin_claim, *value = conf->gateway.jwt_admin_value;
 	struct json_object *claim = NULL;
@@ -113,16 +120,16 @@ static bool is_administrator(const struct conf *conf, struct json_object *claims
 	if (name[0] == '\0' || value[0] == '\0' || !json_object_object_get_ex(claims, name, &claim))
 		return false;
 	if (!json_object_is_type(claim, json_type_array))
-		return is_text(claim, value);
+		return claim_is_text(claim, value);
 	for (size_t i = 0; i < json_object_array_length(claim); i++)
-		if (is_text(json_object_array_get_idx(claim, i), value))
+		if (claim_is_text(json_object_array_get_idx(claim, i), value))
 			return true;
 	return false;
 }
 
-/* Leaves the subject empty when it is none that could be a user's id; such a caller owns nothing.
- */
-static void read_subject(const struct conf *conf, struct json_object *claims, char subject[ID_SIZE])
+/* Leaves the subject empty when it can't be a user's id; such a caller owns nothing. */
+static void claims_read_subject(const struct conf *conf, struct json_object *claims,
+                                char subject[ID_SIZE])
 {
 	struct json_object *claim = NULL;
 	char text[ID_SIZE];
@@ -144,7 +151,7 @@ static void read_subject(const struct conf *conf, struct json_object *claims, ch
 }
 
 enum auth_result auth_check(const struct conf *conf, const char *authorization, time_t now,
-                            struct auth_caller *caller, const char **why)
+                            struct auth_caller *caller, char *why, size_t why_size)
 {
 	*caller = (struct auth_caller){.everybody = conf->gateway.auth == AUTH_NONE};
 	if (caller->everybody)
@@ -152,23 +159,24 @@ enum auth_result auth_check(const struct conf *conf, const char *authorization, 
 	assert(conf->gateway.auth == AUTH_JWT);
 	const char *token = bearer_token(authorization);
 	if (token == NULL) {
-		*why = "This needs a bearer token.";
+		auth_refuse("This needs a bearer token.", why, why_size);
 		return AUTH_ABSENT;
 	}
-	struct json_object *claims = strlen(token) <= AUTH_TOKEN_MAX && is_well_formed(token) ?
-	                                 verified_claims(conf, token) :
+	struct json_object *claims = strlen(token) <= AUTH_TOKEN_MAX && token_is_well_formed(token) ?
+	                                 token_verified_claims(conf, token) :
 	                                 NULL;
 	if (claims == NULL) {
-		*why = "The token is malformed, or not signed with the right key and algorithm.";
+		auth_refuse("The token is malformed, or not signed with the right key and algorithm.", why,
+		            why_size);
 		return AUTH_INVALID;
 	}
-	*why = check_times(claims, now);
-	if (*why == NULL) {
-		caller->administrator = is_administrator(conf, claims);
-		read_subject(conf, claims, caller->subject);
+	bool good = claims_check_times(claims, now, why, why_size);
+	if (good) {
+		caller->administrator = claims_name_administrator(conf, claims);
+		claims_read_subject(conf, claims, caller->subject);
 	}
 	json_object_put(claims);
-	return *why == NULL ? AUTH_GOOD : AUTH_INVALID;
+	return good ? AUTH_GOOD : AUTH_INVALID;
 }
 
 bool auth_may(const struct auth_caller *caller, const char *user_id)

@@ -22,14 +22,14 @@ struct auth_caller {
 enum auth_result {
 	AUTH_GOOD,
 	AUTH_ABSENT,  /* no bearer token at all */
-	AUTH_INVALID, /* one that does not hold */
+	AUTH_INVALID, /* one that is malformed, wrongly signed or out of its time */
 };
 
 /* Checks AUTHORIZATION, the header's value or NULL, at the time NOW: signature, algorithm, exp
- * (which must be there) and nbf. WHY is set to a sentence for the client unless the result is
- * AUTH_GOOD. `sub` may be a string or an integer, as some issuers write it. */
+ * (which must be there) and nbf. Unless the result is AUTH_GOOD, WHY is a sentence for the
+ * client. `sub` may be a string or an integer, as some issuers write it. */
 enum auth_result auth_check(const struct conf *, const char *authorization, time_t now,
-                            struct auth_caller *, const char **why);
+                            struct auth_caller *, char *why, size_t why_size);
 
 /* Whether the caller may do something to the account of USER_ID (as the database writes it): its
  * owner or an administrator. */

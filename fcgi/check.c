@@ -1,8 +1,7 @@
-/* The questions to both servers that tell whether the gateway could serve. */
+/* The checks of both servers that tell whether the gateway could serve. */
 #include "fcgi/check.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "fcgi/gateway.h"

@@ -9,7 +9,7 @@ struct gateway;
 /* The worst that was found. */
 enum check_result {
 	CHECK_GOOD,
-	CHECK_AWAY, /* a server can't be reached, or is not yet as it will be: may get well by itself */
+	CHECK_AWAY,  /* a server can't be reached, or is not yet as it will be: may pass by itself */
 	CHECK_WRONG, /* a setting is wrong, and no waiting will help */
 };
 

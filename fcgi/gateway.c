@@ -1,9 +1,7 @@
 /* The sessions of a gateway process, and the checks every request passes. */
 #include "fcgi/gateway.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "fcgi/problem.h"
@@ -14,12 +12,13 @@
 #include "lib/supervisor/child.h"
 
 #define REALM "farewell"
+#define WHY_SIZE 128 /* a sentence for the client */
 
 /* ---- sessions ---- */
 
 /* While the broker is waited for. A request that was begun is finished, so a wait is never given
  * up. */
-static bool pump_child(void *arg)
+static bool gateway_pump_child(void *arg)
 {
 	struct gateway *gateway = arg;
 
@@ -29,13 +28,13 @@ static bool pump_child(void *arg)
 }
 
 /* While the database is waited for: the broker wants its heartbeats too. */
-static bool pump_broker(void *arg)
+static bool gateway_pump_broker(void *arg)
 {
 	struct gateway *gateway = arg;
 
 	if (mq_is_open(gateway->mq) && mq_pump(gateway->mq) != MQ_OK)
 		log_warning("%s", mq_why(gateway->mq));
-	return pump_child(arg);
+	return gateway_pump_child(arg);
 }
 
 bool gateway_open(struct gateway *gateway, const struct conf *conf, struct child *child)
@@ -43,8 +42,8 @@ bool gateway_open(struct gateway *gateway, const struct conf *conf, struct child
 	const struct conf_sessions *s = &conf->gateway.sessions;
 
 	*gateway = (struct gateway){.conf = conf, .child = child};
-	gateway->db_pump = (struct pump){pump_broker, gateway};
-	gateway->mq_pump = (struct pump){pump_child, gateway};
+	gateway->db_pump = (struct pump){gateway_pump_broker, gateway};
+	gateway->mq_pump = (struct pump){gateway_pump_child, gateway};
 	if (!request_gateway_statements(conf, gateway->statements, &gateway->mark_sql))
 		return false;
 	gateway->db_options = (struct db_options){
@@ -73,8 +72,7 @@ bool gateway_open(struct gateway *gateway, const struct conf *conf, struct child
 
 void gateway_close(struct gateway *gateway)
 {
-	if (gateway->mq != NULL)
-		mq_free(gateway->mq);
+	mq_free(gateway->mq);
 	db_free(gateway->db);
 	free(gateway->mark_sql);
 	*gateway = (struct gateway){.conf = NULL};
@@ -100,7 +98,7 @@ void gateway_look(struct gateway *gateway)
 
 /* ---- a request ---- */
 
-static void refuse_token(struct call *call, const char *why, bool absent)
+static void call_refuse_token(struct call *call, const char *why, bool absent)
 {
 	problem_set(call->response, call->request, PROBLEM_UNAUTHORIZED, "%s", why);
 	if (absent)
@@ -113,11 +111,11 @@ static void refuse_token(struct call *call, const char *why, bool absent)
 
 /* The checks in the contract's order: 404 for an unknown path, 405, 400, 401, 403. False:
  * answered. */
-static bool admit_call(struct gateway *gateway, struct call *call)
+static bool call_admit(struct gateway *gateway, struct call *call)
 {
 	const struct conf *conf = gateway->conf;
 	struct route route = route_find(call->request->uri);
-	const char *why = NULL;
+	char why[WHY_SIZE];
 
 	call->endpoint = route.endpoint;
 	if (route.endpoint == NULL) {
@@ -133,22 +131,21 @@ static bool admit_call(struct gateway *gateway, struct call *call)
 	}
 	if (!route.endpoint->of_user)
 		return true;
-	/* A parameter would be a wish we don't know, and what is deleted stays deleted. */
+	/* A parameter would be something we don't know, and what is deleted stays deleted. */
 	if (route.has_query) {
 		problem_set(call->response, call->request, PROBLEM_BAD_REQUEST,
 		            "This path takes no query parameters.");
 		return false;
 	}
-	why = route_user_id(&route, conf->common.id_format, (size_t)conf->common.id_max_length,
-	                    call->user_id);
-	if (why != NULL) {
+	if (!route_user_id(&route, conf->common.id_format, (size_t)conf->common.id_max_length,
+	                   call->user_id, why, sizeof(why))) {
 		problem_set(call->response, call->request, PROBLEM_BAD_ID, "%s", why);
 		return false;
 	}
 	enum auth_result auth =
-		auth_check(conf, call->request->authorization, time(NULL), &call->caller, &why);
+		auth_check(conf, call->request->authorization, time(NULL), &call->caller, why, sizeof(why));
 	if (auth != AUTH_GOOD) {
-		refuse_token(call, why, auth == AUTH_ABSENT);
+		call_refuse_token(call, why, auth == AUTH_ABSENT);
 		return false;
 	}
 	if (!auth_may(&call->caller, call->user_id)) {
@@ -159,7 +156,7 @@ static bool admit_call(struct gateway *gateway, struct call *call)
 	return true;
 }
 
-static void log_answer(const struct call *call, int64_t took_ms)
+static void call_log(const struct call *call, int64_t took_ms)
 {
 	log_info("answered method=%.16s route=%s status=%d ms=%lld%s%s",
 	         call->request->method[0] != '\0' ? call->request->method : "-",
@@ -176,13 +173,13 @@ void gateway_answer(struct gateway *gateway, const struct http_request *request,
 
 	*response = (struct http_response){.status = 500};
 	log_context("request=%s", request->id);
-	if (admit_call(gateway, &call))
+	if (call_admit(gateway, &call))
 		call.endpoint->handle(gateway, &call);
 	if (response->status == 503)
 		http_header(response, "Retry-After", "%lld",
 		            (long long)((gateway->conf->gateway.retry_after_ms + 999) / 1000));
 	http_header(response, "Cache-Control", "no-store");
 	http_header(response, "X-Request-Id", "%s", request->id);
-	log_answer(&call, clock_now_ms() - began_ms);
+	call_log(&call, clock_now_ms() - began_ms);
 	log_context_clear();
 }

@@ -31,8 +31,8 @@ struct gateway {
 bool gateway_open(struct gateway *, const struct conf *, struct child *);
 void gateway_close(struct gateway *);
 
-/* Connects to both servers, so that the first request need not; logs what can't be reached, and
- * that may come later. */
+/* Connects to both servers, so that the first request need not. A server that can't be reached is
+ * logged, and connected to by the first request that needs it. */
 void gateway_connect(struct gateway *);
 
 /* To be called at least every second while idle: heartbeats, and a look whether a server has closed

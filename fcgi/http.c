@@ -95,6 +95,7 @@ void http_encode_segment(const char *text, char *encoded, size_t size)
 
 	for (; *text != '\0' && used + 3 < size; text++) {
 		unsigned char c = (unsigned char)*text;
+
 		if (strchr(UNRESERVED, *text) != NULL) {
 			encoded[used++] = *text;
 			continue;

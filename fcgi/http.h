@@ -28,7 +28,7 @@ struct http_response {
 	size_t length;
 };
 
-/* Takes over ID as the request's if it is fit to stand in headers and log lines (NULL: it is not),
+/* Takes over ID (may be NULL) as the request's if it can stand in headers and log lines as it is,
  * else makes a fresh one. */
 void http_request_id(struct http_request *, const char *id);
 

@@ -33,7 +33,7 @@ static bool listen_fail(struct listener *listener, const char *format, ...)
 	return false;
 }
 
-static bool is_listening(int fd)
+static bool socket_is_listening(int fd)
 {
 	int accepting = 0;
 	socklen_t length = sizeof(accepting);
@@ -41,7 +41,7 @@ static bool is_listening(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepting, &length) == 0 && accepting != 0;
 }
 
-static bool set_flags(int fd)
+static bool socket_set_flags(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
 
@@ -64,9 +64,9 @@ static int passed_socket(void)
 
 static bool inherit_socket(struct listener *listener, int fd, const char *from)
 {
-	if (!is_listening(fd))
+	if (!socket_is_listening(fd))
 		return listen_fail(listener, "descriptor %d from %s is not a listening socket", fd, from);
-	if (!set_flags(fd))
+	if (!socket_set_flags(fd))
 		return listen_fail(listener, "descriptor %d from %s: %s", fd, from, strerror(errno));
 	listener->fd = fd;
 	return true;
@@ -120,7 +120,7 @@ static int lock_directory(struct listener *listener, const char *path)
 }
 
 /* Removes what an earlier master has left at the path; false if it is not ours to remove. */
-static bool clear_path(struct listener *listener, const struct sockaddr_un *address)
+static bool socket_remove_stale(struct listener *listener, const struct sockaddr_un *address)
 {
 	struct stat found;
 	const char *path = address->sun_path;
@@ -129,8 +129,8 @@ static bool clear_path(struct listener *listener, const struct sockaddr_un *addr
 		return errno == ENOENT ||
 		       listen_fail(listener, "gateway.socket: %s: %s", path, strerror(errno));
 	if (!S_ISSOCK(found.st_mode))
-		return listen_fail(listener, "gateway.socket: %s is there and is no socket; move it away",
-		                   path);
+		return listen_fail(listener,
+		                   "gateway.socket: %s is there and is not a socket; move it away", path);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return listen_fail(listener, "gateway.socket: %s", strerror(errno));
@@ -193,7 +193,7 @@ static bool make_socket(struct listener *listener, const struct conf *conf)
 	int directory = lock_directory(listener, listener->path);
 	if (directory < 0)
 		return false;
-	bool done = clear_path(listener, &address);
+	bool done = socket_remove_stale(listener, &address);
 	if (done) {
 		listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		done = listener->fd >= 0 ? bind_and_listen(listener, &address, conf) :
@@ -211,7 +211,7 @@ bool listen_open(struct listener *listener, const struct conf *conf)
 	int passed = passed_socket();
 	if (passed >= 0)
 		return inherit_socket(listener, passed, "systemd (LISTEN_FDS)");
-	if (is_listening(STDIN_FILENO))
+	if (socket_is_listening(STDIN_FILENO))
 		return inherit_socket(listener, STDIN_FILENO, "spawn-fcgi");
 	return make_socket(listener, conf);
 }

@@ -29,11 +29,6 @@ static const struct {
 	[PROBLEM_MISCONFIGURED] = {500, "misconfigured", "Service misconfigured"},
 };
 
-const char *problem_slug(enum problem problem)
-{
-	return problems[problem].slug;
-}
-
 void problem_set(struct http_response *response, const struct http_request *request,
                  enum problem problem, const char *detail, ...)
 {

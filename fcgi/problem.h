@@ -28,7 +28,4 @@ enum problem {
 void problem_set(struct http_response *, const struct http_request *, enum problem,
                  const char *detail, ...) __attribute__((format(printf, 4, 5)));
 
-/* The part of the type after "urn:farewell:problem:". */
-const char *problem_slug(enum problem);
-
 #endif

@@ -1,6 +1,7 @@
 /* Finding the endpoint of a path, and reading the id in it. */
 #include "fcgi/routes.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -66,6 +67,7 @@ bool route_allows(const struct endpoint *endpoint, const char *method)
 
 	for (const char *m = endpoint->methods; *m != '\0' && length > 0;) {
 		size_t one = strcspn(m, ",");
+
 		if (one == length && memcmp(m, method, length) == 0)
 			return true;
 		m += one;
@@ -83,17 +85,23 @@ static int hex_value(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+static bool id_refuse(const char *sentence, char *why, size_t why_size)
+{
+	snprintf(why, why_size, "%s", sentence);
+	return false;
+}
+
 /* Percent-decodes TEXT into DECODED with a NUL behind it. */
-static const char *decode_segment(const char *text, size_t length, char decoded[ID_SIZE],
-                                  size_t *decoded_length)
+static bool id_decode(const char *text, size_t length, char decoded[ID_SIZE],
+                      size_t *decoded_length, char *why, size_t why_size)
 {
 	size_t used = 0;
 
 	for (size_t i = 0; i < length; i++) {
 		if (used == ID_SIZE - 1)
-			return "The user id is too long.";
+			return id_refuse("The user id is too long.", why, why_size);
 		if (text[i] == '#')
-			return "The user id has a character that no path may have.";
+			return id_refuse("The user id has a character that no path may have.", why, why_size);
 		if (text[i] != '%') {
 			decoded[used++] = text[i];
 			continue;
@@ -101,36 +109,38 @@ static const char *decode_segment(const char *text, size_t length, char decoded[
 		int high = i + 2 < length ? hex_value(text[i + 1]) : -1,
 			low = i + 2 < length ? hex_value(text[i + 2]) : -1;
 		if (high < 0 || low < 0)
-			return "The user id has a percent sign that is not followed by two hexadecimal digits.";
+			return id_refuse(
+				"The user id has a percent sign that is not followed by two hexadecimal digits.",
+				why, why_size);
 		decoded[used++] = (char)(high << 4 | low);
 		i += 2;
 	}
 	decoded[used] = '\0';
 	*decoded_length = used;
-	return NULL;
+	return true;
 }
 
-const char *route_user_id(const struct route *route, int format, size_t max_length,
-                          char id[ID_SIZE])
+bool route_user_id(const struct route *route, int format, size_t max_length, char id[ID_SIZE],
+                   char *why, size_t why_size)
 {
+	static const char *const wrong_format[] = {
+		[ID_INTEGER] = "The user id is not an integer.",
+		[ID_UUID] = "The user id is not a UUID.",
+		[ID_TEXT] = "The user id is not valid UTF-8 text, or has a character that is not allowed.",
+	};
 	char decoded[ID_SIZE];
-	size_t length;
+	size_t length = 0;
 
 	if (route->id_length == 0)
-		return "The user id is empty.";
+		return id_refuse("The user id is empty.", why, why_size);
 	if (format != ID_TEXT && memchr(route->id, '%', route->id_length) != NULL)
-		return "The user id must not be percent-encoded.";
-	const char *wrong = decode_segment(route->id, route->id_length, decoded, &length);
-	if (wrong != NULL)
-		return wrong;
+		return id_refuse("The user id must not be percent-encoded.", why, why_size);
+	if (!id_decode(route->id, route->id_length, decoded, &length, why, why_size))
+		return false;
 	if (length > max_length)
-		return "The user id is too long.";
+		return id_refuse("The user id is too long.", why, why_size);
 	if (!id_valid(format, decoded, length, max_length))
-		return format == ID_INTEGER ?
-		           "The user id is not an integer." :
-		       format == ID_UUID ?
-		           "The user id is not a UUID." :
-		           "The user id is not valid UTF-8 text, or has a character that is not allowed.";
+		return id_refuse(wrong_format[format], why, why_size);
 	id_canonical(format, decoded, id);
-	return NULL;
+	return true;
 }

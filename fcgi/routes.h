@@ -25,8 +25,9 @@ struct route route_find(const char *uri);
 bool route_allows(const struct endpoint *, const char *method);
 
 /* Reads the route's id: for FORMAT text it is percent-decoded once, strictly; in the others a `%`
- * has no place. Writes it as the database would most likely write it. NULL, or a sentence saying
- * what is wrong with it. */
-const char *route_user_id(const struct route *, int format, size_t max_length, char id[ID_SIZE]);
+ * has no place. Writes it as the database would most likely write it. False: WHY is a sentence
+ * for the client. */
+bool route_user_id(const struct route *, int format, size_t max_length, char id[ID_SIZE], char *why,
+                   size_t why_size);
 
 #endif

@@ -50,7 +50,7 @@ static void answer_row(struct call *call, const PGresult *row)
 	http_json(call->response, 200, "application/json", body);
 }
 
-static void handle_get(struct gateway *gateway, struct call *call)
+static void handle_deletion(struct gateway *gateway, struct call *call)
 {
 	PGresult *row = NULL;
 
@@ -72,5 +72,5 @@ const struct endpoint deletion_endpoint = {
 	.name = "/users/{id}/deletion",
 	.methods = "GET, HEAD",
 	.of_user = true,
-	.handle = handle_get,
+	.handle = handle_deletion,
 };

@@ -2,9 +2,7 @@
 #include "lib/deletion/account.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -16,6 +14,7 @@
 /* Between two attempts to find out what became of a COMMIT, doubled each time. */
 #define LOOKUP_PAUSE_MS 100
 #define LOOKUP_PAUSE_MAX_MS 800
+
 enum db_result account_check(struct db *db, int64_t deadline_ms)
 {
 	static const enum user_db_statement checked[] = {USERS_LOCK, USERS_MARK, REQUEST_INSERT};
@@ -46,7 +45,7 @@ static enum account_result account_failed(struct db *db, enum db_result result, 
 /* ---- trip one: begin, lock, read ---- */
 
 /* Takes the locked row: its id and its mark. */
-static bool read_user(const PGresult *user, struct account *account)
+static bool account_read_user(const PGresult *user, struct account *account)
 {
 	if (PQntuples(user) != 1) {
 		log_error(
@@ -92,8 +91,9 @@ static bool account_find_request(const PGresult *requests, const char *mark, con
 /* BEGIN, the lock and the requests in one round trip; two statements, so that the second sees what
  * was committed while the first waited for its lock. On ACCOUNT_OK the transaction is open and
  * REQUESTS set. */
-static enum account_result begin_and_lock(struct db *db, const char *user_id, int64_t deadline_ms,
-                                          struct account *account, PGresult **requests)
+static enum account_result account_begin_and_lock(struct db *db, const char *user_id,
+                                                  int64_t deadline_ms, struct account *account,
+                                                  PGresult **requests)
 {
 	const char *params[] = {user_id};
 	PGresult *results[3] = {NULL};
@@ -114,7 +114,7 @@ static enum account_result begin_and_lock(struct db *db, const char *user_id, in
 	} else if (PQntuples(results[1]) == 0) {
 		answer = ACCOUNT_ABSENT;
 		account_unlock(db, deadline_ms);
-	} else if (!read_user(results[1], account) ||
+	} else if (!account_read_user(results[1], account) ||
 	           !db_copy(results[2], 0, REQUEST_NOW, account->now, sizeof(account->now))) {
 		answer = ACCOUNT_WRONG;
 		account_unlock(db, deadline_ms);
@@ -128,8 +128,9 @@ static enum account_result begin_and_lock(struct db *db, const char *user_id, in
 
 /* Opens the session if need be and locks; the requests read are those of the id as the database
  * writes it. */
-static enum account_result open_and_lock(struct db *db, const char *user_id, int64_t deadline_ms,
-                                         struct account *account, PGresult **requests)
+static enum account_result account_open_and_lock(struct db *db, const char *user_id,
+                                                 int64_t deadline_ms, struct account *account,
+                                                 PGresult **requests)
 {
 	*requests = NULL;
 	enum db_result opened = db_open(db, deadline_ms);
@@ -137,7 +138,8 @@ static enum account_result open_and_lock(struct db *db, const char *user_id, int
 		log_error("database: %s", db_why(db));
 		return ACCOUNT_DOWN;
 	}
-	enum account_result answer = begin_and_lock(db, user_id, deadline_ms, account, requests);
+	enum account_result answer =
+		account_begin_and_lock(db, user_id, deadline_ms, account, requests);
 	if (answer != ACCOUNT_OK || strcmp(account->user_id, user_id) == 0)
 		return answer;
 	const char *params[] = {account->user_id};
@@ -152,12 +154,13 @@ enum account_result account_lock(struct db *db, const char *user_id, int64_t dea
 {
 	PGresult *requests = NULL;
 	bool was_open = db_is_alive(db);
-	enum account_result answer = open_and_lock(db, user_id, deadline_ms, account, &requests);
+	enum account_result answer =
+		account_open_and_lock(db, user_id, deadline_ms, account, &requests);
 
 	/* A session that died since it was last used, and nothing has happened yet: once more on a new
 	 * one. */
 	if (answer == ACCOUNT_DOWN && was_open && !db_is_open(db) && clock_left_ms(deadline_ms) > 0)
-		answer = open_and_lock(db, user_id, deadline_ms, account, &requests);
+		answer = account_open_and_lock(db, user_id, deadline_ms, account, &requests);
 	if (answer == ACCOUNT_OK && account->marked)
 		account->requested =
 			account_find_request(requests, account->mark, NULL, &account->deletion);
@@ -176,7 +179,7 @@ void account_unlock(struct db *db, int64_t deadline_ms)
 
 /* ---- trip two: mark, insert, commit ---- */
 
-static void lookup_pause(int ms)
+static void account_pause(int ms)
 {
 	const struct timespec pause = {.tv_sec = 0, .tv_nsec = ms * 1000000L};
 
@@ -185,8 +188,8 @@ static void lookup_pause(int ms)
 
 /* What became of a COMMIT whose answer did not come. Who holds the row's lock knows that the
  * transaction that held it has ended, so that what is to be seen then is what was committed. */
-static enum account_result commit_look_up(struct db *db, struct account *account,
-                                          const char *deletion_id, int64_t deadline_ms)
+static enum account_result account_look_up_commit(struct db *db, struct account *account,
+                                                  const char *deletion_id, int64_t deadline_ms)
 {
 	struct account_deletion deletion;
 	struct account seen;
@@ -197,11 +200,11 @@ static enum account_result commit_look_up(struct db *db, struct account *account
 	            deletion_id);
 	for (int pause_ms = LOOKUP_PAUSE_MS;;
 	     pause_ms = pause_ms < LOOKUP_PAUSE_MAX_MS ? 2 * pause_ms : pause_ms) {
-		answer = open_and_lock(db, account->user_id, deadline_ms, &seen, &requests);
+		answer = account_open_and_lock(db, account->user_id, deadline_ms, &seen, &requests);
 		if ((answer != ACCOUNT_DOWN && answer != ACCOUNT_BUSY) ||
 		    clock_left_ms(deadline_ms) <= pause_ms)
 			break;
-		lookup_pause(pause_ms);
+		account_pause(pause_ms);
 	}
 	bool found =
 		answer == ACCOUNT_OK && account_find_request(requests, NULL, deletion_id, &deletion);
@@ -221,8 +224,8 @@ static enum account_result commit_look_up(struct db *db, struct account *account
 
 /* Whether INSERT and COMMIT both did what they say. A failed transaction answers COMMIT with
  * ROLLBACK and no error. */
-static enum account_result commit_read(struct account *account, const char *deletion_id,
-                                       PGresult *const *results)
+static enum account_result account_read_commit(struct account *account, const char *deletion_id,
+                                               PGresult *const *results)
 {
 	if (strcmp(PQcmdStatus(results[1]), "COMMIT") != 0) {
 		log_error("database: COMMIT was answered with %s", PQcmdStatus(results[1]));
@@ -245,8 +248,8 @@ static enum account_result commit_read(struct account *account, const char *dele
 	return ACCOUNT_OK;
 }
 
-static void queue_change(struct db *db, const struct account *account,
-                         const struct account_request *request)
+static void account_queue_change(struct db *db, const struct account *account,
+                                 const struct account_request *request)
 {
 	const char *id = request->deletion_id, *by = request->requested_by, *of = request->request_id;
 	const char *marking[] = {account->user_id, id, account->user_id, by, of};
@@ -265,14 +268,14 @@ enum account_result account_mark(struct db *db, struct account *account,
 
 	assert(!account->requested);
 	CRASH_POINT("gateway-before-commit");
-	queue_change(db, account, request);
+	account_queue_change(db, account, request);
 	enum db_result result = db_flush(db, results, 2, NULL, deadline_ms);
 	if (result == DB_OK)
-		answer = commit_read(account, request->deletion_id, results);
+		answer = account_read_commit(account, request->deletion_id, results);
 	else if (result == DB_REFUSED)
 		answer = account_failed(db, result, deadline_ms);
 	else
-		answer = commit_look_up(db, account, request->deletion_id, deadline_ms);
+		answer = account_look_up_commit(db, account, request->deletion_id, deadline_ms);
 	db_clear(results, 2);
 	return answer;
 }

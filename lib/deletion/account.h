@@ -52,9 +52,9 @@ struct account_request {
  * setting. */
 enum db_result account_check(struct db *, int64_t deadline_ms);
 
-/* Begins the transaction, locks the row of USER_ID and reads its requests. One that is not
- * ACCOUNT_OK has left no transaction open. Connects, and once more if the connection turns out to
- * be dead. */
+/* Begins the transaction, locks the row of USER_ID and reads its requests. A result
+ * other than ACCOUNT_OK has left no transaction open. Connects if need be, and once more if the
+ * connection turns out to be dead. */
 enum account_result account_lock(struct db *, const char *user_id, int64_t deadline_ms,
                                  struct account *);
 
@@ -67,9 +67,8 @@ void account_unlock(struct db *, int64_t deadline_ms);
 enum account_result account_mark(struct db *, struct account *, const struct account_request *,
                                  int64_t deadline_ms);
 
-/* The newest request of USER_ID, locking nothing: one ROW of enum
- * request_newest_column (PQclear it) on ACCOUNT_OK;
- * ACCOUNT_ABSENT when there is none. */
+/* The newest request of USER_ID, locking nothing. ACCOUNT_OK: ROW has one row of the columns of
+ * enum request_newest_column; PQclear it. ACCOUNT_ABSENT: there is no request. */
 enum account_result account_newest(struct db *, const char *user_id, int64_t deadline_ms,
                                    PGresult **row);
 

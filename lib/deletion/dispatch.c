@@ -21,7 +21,7 @@ struct parcel {
 	struct mq_properties properties;
 };
 
-static enum mq_result try_once(const struct dispatch *dispatch, const struct parcel *parcel)
+static enum mq_result parcel_try_once(const struct dispatch *dispatch, const struct parcel *parcel)
 {
 	int64_t deadline_ms =
 		mq_deadline(dispatch->mq) + (int64_t)(parcel->length / SLOWEST_BYTES_PER_MS);
@@ -41,12 +41,13 @@ static enum mq_result try_once(const struct dispatch *dispatch, const struct par
 }
 
 /* True when confirmed. Tries at least once, whatever the pump says. */
-static bool deliver_parcel(const struct dispatch *dispatch, const struct parcel *parcel)
+static bool parcel_deliver(const struct dispatch *dispatch, const struct parcel *parcel)
 {
 	int64_t pause_ms = PAUSE_FIRST_MS;
 
 	for (;;) {
-		enum mq_result result = try_once(dispatch, parcel);
+		enum mq_result result = parcel_try_once(dispatch, parcel);
+
 		if (result == MQ_OK)
 			return true;
 		log_warning("a message could not be passed on: %s", mq_why(dispatch->mq));
@@ -56,7 +57,8 @@ static bool deliver_parcel(const struct dispatch *dispatch, const struct parcel 
 	}
 }
 
-static struct mq_properties properties_of(const char *message_id, const struct dispatch_note *note)
+static struct mq_properties note_properties(const char *message_id,
+                                            const struct dispatch_note *note)
 {
 	return (struct mq_properties){
 		.message_id = message_id,
@@ -70,7 +72,7 @@ static struct mq_properties properties_of(const char *message_id, const struct d
 	};
 }
 
-static bool deliver_message(const struct dispatch *dispatch, const char *exchange,
+static bool message_deliver(const struct dispatch *dispatch, const char *exchange,
                             const char *routing_key, const struct message *message,
                             const struct dispatch_note *note)
 {
@@ -85,9 +87,9 @@ static bool deliver_message(const struct dispatch *dispatch, const char *exchang
 		.routing_key = routing_key,
 		.body = body,
 		.length = strlen(body),
-		.properties = properties_of(message->deletion_id, note),
+		.properties = note_properties(message->deletion_id, note),
 	};
-	bool delivered = deliver_parcel(dispatch, &parcel);
+	bool delivered = parcel_deliver(dispatch, &parcel);
 	free(body);
 	return delivered;
 }
@@ -98,13 +100,13 @@ bool dispatch_retry(const struct dispatch *dispatch, const struct message *messa
 	char queue[QUEUE_NAME_SIZE];
 
 	topology_retry_queue(dispatch->conf, delay, queue);
-	return deliver_message(dispatch, "", queue, message, note);
+	return message_deliver(dispatch, "", queue, message, note);
 }
 
 bool dispatch_continuation(const struct dispatch *dispatch, const struct message *message,
                            const struct dispatch_note *note)
 {
-	return deliver_message(dispatch, dispatch->conf->common.exchange,
+	return message_deliver(dispatch, dispatch->conf->common.exchange,
 	                       dispatch->conf->common.routing_key, message, note);
 }
 
@@ -116,8 +118,8 @@ bool dispatch_parked(const struct dispatch *dispatch, const char *message_id, co
 		.routing_key = dispatch->conf->common.parked_queue,
 		.body = body,
 		.length = length,
-		.properties = properties_of(message_id, note),
+		.properties = note_properties(message_id, note),
 	};
 
-	return deliver_parcel(dispatch, &parcel);
+	return parcel_deliver(dispatch, &parcel);
 }

@@ -12,14 +12,14 @@
 #define TURN_MAX 1000000000
 
 /* Where the white space ends that begins at START. */
-static size_t skip_white(const char *text, size_t start, size_t length)
+static size_t white_space_end(const char *text, size_t start, size_t length)
 {
 	while (start < length && strchr(" \t\r\n", text[start]) != NULL && text[start] != '\0')
 		start++;
 	return start;
 }
 
-static struct json_object *parse(const void *body, size_t length, char *why, size_t why_size)
+static struct json_object *body_parse(const void *body, size_t length, char *why, size_t why_size)
 {
 	struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
 	struct json_object *root = NULL;
@@ -34,7 +34,7 @@ static struct json_object *parse(const void *body, size_t length, char *why, siz
 	root = json_tokener_parse_ex(tokener, body, (int)length);
 	enum json_tokener_error error = json_tokener_get_error(tokener);
 	if (error == json_tokener_success &&
-	    skip_white(body, json_tokener_get_parse_end(tokener), length) != length)
+	    white_space_end(body, json_tokener_get_parse_end(tokener), length) != length)
 		error = json_tokener_error_parse_unexpected;
 	if (error == json_tokener_continue && root == NULL)
 		snprintf(why, why_size, "the body is not JSON: it ends too early");
@@ -53,7 +53,7 @@ static struct json_object *parse(const void *body, size_t length, char *why, siz
 }
 
 /* NestJS puts what it sends in "data", beside the "pattern" it is routed by. */
-static struct json_object *unwrap(struct json_object *root, char *why, size_t why_size)
+static struct json_object *body_unwrap(struct json_object *root, char *why, size_t why_size)
 {
 	struct json_object *pattern, *data;
 
@@ -72,8 +72,8 @@ static struct json_object *unwrap(struct json_object *root, char *why, size_t wh
 	return data;
 }
 
-static bool read_user_id(struct json_object *object, int id_format, size_t id_max_length,
-                         struct message *message, char *why, size_t why_size)
+static bool message_read_user_id(struct json_object *object, int id_format, size_t id_max_length,
+                                 struct message *message, char *why, size_t why_size)
 {
 	struct json_object *value;
 
@@ -99,8 +99,8 @@ static bool read_user_id(struct json_object *object, int id_format, size_t id_ma
 }
 
 /* What only our own messages have. */
-static bool read_deletion(struct json_object *object, struct message *message, char *why,
-                          size_t why_size)
+static bool message_read_deletion(struct json_object *object, struct message *message, char *why,
+                                  size_t why_size)
 {
 	struct json_object *id, *turn, *requested_at;
 
@@ -117,6 +117,7 @@ static bool read_deletion(struct json_object *object, struct message *message, c
 	snprintf(message->deletion_id, sizeof(message->deletion_id), "%.36s", canonical);
 	if (json_object_object_get_ex(object, "turn", &turn)) {
 		int64_t number = json_object_get_int64(turn);
+
 		if (!json_object_is_type(turn, json_type_int) || number < 1 || number > TURN_MAX) {
 			snprintf(why, why_size, "\"turn\" is not a number from 1");
 			return false;
@@ -143,13 +144,13 @@ bool message_read(const void *body, size_t length, int id_format, size_t id_max_
 			         MESSAGE_MAX_BYTES);
 		return false;
 	}
-	struct json_object *root = parse(body, length, why, why_size);
+	struct json_object *root = body_parse(body, length, why, why_size);
 	if (root == NULL)
 		return false;
-	struct json_object *object = unwrap(root, why, why_size);
+	struct json_object *object = body_unwrap(root, why, why_size);
 	bool good = object != NULL &&
-	            read_user_id(object, id_format, id_max_length, message, why, why_size) &&
-	            read_deletion(object, message, why, why_size);
+	            message_read_user_id(object, id_format, id_max_length, message, why, why_size) &&
+	            message_read_deletion(object, message, why, why_size);
 	json_object_put(root);
 	return good;
 }
@@ -169,6 +170,7 @@ char *message_write(const struct message *message)
 	    json_object_object_add(root, "turn", json_object_new_int(message->turn)) == 0) {
 		const char *written = json_object_to_json_string_ext(
 			root, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+
 		text = written != NULL ? strdup(written) : NULL;
 	}
 	json_object_put(root);

@@ -1,4 +1,4 @@
-/* The UserDeleted message (DESIGN section 3): JSON in three shapes, one of them ours. */
+/* The UserDeleted message (doc/DESIGN.md, section 3): JSON in three shapes, one of them ours. */
 #ifndef FAREWELL_MESSAGE_H
 #define FAREWELL_MESSAGE_H
 
@@ -9,7 +9,7 @@
 #include "lib/base/ids.h"
 
 #define MESSAGE_TYPE "UserDeleted"
-#define MESSAGE_MAX_BYTES (64 * 1024) /* ours has some 200; a larger one is nobody's */
+#define MESSAGE_MAX_BYTES (64 * 1024) /* ours has some 200; a larger one is not read */
 
 struct message {
 	char user_id[ID_SIZE];
@@ -18,10 +18,11 @@ struct message {
 	int turn; /* from 1; fences duplicates */
 };
 
-/* Reads BODY: ours {"userId", "deletionId", "requestedAt", "turn"}, the plain {"userId"}, or
- * NestJS's {"pattern": "UserDeleted", "data":
- * {"userId"}}; a userId may be a JSON string or integer. False: WHY says what is wrong with it, for
- * a person. */
+/* Reads BODY in one of three shapes; a userId may be a JSON string or integer:
+ *     ours      {"userId", "deletionId", "requestedAt", "turn"}
+ *     plain     {"userId"}
+ *     NestJS's  {"pattern": "UserDeleted", "data": {"userId"}}
+ * False: WHY says what is wrong with it. */
 bool message_read(const void *body, size_t length, int id_format, size_t id_max_length,
                   struct message *, char *why, size_t why_size);
 

@@ -6,7 +6,7 @@
 
 #include "lib/base/log.h"
 
-static void set_options(struct sessions *s, const char *program)
+static void sessions_set_options(struct sessions *s, const char *program)
 {
 	const struct conf_sessions *common = &s->conf->worker.sessions;
 
@@ -46,7 +46,7 @@ bool sessions_new(struct sessions *s, const struct conf *conf, const char *progr
 {
 	memset(s, 0, sizeof(*s));
 	s->conf = conf;
-	set_options(s, program);
+	sessions_set_options(s, program);
 	s->users = db_new(&s->users_options, pump);
 	s->ledger.db = db_new(&s->ledger_options, pump);
 	s->publisher = mq_new(&s->publisher_options, pump);
@@ -65,9 +65,9 @@ void sessions_free(struct sessions *s)
 	memset(s, 0, sizeof(*s));
 }
 
-/* What doesn't pass, no waiting changes: a wrong password, no such database, a statement that
+/* Misconfigured is what no waiting changes: a wrong password, no such database, a statement that
  * doesn't prepare or doesn't fit. */
-static enum sessions_state session_state(const struct db *db, enum db_result result)
+static enum sessions_state sessions_state_of(const struct db *db, enum db_result result)
 {
 	if (result == DB_OK)
 		return SESSIONS_READY;
@@ -75,38 +75,38 @@ static enum sessions_state session_state(const struct db *db, enum db_result res
 	return result == DB_REFUSED && !db_may_pass(db) ? SESSIONS_MISCONFIGURED : SESSIONS_AWAY;
 }
 
-static enum sessions_state connect_database(struct db *db)
+static enum sessions_state sessions_connect_one(struct db *db)
 {
 	if (db_is_open(db) && db_is_alive(db))
 		return SESSIONS_READY;
-	return session_state(db, db_open(db, db_deadline(db)));
+	return sessions_state_of(db, db_open(db, db_deadline(db)));
 }
 
 enum sessions_state sessions_connect_databases(struct sessions *s)
 {
-	enum sessions_state state = connect_database(s->users);
+	enum sessions_state state = sessions_connect_one(s->users);
 
-	return state != SESSIONS_READY ? state : connect_database(s->ledger.db);
+	return state != SESSIONS_READY ? state : sessions_connect_one(s->ledger.db);
 }
 
 /* Goes on after a statement that does not fit, so that all are logged. */
-static enum sessions_state check_database(struct db *db, int first, int second)
+static enum sessions_state sessions_check_one(struct db *db, int first, int second)
 {
-	enum sessions_state state = connect_database(db);
+	enum sessions_state state = sessions_connect_one(db);
 
 	if (state != SESSIONS_READY)
 		return state;
-	state = session_state(db, db_check(db, first, db_deadline(db)));
-	enum sessions_state other = session_state(db, db_check(db, second, db_deadline(db)));
+	state = sessions_state_of(db, db_check(db, first, db_deadline(db)));
+	enum sessions_state other = sessions_state_of(db, db_check(db, second, db_deadline(db)));
 	return other > state ? other : state;
 }
 
 enum sessions_state sessions_check_user_db(struct sessions *s)
 {
-	return check_database(s->users, USERS_LOCK, USERS_CONTACT);
+	return sessions_check_one(s->users, USERS_LOCK, USERS_CONTACT);
 }
 
 enum sessions_state sessions_check_worker_db(struct sessions *s)
 {
-	return check_database(s->ledger.db, FILES_PAGE, FILES_DONE);
+	return sessions_check_one(s->ledger.db, FILES_PAGE, FILES_DONE);
 }

@@ -12,7 +12,8 @@ void topology_retry_queue(const struct conf *conf, int delay, char name[QUEUE_NA
 	         conf->common.retry_delays.item[delay].text);
 }
 
-static enum mq_result declare_main(struct mq *mq, const struct conf *conf, int64_t deadline_ms)
+static enum mq_result topology_declare_main(struct mq *mq, const struct conf *conf,
+                                            int64_t deadline_ms)
 {
 	/* The default exchange leads to the parked queue by its name. */
 	struct mq_queue parked = {.name = conf->common.parked_queue, .quorum = true};
@@ -35,8 +36,8 @@ static enum mq_result declare_main(struct mq *mq, const struct conf *conf, int64
 	return result;
 }
 
-static enum mq_result declare_retry(struct mq *mq, const struct conf *conf, int delay,
-                                    int64_t deadline_ms)
+static enum mq_result topology_declare_retry(struct mq *mq, const struct conf *conf, int delay,
+                                             int64_t deadline_ms)
 {
 	char name[QUEUE_NAME_SIZE];
 	struct mq_queue queue = {
@@ -51,7 +52,8 @@ static enum mq_result declare_retry(struct mq *mq, const struct conf *conf, int 
 	return mq_declare_queue(mq, &queue, deadline_ms);
 }
 
-static enum mq_result check_all(struct mq *mq, const struct conf *conf, int64_t deadline_ms)
+static enum mq_result topology_check_all(struct mq *mq, const struct conf *conf,
+                                         int64_t deadline_ms)
 {
 	char name[QUEUE_NAME_SIZE];
 
@@ -70,9 +72,9 @@ static enum mq_result check_all(struct mq *mq, const struct conf *conf, int64_t 
 enum mq_result topology_ensure(struct mq *mq, const struct conf *conf, int64_t deadline_ms)
 {
 	if (conf->worker.topology == TOPOLOGY_CHECK)
-		return check_all(mq, conf, deadline_ms);
-	enum mq_result result = declare_main(mq, conf, deadline_ms);
+		return topology_check_all(mq, conf, deadline_ms);
+	enum mq_result result = topology_declare_main(mq, conf, deadline_ms);
 	for (int i = 0; result == MQ_OK && i < conf->common.retry_delays.count; i++)
-		result = declare_retry(mq, conf, i, deadline_ms);
+		result = topology_declare_retry(mq, conf, i, deadline_ms);
 	return result;
 }

@@ -1,5 +1,4 @@
-/* One PostgreSQL session: statements, pipelines and what their errors mean; db_connect.c opens it.
- */
+/* One PostgreSQL session: running statements and pipelines, and what their errors mean. */
 #include "lib/session/db_session.h"
 
 #include <assert.h>
@@ -11,7 +10,6 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
-#include "lib/base/log.h"
 #include "lib/base/text.h"
 
 #define SLICE_MS 1000  /* the longest the pump waits for its turn */
@@ -113,7 +111,7 @@ enum db_result db_lose(struct db *db, const char *doing)
 	return DB_LOST;
 }
 
-static enum db_result run_out(struct db *db, const char *doing)
+static enum db_result db_time_out(struct db *db, const char *doing)
 {
 	db_say(db, "no answer in time while %s", doing);
 	db->sqlstate[0] = '\0';
@@ -121,9 +119,9 @@ static enum db_result run_out(struct db *db, const char *doing)
 	return DB_TIMEOUT;
 }
 
-/* Takes note of what the server said; an error that ends the session, or its use, is a lost
- * connection. */
-static enum db_result refuse(struct db *db, const char *title, const PGresult *result)
+/* Keeps what the server said in db->why and db->sqlstate. An error after which the session can't be
+ * used any more counts as a lost connection. */
+static enum db_result db_take_refusal(struct db *db, const char *title, const PGresult *result)
 {
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
@@ -160,14 +158,15 @@ enum db_result db_wait(struct db *db, short events, int64_t deadline_ms, const c
 		if (count < 0 && errno != EINTR)
 			return db_lose(db, doing);
 		if (left == 0)
-			return run_out(db, doing);
+			return db_time_out(db, doing);
 	}
 }
 
-static enum db_result flush_output(struct db *db, int64_t deadline_ms, const char *doing)
+static enum db_result db_flush_output(struct db *db, int64_t deadline_ms, const char *doing)
 {
 	for (;;) {
 		int pending = PQflush(db->conn);
+
 		if (pending == 0)
 			return DB_OK;
 		if (pending < 0)
@@ -181,11 +180,12 @@ static enum db_result flush_output(struct db *db, int64_t deadline_ms, const cha
 }
 
 /* The next result, which is NULL at the end of a statement's. */
-static enum db_result next_result(struct db *db, PGresult **result, int64_t deadline_ms,
-                                  const char *doing)
+static enum db_result db_next_result(struct db *db, PGresult **result, int64_t deadline_ms,
+                                     const char *doing)
 {
 	while (PQisBusy(db->conn)) {
 		enum db_result waited = db_wait(db, POLLIN, deadline_ms, doing);
+
 		if (waited != DB_OK)
 			return waited;
 		if (PQconsumeInput(db->conn) == 0)
@@ -204,12 +204,13 @@ static bool result_is_good(const PGresult *result)
 
 enum db_result db_collect(struct db *db, const char *title, PGresult **result, int64_t deadline_ms)
 {
-	enum db_result answer = flush_output(db, deadline_ms, title);
+	enum db_result answer = db_flush_output(db, deadline_ms, title);
 	PGresult *last = NULL;
 
 	while (answer == DB_OK || answer == DB_REFUSED) {
 		PGresult *one = NULL;
-		enum db_result got = next_result(db, &one, deadline_ms, title);
+		enum db_result got = db_next_result(db, &one, deadline_ms, title);
+
 		if (got != DB_OK) {
 			answer = got;
 			break;
@@ -217,7 +218,7 @@ enum db_result db_collect(struct db *db, const char *title, PGresult **result, i
 		if (one == NULL)
 			break;
 		if (!result_is_good(one)) {
-			answer = refuse(db, title, one);
+			answer = db_take_refusal(db, title, one);
 			PQclear(one);
 			continue;
 		}
@@ -276,7 +277,7 @@ enum db_result db_run_sql(struct db *db, const char *sql, PGresult **result, int
 
 /* Notes what comes next in the pipeline, which is begun with the first. False: nothing can be
  * sent any more. */
-static bool queue_next(struct db *db, const char *title)
+static bool db_queue_next(struct db *db, const char *title)
 {
 	assert(db->queued < DB_QUEUE_MAX);
 	db->queue[db->queued++] = title;
@@ -291,25 +292,25 @@ void db_queue(struct db *db, int statement, const char *const *params)
 	const struct db_statement *row = &db->options->statements[statement];
 
 	assert(row->sql != NULL);
-	if (queue_next(db, db_title(db, statement)))
+	if (db_queue_next(db, db_title(db, statement)))
 		db->queue_failed =
 			PQsendQueryPrepared(db->conn, row->name, row->params, params, NULL, NULL, 0) != 1;
 }
 
 void db_queue_sql(struct db *db, const char *sql)
 {
-	if (queue_next(db, sql))
+	if (db_queue_next(db, sql))
 		db->queue_failed = PQsendQueryParams(db->conn, sql, 0, NULL, NULL, NULL, NULL, 0) != 1;
 }
 
-/* Takes the results of the statement at INDEX: a result, then NULL. */
-static enum db_result take_queued(struct db *db, PGresult **result, int64_t deadline_ms)
+/* Takes the results of the next queued statement: one, then NULL. */
+static enum db_result db_take_queued(struct db *db, PGresult **result, int64_t deadline_ms)
 {
 	PGresult *end = NULL;
-	enum db_result got = next_result(db, result, deadline_ms, "waiting for a pipeline");
+	enum db_result got = db_next_result(db, result, deadline_ms, "waiting for a pipeline");
 
 	if (got == DB_OK && *result != NULL)
-		got = next_result(db, &end, deadline_ms, "waiting for a pipeline");
+		got = db_next_result(db, &end, deadline_ms, "waiting for a pipeline");
 	PQclear(end);
 	return got;
 }
@@ -326,19 +327,19 @@ enum db_result db_flush(struct db *db, PGresult **results, int count, int *faile
 	if (db->queue_failed || PQpipelineSync(db->conn) == 0)
 		return db_lose(db, "sending a pipeline");
 	db->queued = 0;
-	enum db_result got = flush_output(db, deadline_ms, "sending a pipeline");
+	enum db_result got = db_flush_output(db, deadline_ms, "sending a pipeline");
 	for (int i = 0; got == DB_OK && i < count; i++) {
-		got = take_queued(db, &results[i], deadline_ms);
+		got = db_take_queued(db, &results[i], deadline_ms);
 		if (got != DB_OK || answer != DB_OK || result_is_good(results[i]))
 			continue;
-		answer = refuse(db, db->queue[i], results[i]);
+		answer = db_take_refusal(db, db->queue[i], results[i]);
 		if (failed != NULL)
 			*failed = i;
 		if (answer == DB_LOST)
 			return answer;
 	}
 	if (got == DB_OK)
-		got = next_result(db, &sync, deadline_ms, "waiting for a pipeline");
+		got = db_next_result(db, &sync, deadline_ms, "waiting for a pipeline");
 	if (got != DB_OK)
 		return got;
 	bool synced = PQresultStatus(sync) == PGRES_PIPELINE_SYNC && PQexitPipelineMode(db->conn) == 1;

@@ -1,6 +1,6 @@
 /* One PostgreSQL session: prepared statements, pipelines, and a deadline on every wait.
  *
- * Connects when first needed and again after the server was away. After DB_LOST or DB_TIMEOUT the
+ * db_open connects, also after the server was away. After DB_LOST, DB_TIMEOUT or DB_STOPPED the
  * connection is closed; whatever transaction was open is gone or, if COMMIT was under way, of
  * unknown outcome. */
 #ifndef FAREWELL_DB_H
@@ -45,14 +45,16 @@ struct db_options {
 	int statement_count;
 };
 
-/* Never fails but for memory. OPTIONS' strings must outlive it. PUMP may be NULL. */
+/* NULL only without memory. Does not connect. OPTIONS' strings must outlive it. PUMP may be NULL.
+ */
 struct db *db_new(const struct db_options *options, const struct pump *pump);
 void db_free(struct db *);
 void db_close(struct db *); /* the connection only */
 
 /* Connects, makes the session's settings (READ COMMITTED, UTC, ISO dates, UTF-8, time-outs,
  * synchronous_commit raised to on if lower) and prepares every statement, unless that is so
- * already. DB_REFUSED: a wrong password, no such database, a statement that doesn't prepare. */
+ * already. DB_REFUSED: a wrong password, no such database, a statement that doesn't prepare; the
+ * connection is closed then too. */
 enum db_result db_open(struct db *, int64_t deadline_ms);
 bool db_is_open(const struct db *); /* as far as we know */
 /* False when the server has closed the connection meanwhile; asks the kernel, not the server. */
@@ -99,7 +101,7 @@ enum db_result db_check(struct db *, int statement, int64_t deadline_ms);
 bool db_copy(const PGresult *, int row, int column, char *text, size_t size);
 /* Whether a boolean column is true. */
 bool db_is_true(const PGresult *, int row, int column);
-/* A column of whole numbers; null and what is no number are 0. */
+/* A column of whole numbers; null, and text that is not a number, are 0. */
 int64_t db_number(const PGresult *, int row, int column);
 /* PQclear for each of COUNT. */
 void db_clear(PGresult **results, int count);

@@ -12,7 +12,7 @@ static enum db_result db_complain(struct db *db, const char *title, const char *
 }
 
 /* Whether the generic plan of STATEMENT has a LockRows node. */
-static enum db_result check_locks(struct db *db, int statement, int64_t deadline_ms)
+static enum db_result db_check_locks(struct db *db, int statement, int64_t deadline_ms)
 {
 	const struct db_statement *row = &db->options->statements[statement];
 	char sql[256];
@@ -44,8 +44,8 @@ static enum db_result check_locks(struct db *db, int statement, int64_t deadline
 }
 
 /* The sentence for a wrong number of THINGS. */
-static enum db_result complain_count(struct db *db, const char *title, const char *verb,
-                                     const char *thing, int got, int wanted)
+static enum db_result db_complain_count(struct db *db, const char *title, const char *verb,
+                                        const char *thing, int got, int wanted)
 {
 	char what[128];
 
@@ -68,8 +68,8 @@ enum db_result db_check(struct db *db, int statement, int64_t deadline_ms)
 	int params = PQnparams(description), columns = PQnfields(description);
 	PQclear(description);
 	if (params != row->params)
-		return complain_count(db, title, "takes", "parameter", params, row->params);
+		return db_complain_count(db, title, "takes", "parameter", params, row->params);
 	if (row->columns >= 0 && columns != row->columns)
-		return complain_count(db, title, "returns", "column", columns, row->columns);
-	return row->locks ? check_locks(db, statement, deadline_ms) : DB_OK;
+		return db_complain_count(db, title, "returns", "column", columns, row->columns);
+	return row->locks ? db_check_locks(db, statement, deadline_ms) : DB_OK;
 }

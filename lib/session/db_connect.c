@@ -1,4 +1,4 @@
-/* Connecting: the socket, the session's settings, the prepared statements. */
+/* Opening a PostgreSQL session: the socket, the session's settings, the prepared statements. */
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "lib/base/log.h"
 #include "lib/session/db_session.h"
 
-static void take_notice(void *arg, const char *text)
+static void db_log_notice(void *arg, const char *text)
 {
 	const struct db *db = arg;
 
@@ -16,7 +16,7 @@ static void take_notice(void *arg, const char *text)
 
 /* The server's SQLSTATE in what libpq says when a connection fails, `FATAL:  28P01: password …`,
  * there is no other way to it; or "". */
-static void read_state(const char *text, char state[6])
+static void db_read_sqlstate(const char *text, char state[6])
 {
 	static const char characters[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
@@ -26,14 +26,14 @@ static void read_state(const char *text, char state[6])
 			snprintf(state, 6, "%.5s", c + 3);
 }
 
-/* Tells a server that is away from one that will not have us. */
-static enum db_result fail_to_connect(struct db *db)
+/* Tells a server that is away from one that refuses the login. */
+static enum db_result db_fail_to_connect(struct db *db)
 {
 	const char *text = PQerrorMessage(db->conn), *location = strstr(text, "LOCATION:");
 
 	db_say(db, "can't connect: %.*s", location != NULL ? (int)(location - text) : (int)strlen(text),
 	       text);
-	read_state(text, db->sqlstate);
+	db_read_sqlstate(text, db->sqlstate);
 	db_close(db);
 	enum sqlstate_kind kind = db_kind(db);
 	bool refused = db->sqlstate[0] != '\0' &&
@@ -41,10 +41,11 @@ static enum db_result fail_to_connect(struct db *db)
 	return refused ? DB_REFUSED : DB_LOST;
 }
 
-static enum db_result connect_socket(struct db *db, int64_t deadline_ms)
+static enum db_result db_connect(struct db *db, int64_t deadline_ms)
 {
 	const struct db_options *o = db->options;
 	char user_timeout[24], connect_timeout[24];
+
 	snprintf(user_timeout, sizeof(user_timeout), "%lld", (long long)(o->connect_timeout_ms * 3));
 	snprintf(connect_timeout, sizeof(connect_timeout), "%lld",
 	         (long long)(o->connect_timeout_ms / 1000 + 2));
@@ -76,15 +77,16 @@ static enum db_result connect_socket(struct db *db, int64_t deadline_ms)
 	       state != PGRES_POLLING_FAILED) {
 		enum db_result waited = db_wait(db, state == PGRES_POLLING_READING ? POLLIN : POLLOUT,
 		                                deadline_ms, "connecting");
+
 		if (waited != DB_OK)
 			return waited;
 		state = PQconnectPoll(db->conn);
 	}
 	if (PQstatus(db->conn) != CONNECTION_OK)
-		return fail_to_connect(db);
+		return db_fail_to_connect(db);
 	PQsetErrorVerbosity(db->conn, PQERRORS_DEFAULT);
 	PQsetnonblocking(db->conn, 1);
-	PQsetNoticeProcessor(db->conn, take_notice, db);
+	PQsetNoticeProcessor(db->conn, db_log_notice, db);
 	return DB_OK;
 }
 
@@ -93,7 +95,7 @@ const char *db_plan_mode(const struct db *db)
 	return db->options->custom_plans ? "force_custom_plan" : "auto";
 }
 
-static enum db_result set_up_session(struct db *db, int64_t deadline_ms)
+static enum db_result db_set_up_session(struct db *db, int64_t deadline_ms)
 {
 	char sql[1024];
 
@@ -120,10 +122,11 @@ static enum db_result set_up_session(struct db *db, int64_t deadline_ms)
 	return db_collect(db, "setting up the session", NULL, deadline_ms);
 }
 
-static enum db_result prepare_all(struct db *db, int64_t deadline_ms)
+static enum db_result db_prepare_statements(struct db *db, int64_t deadline_ms)
 {
 	for (int i = 0; i < db->options->statement_count; i++) {
 		const struct db_statement *statement = &db->options->statements[i];
+
 		if (statement->sql == NULL)
 			continue;
 		if (PQsendPrepare(db->conn, statement->name, statement->sql, 0, NULL) == 0)
@@ -143,11 +146,11 @@ enum db_result db_open(struct db *db, int64_t deadline_ms)
 	db->sqlstate[0] = '\0';
 	int64_t own_deadline_ms = clock_now_ms() + db->options->connect_timeout_ms;
 	enum db_result result =
-		connect_socket(db, own_deadline_ms < deadline_ms ? own_deadline_ms : deadline_ms);
+		db_connect(db, own_deadline_ms < deadline_ms ? own_deadline_ms : deadline_ms);
 	if (result == DB_OK)
-		result = set_up_session(db, deadline_ms);
+		result = db_set_up_session(db, deadline_ms);
 	if (result == DB_OK)
-		result = prepare_all(db, deadline_ms);
+		result = db_prepare_statements(db, deadline_ms);
 	if (result == DB_OK)
 		db->ready = true;
 	else

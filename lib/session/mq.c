@@ -1,4 +1,4 @@
-/* One AMQP session: connecting, logging in, ending. */
+/* One AMQP session: connecting, logging in, ending, and what an error means. */
 #include "lib/session/mq.h"
 
 #include <netinet/in.h>
@@ -115,15 +115,17 @@ enum mq_result mq_closed_by_broker(struct mq *mq, const amqp_method_t *method, c
 
 	if (method->id == AMQP_CHANNEL_CLOSE_METHOD) {
 		const amqp_channel_close_t *close = method->decoded;
+
 		code = close->reply_code;
 		text = close->reply_text;
 	} else if (method->id == AMQP_CONNECTION_CLOSE_METHOD) {
 		const amqp_connection_close_t *close = method->decoded;
+
 		code = close->reply_code;
 		text = close->reply_text;
 	}
-	/* 403 access refused, 404 not found, 406 precondition failed: the broker's no; anything else:
-	 * its end. */
+	/* 403 access refused, 404 not found, 406 precondition failed, 530 not allowed: the broker
+	 * refuses; anything else: it ends the session. */
 	enum mq_result result =
 		code == 403 || code == 404 || code == 406 || code == 530 ? MQ_REFUSED : MQ_LOST;
 	return mq_give_up(mq, result, "broker: while %s: %d %.*s", doing, code, (int)text.len,
@@ -136,7 +138,7 @@ enum mq_result mq_library_error(struct mq *mq, int status, const char *doing)
 	                  "broker: while %s: %s", doing, amqp_error_string2(status));
 }
 
-static enum mq_result reply_result(struct mq *mq, amqp_rpc_reply_t reply, const char *doing)
+static enum mq_result mq_reply_result(struct mq *mq, amqp_rpc_reply_t reply, const char *doing)
 {
 	switch (reply.reply_type) {
 	case AMQP_RESPONSE_NORMAL: return MQ_OK;
@@ -150,12 +152,12 @@ enum mq_result mq_rpc_result(struct mq *mq, const char *doing)
 {
 	if (mq->conn == NULL)
 		return mq_give_up(mq, MQ_LOST, "broker: not connected while %s", doing);
-	return reply_result(mq, amqp_get_rpc_reply(mq->conn), doing);
+	return mq_reply_result(mq, amqp_get_rpc_reply(mq->conn), doing);
 }
 
 /* ---- connecting ---- */
 
-static enum mq_result log_in(struct mq *mq, const struct amqp_connection_info *where)
+static enum mq_result mq_log_in(struct mq *mq, const struct amqp_connection_info *where)
 {
 	amqp_table_entry_t capabilities[] = {
 		{.key = amqp_cstring_bytes("consumer_cancel_notify"),
@@ -179,11 +181,11 @@ static enum mq_result log_in(struct mq *mq, const struct amqp_connection_info *w
 	                               AMQP_SASL_METHOD_PLAIN, where->user, password);
 
 	/* RabbitMQ answers a wrong password or an unknown virtual host by closing the connection. */
-	return reply_result(mq, reply, "logging in (user, password and virtual host right?)");
+	return mq_reply_result(mq, reply, "logging in (user, password and virtual host right?)");
 }
 
 /* A peer that vanished, or that takes nothing more from us, is given up by the kernel. */
-static void limit_socket(int fd, int64_t timeout_ms)
+static void mq_limit_socket(int fd, int64_t timeout_ms)
 {
 	unsigned int limit = (unsigned int)timeout_ms;
 	int on = 1;
@@ -192,8 +194,8 @@ static void limit_socket(int fd, int64_t timeout_ms)
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 }
 
-static enum mq_result connect_and_log_in(struct mq *mq, struct amqp_connection_info *where,
-                                         int64_t deadline_ms)
+static enum mq_result mq_connect(struct mq *mq, struct amqp_connection_info *where,
+                                 int64_t deadline_ms)
 {
 	int left = clock_left_ms(deadline_ms);
 	struct timeval limit = {.tv_sec = left / 1000, .tv_usec = (left % 1000) * 1000 + 1};
@@ -206,9 +208,9 @@ static enum mq_result connect_and_log_in(struct mq *mq, struct amqp_connection_i
 	if (status != AMQP_STATUS_OK)
 		return mq_give_up(mq, MQ_LOST, "broker: can't connect to %s port %d: %s", where->host,
 		                  where->port, amqp_error_string2(status));
-	limit_socket(amqp_get_sockfd(mq->conn), mq->options->heartbeat_ms);
+	mq_limit_socket(amqp_get_sockfd(mq->conn), mq->options->heartbeat_ms);
 	amqp_set_handshake_timeout(mq->conn, &limit);
-	enum mq_result result = log_in(mq, where);
+	enum mq_result result = mq_log_in(mq, where);
 	if (result != MQ_OK)
 		return result;
 	mq_limit_rpc(mq, deadline_ms);
@@ -235,9 +237,10 @@ enum mq_result mq_open(struct mq *mq, int64_t deadline_ms)
 		                    "broker: the URL is not of the form amqp://user@host:port/vhost");
 	} else {
 		int64_t own_deadline_ms = clock_now_ms() + mq->options->connect_timeout_ms;
+
 		mq->published = 0;
-		result = connect_and_log_in(mq, &where,
-		                            own_deadline_ms < deadline_ms ? own_deadline_ms : deadline_ms);
+		result =
+			mq_connect(mq, &where, own_deadline_ms < deadline_ms ? own_deadline_ms : deadline_ms);
 	}
 	explicit_bzero(url, strlen(url));
 	free(url);

@@ -1,9 +1,9 @@
 /* One AMQP session: one connection with one channel to RabbitMQ, in one process.
  *
- * Every call has a deadline (clock_now_ms). After MQ_LOST or MQ_TIMEOUT the connection has been
- * dropped, so that a late confirm can't be taken for the next one's; the next mq_open makes a new
- * one. So has it after an MQ_REFUSED with an AMQP code, and by a publish that was refused because
- * of an alarm. mq_why has the sentence. */
+ * Every call that waits has a deadline (clock_now_ms). After MQ_LOST, MQ_TIMEOUT or MQ_STOPPED the
+ * connection has been dropped, so that a late confirm can't be taken for the next one's; the next
+ * mq_open makes a new one. The same holds after MQ_REFUSED, but for a message that the broker has
+ * answered with a nack. mq_why has the sentence. */
 #ifndef FAREWELL_MQ_H
 #define FAREWELL_MQ_H
 
@@ -33,7 +33,7 @@ struct mq_options {
 	const char *name; /* shown in the broker's list of connections */
 };
 
-/* Ours in a message beside its body; strings are copied by the broker library. */
+/* What we set in a message beside its body; strings are copied by the broker library. */
 struct mq_properties {
 	const char *message_id, *type, *correlation_id, *app_id;
 	uint64_t timestamp;  /* seconds */
@@ -53,11 +53,12 @@ struct mq_delivery {
 	uint64_t first_seen;
 };
 
-/* Never fails but for memory (NULL). OPTIONS' strings must outlive the session. PUMP may be NULL.
+/* NULL only without memory. Does not connect. OPTIONS' strings must outlive the session. PUMP may
+ * be NULL.
  */
 struct mq *mq_new(const struct mq_options *options, const struct pump *pump);
-void mq_free(struct mq *); /* closes politely, at most a second */
-void mq_drop(struct mq *); /* closes at once, without a word */
+void mq_free(struct mq *); /* ends the session by AMQP's rules, in a second at most; NULL is fine */
+void mq_drop(struct mq *); /* closes the connection at once */
 
 /* Connects, logs in and opens the channel in confirm mode, unless that is so already. */
 enum mq_result mq_open(struct mq *, int64_t deadline_ms);

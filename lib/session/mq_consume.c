@@ -42,6 +42,7 @@ enum mq_result mq_next(struct mq *mq, struct mq_delivery *delivery, int64_t dead
 	while (!mq->stashed) {
 		amqp_frame_t frame;
 		enum mq_result result = mq_take_frame(mq, &frame, deadline_ms, "waiting for a message");
+
 		if (result == MQ_OK)
 			result =
 				mq_take_method(mq, &frame, NULL, clock_now_ms() + mq->options->connect_timeout_ms);

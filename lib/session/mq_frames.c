@@ -1,4 +1,4 @@
-/* What comes in: frames, the content of messages, confirms, and the broker's farewells. */
+/* Taking in what the broker sends: frames, the content of messages, confirms, ends of a session. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,12 +33,12 @@ enum mq_result mq_take_frame(struct mq *mq, amqp_frame_t *frame, int64_t deadlin
 	}
 }
 
-static char *copy_bytes(amqp_bytes_t bytes)
+static char *field_copy(amqp_bytes_t bytes)
 {
 	return strndup(bytes.bytes, bytes.len);
 }
 
-static int64_t integer_of(const amqp_field_value_t *value)
+static int64_t field_integer(const amqp_field_value_t *value)
 {
 	switch (value->kind) {
 	case AMQP_FIELD_KIND_I32: return value->value.i32;
@@ -50,17 +50,19 @@ static int64_t integer_of(const amqp_field_value_t *value)
 	}
 }
 
-static void read_properties(const amqp_basic_properties_t *properties, struct mq_delivery *delivery)
+static void delivery_read_properties(const amqp_basic_properties_t *properties,
+                                     struct mq_delivery *delivery)
 {
 	if (properties->_flags & AMQP_BASIC_CORRELATION_ID_FLAG)
-		delivery->correlation_id = copy_bytes(properties->correlation_id);
+		delivery->correlation_id = field_copy(properties->correlation_id);
 	if (properties->_flags & AMQP_BASIC_CONTENT_TYPE_FLAG)
-		delivery->content_type = copy_bytes(properties->content_type);
+		delivery->content_type = field_copy(properties->content_type);
 	if (!(properties->_flags & AMQP_BASIC_HEADERS_FLAG))
 		return;
 	for (int i = 0; i < properties->headers.num_entries; i++) {
 		const amqp_table_entry_t *entry = &properties->headers.entries[i];
-		int64_t value = integer_of(&entry->value);
+		int64_t value = field_integer(&entry->value);
+
 		if (value < 0)
 			continue;
 		if (entry->key.len == strlen(MQ_HEADER_ATTEMPTS) &&
@@ -73,7 +75,7 @@ static void read_properties(const amqp_basic_properties_t *properties, struct mq
 }
 
 /* The next frame of a message's content. */
-static enum mq_result take_content_frame(struct mq *mq, amqp_frame_t *frame, int64_t deadline_ms)
+static enum mq_result mq_take_content_frame(struct mq *mq, amqp_frame_t *frame, int64_t deadline_ms)
 {
 	if (deadline_ms == 0)
 		deadline_ms = clock_now_ms() + mq->options->connect_timeout_ms;
@@ -83,22 +85,23 @@ static enum mq_result take_content_frame(struct mq *mq, amqp_frame_t *frame, int
 /* Reads the header and body frames that follow a deliver or return method. DEADLINE_MS 0: each
  * frame has a time of its own, for a large message on a slow line is no broken one. A body beyond
  * BODY_MAX is counted, not kept. */
-static enum mq_result read_content(struct mq *mq, struct mq_delivery *delivery, int64_t deadline_ms)
+static enum mq_result delivery_read_content(struct mq *mq, struct mq_delivery *delivery,
+                                            int64_t deadline_ms)
 {
 	amqp_frame_t frame;
 	size_t got = 0;
 
-	enum mq_result result = take_content_frame(mq, &frame, deadline_ms);
+	enum mq_result result = mq_take_content_frame(mq, &frame, deadline_ms);
 	if (result == MQ_OK && frame.frame_type != AMQP_FRAME_HEADER)
 		return mq_give_up(mq, MQ_LOST, "broker: a message without a header");
 	if (result == MQ_OK) {
 		delivery->length = frame.payload.properties.body_size;
-		read_properties(frame.payload.properties.decoded, delivery);
+		delivery_read_properties(frame.payload.properties.decoded, delivery);
 		if (delivery->length <= BODY_MAX)
 			delivery->body = malloc(delivery->length + 1);
 	}
 	while (result == MQ_OK && got < delivery->length) {
-		result = take_content_frame(mq, &frame, deadline_ms);
+		result = mq_take_content_frame(mq, &frame, deadline_ms);
 		if (result != MQ_OK)
 			break;
 		size_t part = frame.frame_type == AMQP_FRAME_BODY ? frame.payload.body_fragment.len : 0;
@@ -116,7 +119,7 @@ static enum mq_result read_content(struct mq *mq, struct mq_delivery *delivery, 
 	return result;
 }
 
-static enum mq_result take_delivery(struct mq *mq, const amqp_basic_deliver_t *deliver)
+static enum mq_result mq_take_delivery(struct mq *mq, const amqp_basic_deliver_t *deliver)
 {
 	if (mq->stashed)
 		return mq_give_up(mq, MQ_LOST, "broker: a second message in spite of prefetch 1");
@@ -124,11 +127,11 @@ static enum mq_result take_delivery(struct mq *mq, const amqp_basic_deliver_t *d
 	mq->stash.tag = deliver->delivery_tag;
 	mq->stash.redelivered = deliver->redelivered;
 	mq->stashed = true;
-	return read_content(mq, &mq->stash, 0);
+	return delivery_read_content(mq, &mq->stash, 0);
 }
 
-static enum mq_result take_return(struct mq *mq, const amqp_basic_return_t *back,
-                                  struct mq_confirm *confirm, int64_t deadline_ms)
+static enum mq_result mq_take_return(struct mq *mq, const amqp_basic_return_t *back,
+                                     struct mq_confirm *confirm, int64_t deadline_ms)
 {
 	struct mq_delivery content = {0};
 
@@ -136,13 +139,13 @@ static enum mq_result take_return(struct mq *mq, const amqp_basic_return_t *back
 	confirm->return_code = back->reply_code;
 	snprintf(confirm->return_text, sizeof(confirm->return_text), "%.*s", (int)back->reply_text.len,
 	         (const char *)back->reply_text.bytes);
-	enum mq_result result = read_content(mq, &content, deadline_ms);
+	enum mq_result result = delivery_read_content(mq, &content, deadline_ms);
 	mq_delivery_free(&content);
 	return result;
 }
 
-static void note_confirm(const struct mq *mq, struct mq_confirm *confirm, bool ack, uint64_t tag,
-                         bool multiple)
+static void confirm_take_answer(const struct mq *mq, struct mq_confirm *confirm, bool ack,
+                                uint64_t tag, bool multiple)
 {
 	if (tag != mq->published && !(multiple && tag > mq->published))
 		return;
@@ -161,16 +164,18 @@ enum mq_result mq_take_method(struct mq *mq, const amqp_frame_t *frame, struct m
 	if (confirm == NULL)
 		confirm = &ignored;
 	switch (method->id) {
-	case AMQP_BASIC_DELIVER_METHOD: return take_delivery(mq, method->decoded);
-	case AMQP_BASIC_RETURN_METHOD: return take_return(mq, method->decoded, confirm, deadline_ms);
+	case AMQP_BASIC_DELIVER_METHOD: return mq_take_delivery(mq, method->decoded);
+	case AMQP_BASIC_RETURN_METHOD: return mq_take_return(mq, method->decoded, confirm, deadline_ms);
 	case AMQP_BASIC_ACK_METHOD: {
 		const amqp_basic_ack_t *ack = method->decoded;
-		note_confirm(mq, confirm, true, ack->delivery_tag, ack->multiple);
+
+		confirm_take_answer(mq, confirm, true, ack->delivery_tag, ack->multiple);
 		return MQ_OK;
 	}
 	case AMQP_BASIC_NACK_METHOD: {
 		const amqp_basic_nack_t *nack = method->decoded;
-		note_confirm(mq, confirm, false, nack->delivery_tag, nack->multiple);
+
+		confirm_take_answer(mq, confirm, false, nack->delivery_tag, nack->multiple);
 		return MQ_OK;
 	}
 	case AMQP_CONNECTION_BLOCKED_METHOD: mq->blocked = true; return MQ_OK;

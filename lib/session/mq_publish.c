@@ -7,7 +7,7 @@
 #include "lib/base/crash.h"
 #include "lib/session/mq_session.h"
 
-static int set_headers(const struct mq_properties *ours, amqp_table_entry_t entries[3])
+static int properties_set_headers(const struct mq_properties *ours, amqp_table_entry_t entries[3])
 {
 	int count = 0;
 
@@ -27,8 +27,8 @@ static int set_headers(const struct mq_properties *ours, amqp_table_entry_t entr
 	return count;
 }
 
-static void set_text(amqp_basic_properties_t *theirs, amqp_flags_t flag, amqp_bytes_t *place,
-                     const char *text)
+static void properties_set_text(amqp_basic_properties_t *theirs, amqp_flags_t flag,
+                                amqp_bytes_t *place, const char *text)
 {
 	if (text == NULL || *text == '\0')
 		return;
@@ -38,8 +38,8 @@ static void set_text(amqp_basic_properties_t *theirs, amqp_flags_t flag, amqp_by
 		place->len = 255;
 }
 
-static int send_message(struct mq *mq, const char *exchange, const char *routing_key,
-                        const struct mq_properties *ours, const char *body, size_t length)
+static int mq_send_message(struct mq *mq, const char *exchange, const char *routing_key,
+                           const struct mq_properties *ours, const char *body, size_t length)
 {
 	amqp_table_entry_t headers[3];
 	amqp_basic_properties_t theirs = {
@@ -48,15 +48,17 @@ static int send_message(struct mq *mq, const char *exchange, const char *routing
 		.delivery_mode = AMQP_DELIVERY_PERSISTENT,
 	};
 
-	set_text(&theirs, AMQP_BASIC_MESSAGE_ID_FLAG, &theirs.message_id, ours->message_id);
-	set_text(&theirs, AMQP_BASIC_TYPE_FLAG, &theirs.type, ours->type);
-	set_text(&theirs, AMQP_BASIC_CORRELATION_ID_FLAG, &theirs.correlation_id, ours->correlation_id);
-	set_text(&theirs, AMQP_BASIC_APP_ID_FLAG, &theirs.app_id, ours->app_id);
+	properties_set_text(&theirs, AMQP_BASIC_MESSAGE_ID_FLAG, &theirs.message_id, ours->message_id);
+	properties_set_text(&theirs, AMQP_BASIC_TYPE_FLAG, &theirs.type, ours->type);
+	properties_set_text(&theirs, AMQP_BASIC_CORRELATION_ID_FLAG, &theirs.correlation_id,
+	                    ours->correlation_id);
+	properties_set_text(&theirs, AMQP_BASIC_APP_ID_FLAG, &theirs.app_id, ours->app_id);
 	if (ours->timestamp > 0) {
 		theirs._flags |= AMQP_BASIC_TIMESTAMP_FLAG;
 		theirs.timestamp = ours->timestamp;
 	}
-	theirs.headers = (amqp_table_t){.num_entries = set_headers(ours, headers), .entries = headers};
+	theirs.headers =
+		(amqp_table_t){.num_entries = properties_set_headers(ours, headers), .entries = headers};
 	if (theirs.headers.num_entries > 0)
 		theirs._flags |= AMQP_BASIC_HEADERS_FLAG;
 	return amqp_basic_publish(mq->conn, MQ_CHANNEL, amqp_cstring_bytes(exchange),
@@ -64,11 +66,13 @@ static int send_message(struct mq *mq, const char *exchange, const char *routing
 	                          (amqp_bytes_t){.len = length, .bytes = (void *)(uintptr_t)body});
 }
 
-static enum mq_result await_confirm(struct mq *mq, struct mq_confirm *confirm, int64_t deadline_ms)
+static enum mq_result mq_await_confirm(struct mq *mq, struct mq_confirm *confirm,
+                                       int64_t deadline_ms)
 {
 	while (!confirm->acked && !confirm->nacked) {
 		amqp_frame_t frame;
 		enum mq_result result = mq_take_frame(mq, &frame, deadline_ms, "waiting for a confirm");
+
 		if (result == MQ_NOTHING)
 			return mq_give_up(mq, MQ_TIMEOUT, "broker: no confirm in time%s",
 			                  mq->blocked ? "; it blocks publishers: memory or disk alarm" : "");
@@ -93,12 +97,12 @@ enum mq_result mq_publish(struct mq *mq, const char *exchange, const char *routi
 		return MQ_LOST;
 	if (mq->blocked)
 		return mq_give_up(mq, MQ_REFUSED, "broker: it blocks publishers: memory or disk alarm");
-	int status = send_message(mq, exchange, routing_key, properties, body, length);
+	int status = mq_send_message(mq, exchange, routing_key, properties, body, length);
 	if (status != AMQP_STATUS_OK)
 		return mq_library_error(mq, status, "publishing");
 	mq->published++;
 	CRASH_POINT("gateway-after-publish");
-	enum mq_result result = await_confirm(mq, &confirm, deadline_ms);
+	enum mq_result result = mq_await_confirm(mq, &confirm, deadline_ms);
 	if (result != MQ_OK)
 		return result;
 	if (confirm.nacked) {

@@ -1,4 +1,4 @@
-/* What the files of mq_*.c share: the session itself. For nobody else. */
+/* What the files of mq*.c share: the session itself. For nobody else. */
 #ifndef FAREWELL_MQ_SESSION_H
 #define FAREWELL_MQ_SESSION_H
 
@@ -19,7 +19,7 @@
 #define MQ_CHANNEL 1
 #define MQ_WHY_SIZE 384
 
-/* Headers of ours. */
+/* Headers that only Farewell sets and reads. */
 #define MQ_HEADER_ATTEMPTS "x-farewell-attempts"
 #define MQ_HEADER_REASON "x-farewell-reason"
 #define MQ_HEADER_FIRST_SEEN "x-farewell-first-seen"

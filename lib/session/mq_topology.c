@@ -11,7 +11,7 @@ struct arguments {
 	int count;
 };
 
-static void add_text(struct arguments *arguments, const char *key, const char *value)
+static void arguments_add_text(struct arguments *arguments, const char *key, const char *value)
 {
 	amqp_table_entry_t *entry = &arguments->entries[arguments->count++];
 
@@ -20,7 +20,7 @@ static void add_text(struct arguments *arguments, const char *key, const char *v
 	entry->value.value.bytes = amqp_cstring_bytes(value);
 }
 
-static void add_number(struct arguments *arguments, const char *key, int64_t value)
+static void arguments_add_number(struct arguments *arguments, const char *key, int64_t value)
 {
 	amqp_table_entry_t *entry = &arguments->entries[arguments->count++];
 
@@ -48,17 +48,17 @@ enum mq_result mq_declare_queue(struct mq *mq, const struct mq_queue *queue, int
 	char doing[300];
 
 	if (queue->quorum)
-		add_text(&arguments, "x-queue-type", "quorum");
+		arguments_add_text(&arguments, "x-queue-type", "quorum");
 	if (queue->ttl_ms > 0)
-		add_number(&arguments, "x-message-ttl", queue->ttl_ms);
+		arguments_add_number(&arguments, "x-message-ttl", queue->ttl_ms);
 	if (queue->delivery_limit > 0)
-		add_number(&arguments, "x-delivery-limit", queue->delivery_limit);
+		arguments_add_number(&arguments, "x-delivery-limit", queue->delivery_limit);
 	if (queue->dead_letter_key != NULL) {
-		add_text(&arguments, "x-dead-letter-exchange", queue->dead_letter_exchange);
-		add_text(&arguments, "x-dead-letter-routing-key", queue->dead_letter_key);
+		arguments_add_text(&arguments, "x-dead-letter-exchange", queue->dead_letter_exchange);
+		arguments_add_text(&arguments, "x-dead-letter-routing-key", queue->dead_letter_key);
 		/* Without both of these an expiry while the target is unbound loses the message. */
-		add_text(&arguments, "x-dead-letter-strategy", "at-least-once");
-		add_text(&arguments, "x-overflow", "reject-publish");
+		arguments_add_text(&arguments, "x-dead-letter-strategy", "at-least-once");
+		arguments_add_text(&arguments, "x-overflow", "reject-publish");
 	}
 	amqp_table_t table = {.num_entries = arguments.count, .entries = arguments.entries};
 	snprintf(doing, sizeof(doing), "declaring queue %s", queue->name);

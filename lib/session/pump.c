@@ -13,6 +13,7 @@ bool pump_wait(const struct pump *pump, int64_t ms)
 
 	for (;;) {
 		int left_ms = clock_left_ms(until_ms);
+
 		if (!pump_turn(pump))
 			return false;
 		if (left_ms == 0)

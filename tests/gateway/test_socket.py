@@ -54,7 +54,7 @@ def test_a_file_in_its_place_is_left_alone(fw, stack, more_gateway):
     path = stack.place.path("run", "precious")
     stack.place.write(path, "precious")
     code, log = start_and_see(fw, more_gateway({"gateway": {"socket": path}}, start=False))
-    assert code != 0 and "no socket" in log
+    assert code != 0 and "not a socket" in log
     with open(path) as f:
         assert f.read() == "precious"
 

@@ -64,7 +64,7 @@ static void both_places(void)
 	         conf_file);
 	CU_ASSERT(complained(4, sentence));
 	CU_ASSERT_EQUAL(count_errors(), 1);
-	/* No talk about a value that is none. */
+	/* A value that was refused is not compared with others. */
 	CU_ASSERT_PTR_NULL(
 		load(CONF_GATEWAY, GATEWAY "gateway {\n\tlock_timeout = x\n\tconfirm_timeout = 8s }"));
 	CU_ASSERT_EQUAL(count_errors(), 1);

@@ -1,4 +1,4 @@
-/* The three shapes of a message, and everything that is none of them. */
+/* The three shapes of a message, and bodies that have none of them. */
 #include <stdlib.h>
 #include <string.h>
 

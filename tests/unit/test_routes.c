@@ -18,20 +18,21 @@ static const struct endpoint *found(const char *uri)
 static const char *id_of(int format, const char *uri)
 {
 	static char id[ID_SIZE];
+	char why[128];
 	struct route route = route_find(uri);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(route.endpoint);
 	CU_ASSERT_TRUE_FATAL(route.endpoint->of_user);
-	return route_user_id(&route, format, MAX, id) == NULL ? id : NULL;
+	return route_user_id(&route, format, MAX, id, why, sizeof(why)) ? id : NULL;
 }
 
 static const char *why_not(int format, const char *uri)
 {
-	static char id[ID_SIZE];
+	static char why[128];
+	char id[ID_SIZE];
 	struct route route = route_find(uri);
-	const char *why = route_user_id(&route, format, MAX, id);
 
-	return why != NULL ? why : "";
+	return route_user_id(&route, format, MAX, id, why, sizeof(why)) ? "" : why;
 }
 
 static void finds_every_endpoint(void)

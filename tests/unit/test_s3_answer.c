@@ -309,7 +309,7 @@ int main(void)
 		{"errors inside a 200", test_errors_inside},
 		{"only the right elements count", test_only_the_right_place},
 		{"keys are read byte for byte", test_keys_byte_for_byte},
-		{"a key that is too long is none", test_long_key},
+		{"a key that is too long is left out", test_long_key},
 		{"error documents", test_error_document},
 		{"cut and malformed answers", test_broken},
 		{"DOCTYPE, entities and depth are refused", test_refused},

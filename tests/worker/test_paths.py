@@ -1,4 +1,4 @@
-"""Values of file_path that are no object: reported and parked, everything else deleted, nothing else touched."""
+"""Values of file_path that name no object: reported and parked, everything else deleted, nothing else touched."""
 from stack.client import QUEUE
 from tools.jobs import completed, parked_message, quiet
 
