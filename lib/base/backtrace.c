@@ -66,8 +66,10 @@ static void on_slow(int signal_number)
 	void *frames[FRAMES];
 	int kept = errno;
 
-	process_describe(signal_number);
-	backtrace_symbols_fd(frames, backtrace(frames, FRAMES), log_descriptor());
+	if (log_has_room()) { /* or a log that nobody reads would hold us here */
+		process_describe(signal_number);
+		backtrace_symbols_fd(frames, backtrace(frames, FRAMES), log_descriptor());
+	}
 	errno = kept;
 }
 

@@ -1,8 +1,7 @@
-/* The log of a process: levels, lines, the fields at their end, and reopening its file. */
+/* The log of a process: levels, lines, the fields at their end, and what is said of lost ones. */
 #include "lib/base/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,19 +9,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/log_sink.h"
 #include "lib/base/text.h"
 
-#define LINE_SIZE 4096 /* PIPE_BUF: a line of this size goes into a pipe whole */
 #define CONTEXT_SIZE 256
 
 /* A process has one log, as it has one standard error. */
 static struct {
 	const char *program;
 	char *file; /* NULL: standard error */
-	int fd;
+	struct log_sink sink;
 	enum log_level level;
 	char context[CONTEXT_SIZE];
-} sink = {"farewell", NULL, STDERR_FILENO, LOG_INFO, ""};
+} own = {"farewell", NULL, {.fd = STDERR_FILENO, .way = LOG_SINK_SHARED}, LOG_INFO, ""};
 
 /* Keeps a line one line, and a terminal from being talked to: C0 and DEL, and the C1 controls as
  * UTF-8 writes them. */
@@ -39,58 +38,41 @@ static void line_mask_controls(char *text, size_t length)
 	}
 }
 
-static int log_file_open(const char *file)
-{
-	return open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
-}
-
 bool log_open(const char *program, const char *file, enum log_level level)
 {
 	char *copy = NULL;
-	int fd = STDERR_FILENO;
 
-	if (file != NULL && file[0] != '\0') {
-		if ((copy = strdup(file)) == NULL)
-			return false;
-		if ((fd = log_file_open(file)) < 0) {
-			free(copy);
-			return false;
-		}
+	if (file == NULL || file[0] == '\0') {
+		log_sink_use_standard_error(&own.sink);
+	} else if ((copy = strdup(file)) == NULL || !log_sink_use_file(&own.sink, file)) {
+		free(copy);
+		return false;
 	}
-	if (sink.file != NULL) {
-		close(sink.fd);
-		free(sink.file);
-	}
-	sink.program = program;
-	sink.file = copy;
-	sink.fd = fd;
-	sink.level = level;
+	free(own.file);
+	own.program = program;
+	own.file = copy;
+	own.level = level;
 	return true;
 }
 
 bool log_reopen(void)
 {
-	bool done;
-	int fd;
-
-	if (sink.file == NULL)
-		return true;
-	if ((fd = log_file_open(sink.file)) < 0)
-		return false;
-	/* dup3 and not close: the number stays, and signal handlers may hold it. */
-	done = dup3(fd, sink.fd, O_CLOEXEC) >= 0;
-	close(fd);
-	return done;
+	return own.file == NULL || log_sink_reopen(&own.sink, own.file);
 }
 
 void log_set_level(enum log_level level)
 {
-	sink.level = level;
+	own.level = level;
 }
 
 int log_descriptor(void)
 {
-	return sink.fd;
+	return own.sink.fd;
+}
+
+bool log_has_room(void)
+{
+	return log_sink_has_room(&own.sink);
 }
 
 void log_context(const char *format, ...)
@@ -107,14 +89,14 @@ void log_context(const char *format, ...)
 	va_end(args);
 	if (length < 0)
 		return;
-	whole[text_utf8_fit(whole, sizeof(sink.context) - 1)] = '\0';
-	memcpy(sink.context, whole, strlen(whole) + 1);
-	line_mask_controls(sink.context, strlen(sink.context));
+	whole[text_utf8_fit(whole, sizeof(own.context) - 1)] = '\0';
+	memcpy(own.context, whole, strlen(whole) + 1);
+	line_mask_controls(own.context, strlen(own.context));
 }
 
 void log_context_clear(void)
 {
-	sink.context[0] = '\0';
+	own.context[0] = '\0';
 }
 
 /* `2026-11-22T15:39:07.123Z info farewell-fcgi[1234]: `; returns its length. */
@@ -130,7 +112,7 @@ static size_t line_put_head(char *line, size_t size, enum log_level level)
 	if (gmtime_r(&now.tv_sec, &utc) != NULL)
 		strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &utc);
 	written = snprintf(line, size, "%s.%03dZ %s %s[%ld]: ", seconds, (int)(now.tv_nsec / 1000000),
-	                   names[level], sink.program, (long)getpid());
+	                   names[level], own.program, (long)getpid());
 	return written < 0 ? 0 : (size_t)written < size ? (size_t)written : size - 1;
 }
 
@@ -144,12 +126,40 @@ static size_t line_cut(char *line, size_t limit)
 	return length + sizeof(mark) - 1;
 }
 
+/* Tells of the lines that were lost, if there are any and it can be written now. */
+static bool log_put_notice(void)
+{
+	char line[LOG_LINE_SIZE];
+	int why = 0;
+	uint64_t lost = log_sink_lost(&own.sink, &why);
+
+	if (lost == 0)
+		return true;
+	size_t length = line_put_head(line, sizeof(line), LOG_WARNING);
+	bool unread = why == EAGAIN || why == EPIPE;
+	int written = snprintf(line + length, sizeof(line) - length, "%llu %s lost because %s%s\n",
+	                       (unsigned long long)lost, lost == 1 ? "line was" : "lines were",
+	                       unread ? "nobody read the log" : "the log could not be written: ",
+	                       unread ? "" : strerror(why));
+	return written > 0 && (size_t)written < sizeof(line) - length &&
+	       log_sink_put_notice(&own.sink, line, length + (size_t)written);
+}
+
+bool log_catch_up(void)
+{
+	int kept = errno;
+	bool told = log_put_notice();
+
+	errno = kept;
+	return told;
+}
+
 __attribute__((format(printf, 2, 0))) static void line_put(enum log_level level, const char *format,
                                                            va_list args)
 {
-	char line[LINE_SIZE];
+	char line[LOG_LINE_SIZE];
 	int kept = errno;
-	size_t context = strlen(sink.context),
+	size_t context = strlen(own.context),
 		   limit = sizeof(line) - 1 - (context > 0 ? context + 1 : 0);
 	size_t head = line_put_head(line, limit, level), length = head;
 	int body = vsnprintf(line + head, limit + 1 - head, format, args);
@@ -159,12 +169,12 @@ __attribute__((format(printf, 2, 0))) static void line_put(enum log_level level,
 	line_mask_controls(line + head, length - head);
 	if (context > 0) {
 		line[length++] = ' ';
-		memcpy(line + length, sink.context, context);
+		memcpy(line + length, own.context, context);
 		length += context;
 	}
 	line[length++] = '\n';
-	while (write(sink.fd, line, length) < 0 && errno == EINTR)
-		;
+	log_put_notice();
+	log_sink_put(&own.sink, line, length);
 	errno = kept;
 }
 
@@ -173,7 +183,7 @@ __attribute__((format(printf, 2, 0))) static void line_put(enum log_level level,
 	{                                                                                              \
 		va_list args;                                                                              \
                                                                                                    \
-		if (its_level > sink.level)                                                                \
+		if (its_level > own.level)                                                                 \
 			return;                                                                                \
 		va_start(args, format);                                                                    \
 		line_put(its_level, format, args);                                                         \

@@ -298,6 +298,7 @@ int child_wait(struct child *me, int fd, short events, int timeout_ms)
 	int64_t deadline_ms = timeout_ms < 0 ? INT64_MAX : clock_now_ms() + timeout_ms;
 	int revents = 0;
 
+	log_catch_up();
 	/* What epoll refuses with EPERM, such as a regular file, is always ready. */
 	if (fd >= 0 && !child_watch(me, fd, events))
 		return errno == EPERM ? events : POLLNVAL;

@@ -190,6 +190,7 @@ static void master_loop(struct master *master)
 		if (master->stopping && children_size(&master->children) == 0)
 			return;
 		master_enforce_stop_timeout(master, now_ms, &in_ms);
+		log_catch_up();
 		int64_t dog_ms = notify_watchdog(&master->notify, now_ms);
 		if (dog_ms - now_ms < in_ms)
 			in_ms = dog_ms - now_ms;
@@ -211,7 +212,10 @@ static bool master_block_signals(struct master *master)
 		return false;
 	/* Were it still ignored, as our caller may have left it, no child's end could be seen. */
 	signal(SIGCHLD, SIG_DFL);
+	/* A log whose reader is gone, or that has reached the limit of a file's size, is no reason to
+	 * end. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	master->signals = signalfd(-1, &all, SFD_NONBLOCK | SFD_CLOEXEC);
 	return master->signals >= 0;
 }

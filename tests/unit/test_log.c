@@ -161,10 +161,10 @@ static void one_write_a_line(void)
 	char line[5000];
 
 	CU_ASSERT_FATAL(kept >= 0 && socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) == 0);
-	CU_ASSERT_FATAL(log_open("unit", NULL, LOG_INFO));
-	CU_ASSERT_EQUAL(log_descriptor(), STDERR_FILENO);
 	fflush(stderr);
 	dup2(ends[1], STDERR_FILENO);
+	CU_ASSERT_FATAL(log_open("unit", NULL, LOG_INFO));
+	CU_ASSERT_EQUAL(log_descriptor(), STDERR_FILENO);
 	log_context("a=b");
 	log_info("%0900d", 7);
 	log_info("second");
@@ -231,6 +231,10 @@ static void errno_is_kept(void)
 	errno = EAGAIN;
 	log_info("nobody reads this");
 	CU_ASSERT_EQUAL(errno, EAGAIN);
+	begin(LOG_INFO);
+	log_catch_up();
+	CU_ASSERT(matches(read_back(file), ": 1 line was lost because the log could not be written: "
+	                                   "No space left on device\n$"));
 }
 
 int main(void)
