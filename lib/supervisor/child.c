@@ -15,10 +15,13 @@
 #include "lib/base/backtrace.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/supervisor/resources.h"
 
 _Static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLERR == POLLERR &&
                    EPOLLHUP == POLLHUP,
                "child_wait passes poll's events to epoll");
+
+#define MEMORY_EVERY_MS 1000
 
 struct child {
 	struct child_place place;
@@ -27,6 +30,8 @@ struct child {
 	bool told_leave, told_stop, paused;
 	bool leave_reported, hurry_reported, paused_reported; /* child_wait has returned for it */
 	const char *recycle;                                  /* why we leave by ourselves, or NULL */
+	bool no_memory;                                       /* that is why */
+	int64_t memory_ms;                                    /* when that was looked at */
 	uint64_t max_jobs;                                    /* 0: no limit */
 	int64_t leave_at_ms;                                  /* end of lifetime; 0: none */
 };
@@ -94,6 +99,22 @@ void child_serving(struct child *me)
 		child_wake_master(me);
 }
 
+/* Without memory everything fails for ever, and nobody knows what is left half done: another
+ * process begins anew. Looks only if the last look was EVERY_MS ago. */
+static void child_check_memory(struct child *me, int64_t every_ms)
+{
+	int64_t now_ms = clock_now_ms();
+
+	if (me->no_memory || now_ms - me->memory_ms < every_ms)
+		return;
+	me->memory_ms = now_ms;
+	if (!resources_no_memory())
+		return;
+	me->no_memory = true;
+	me->recycle = "out of memory";
+	log_error("the system gives no more memory: this child ends, another one is started");
+}
+
 static void child_set_idle(struct child *me, const char *step)
 {
 	if (me->slot.flags & SLOT_SERVING)
@@ -120,6 +141,7 @@ void child_idle(struct child *me, const char *step)
 void child_away(struct child *me, const char *step)
 {
 	child_give_up_job(me);
+	child_check_memory(me, 0);
 	child_set_away(me, true);
 	child_set_idle(me, step);
 }
@@ -170,6 +192,8 @@ void child_done(struct child *me, bool succeeded)
 	if (me->max_jobs > 0 && me->slot.jobs >= me->max_jobs)
 		me->recycle = "max_jobs_per_child";
 	child_check_size(me);
+	if (!succeeded)
+		child_check_memory(me, 0);
 	child_set_idle(me, "done");
 }
 
@@ -196,8 +220,9 @@ bool child_last_job(const struct child *me)
 
 bool child_hurry(const struct child *me)
 {
-	return me->told_stop || (me->slot.state == SLOT_BUSY && clock_now_ms() - me->slot.since_ms >=
-	                                                            me->place.limits->soft_timeout_ms);
+	return me->told_stop || me->no_memory ||
+	       (me->slot.state == SLOT_BUSY &&
+	        clock_now_ms() - me->slot.since_ms >= me->place.limits->soft_timeout_ms);
 }
 
 bool child_paused(const struct child *me)
@@ -208,6 +233,11 @@ bool child_paused(const struct child *me)
 bool child_is_first(const struct child *me)
 {
 	return (me->slot.flags & SLOT_FIRST) != 0;
+}
+
+bool child_replaces(const struct child *me)
+{
+	return me->place.replaces;
 }
 
 void *child_shared(const struct child *me)
@@ -253,6 +283,7 @@ static int child_poll_events(struct child *me, int fd, int timeout_ms)
 
 void child_look(struct child *me)
 {
+	child_check_memory(me, MEMORY_EVERY_MS);
 	child_poll_events(me, -1, 0);
 }
 
@@ -299,6 +330,7 @@ int child_wait(struct child *me, int fd, short events, int timeout_ms)
 	int revents = 0;
 
 	log_catch_up();
+	child_check_memory(me, MEMORY_EVERY_MS);
 	/* What epoll refuses with EPERM, such as a regular file, is always ready. */
 	if (fd >= 0 && !child_watch(me, fd, events))
 		return errno == EPERM ? events : POLLNVAL;
@@ -371,6 +403,19 @@ static void child_close_events(struct child *me)
 		close(me->statm);
 }
 
+/* What the child's end comes to: its own CODE, unless it ends for want of memory or descriptors. */
+static int child_exit_code(const struct child *me, int code)
+{
+	char why[RESOURCES_WHY_SIZE];
+
+	if (me->no_memory)
+		return CHILD_SHORT;
+	if (code != CHILD_MISCONFIGURED || !resources_short(why, sizeof(why)))
+		return code;
+	log_error("that is no fault of the configuration: %s", why);
+	return CHILD_SHORT;
+}
+
 int child_main(const struct child_place *place, const struct child_kind *kind,
                const struct conf *conf)
 {
@@ -390,6 +435,7 @@ int child_main(const struct child_place *place, const struct child_kind *kind,
 		code = kind->run(&me, conf);
 	else
 		log_error("a %s child can't wait for signals: %s", kind->name, strerror(errno));
+	code = child_exit_code(&me, code);
 	if (me.recycle == NULL && me.leave_at_ms > 0 && clock_now_ms() >= me.leave_at_ms)
 		me.recycle = "max_child_lifetime";
 	me.slot.state = SLOT_LEAVING;

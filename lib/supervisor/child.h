@@ -15,8 +15,11 @@ struct child;
 /* Exit codes of a child (sysexits.h has the numbers). */
 enum child_exit {
 	CHILD_RECYCLE = 0,        /* ended as it should: replace it                          */
-	CHILD_TRY_LATER = 75,     /* EX_TEMPFAIL: a server is away: replace it after a pause */
-	CHILD_MISCONFIGURED = 78, /* EX_CONFIG: another one would end as well                */
+	CHILD_SHORT = 71,         /* EX_OSERR: no memory or descriptors: likewise, after a pause     */
+	CHILD_TRY_LATER = 75,     /* EX_TEMPFAIL: a server is away, or refuses us: likewise          */
+	CHILD_MISCONFIGURED = 78, /* EX_CONFIG: nothing but another configuration would mend it. What
+	                             a server may have or grant later, such as a log-in, is no such
+	                             thing. Becomes CHILD_SHORT where that is the reason. */
 };
 
 /* Waits until FD has one of EVENTS (POLLIN, POLLOUT; FD -1: none), a signal, the master's death or
@@ -29,14 +32,14 @@ int child_wait(struct child *, int fd, short events, int timeout_ms);
 /* Takes the signals that have come, without waiting; for progress callbacks. Cheap: one poll. */
 void child_look(struct child *);
 
-/* True when no more work should be taken: TERM, recycling, reload, or the master is gone. Finish
- * what is in hand. */
+/* True when no more work should be taken: TERM, recycling, reload, no memory, or the master is
+ * gone. Finish what is in hand. */
 bool child_stopping(const struct child *);
 /* True when the job in hand is the last for sure: child_stopping, or max_jobs_per_child is reached
  * with it. */
 bool child_last_job(const struct child *);
 /* True when what is in hand should be handed over at the next safe point: child_stopping by TERM or
- * the master's death, or the soft time-out has passed. */
+ * the master's death or for want of memory, or the soft time-out has passed. */
 bool child_hurry(const struct child *);
 /* True while USR2 has paused consuming. */
 bool child_paused(const struct child *);
@@ -69,6 +72,9 @@ void child_count(struct child *, int counter, int64_t add);
  * SQL): the first after the start or a reload, and the one that is tried first after a failure of
  * all. The others are started when it is serving. */
 bool child_is_first(const struct child *);
+/* True while children with the configuration before a reload serve: one that can't serve as well as
+ * they do should end with CHILD_TRY_LATER, and they go on. */
+bool child_replaces(const struct child *);
 /* program.shared: what was opened before the fork. */
 void *child_shared(const struct child *);
 

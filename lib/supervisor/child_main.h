@@ -3,6 +3,7 @@
 #define FAREWELL_CHILD_MAIN_H
 
 #include <signal.h>
+#include <stdbool.h>
 
 #include "lib/config/conf.h"
 #include "lib/supervisor/child.h"
@@ -23,7 +24,8 @@ struct child_place {
 	int parent_pipe; /* read end of a pipe whose only other end is the master's */
 	int news;        /* eventfd that wakes the master */
 	const struct conf_pool *limits;
-	void *shared; /* for child_shared */
+	bool replaces; /* for child_replaces */
+	void *shared;  /* for child_shared */
 };
 
 /* The whole life of a child, after the fork. Signals are still blocked as in the master. Returns

@@ -62,6 +62,7 @@ static int children_run_child(void *arg)
 		.parent_pipe = children->parent_pipe.read_end,
 		.news = children->news,
 		.limits = start->limits,
+		.replaces = start->replaces,
 		.shared = start->shared,
 	};
 

@@ -55,6 +55,7 @@ struct child_start {
 	int kind_index;
 	uint32_t generation;
 	bool first;
+	bool replaces; /* for child_replaces */
 	const struct conf *conf;
 	const struct conf_pool *limits;
 	void *shared;                    /* for child_shared */

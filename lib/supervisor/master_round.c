@@ -28,7 +28,7 @@ static bool master_end_is_failure(const struct child_record *child, int status, 
 
 	if (child->order != ORDER_NONE)
 		return false;
-	if (code == CHILD_TRY_LATER || code == CHILD_MISCONFIGURED)
+	if (code == CHILD_SHORT || code == CHILD_TRY_LATER || code == CHILD_MISCONFIGURED)
 		return true;
 	if (code == CHILD_RECYCLE && (child->seen.flags & SLOT_STOPPING) &&
 	    now_ms - child->started_ms >= POLICY_FIRST_DELAY_MS)
@@ -190,6 +190,7 @@ static bool master_start_child(struct master *master, int kind, int64_t now_ms)
 		.kind_index = kind,
 		.generation = master->generation,
 		.first = kind == 0 && master->policies[0].probing,
+		.replaces = master->previous != NULL,
 		.conf = master->conf,
 		.limits = master->limits,
 		.shared = master->program->shared,

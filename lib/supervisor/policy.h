@@ -72,7 +72,8 @@ struct policy_settings policy_adjusted(struct policy_settings settings, int adju
 struct policy_advice policy_decide(struct policy *, const struct policy_settings *,
                                    const struct policy_counts *, int64_t now_ms);
 
-/* A child ended before its first job, or because a server is away: back off, 1 s doubling to 60 s.
+/* A child ended before its first job, or because a server is away or the
+ * system gives no memory: back off, 1 s doubling to 60 s.
  * Others that end during that time are part of the same failure and don't double it again. */
 void policy_failed(struct policy *, int64_t now_ms);
 /* A child started at STARTED_MS took a job or has served for POLICY_PROOF_MS: forgets the back-off,

@@ -14,6 +14,7 @@
 #include "lib/base/log.h"
 #include "lib/supervisor/health.h"
 #include "lib/supervisor/master.h"
+#include "lib/supervisor/resources.h"
 
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "unknown"
@@ -112,6 +113,18 @@ static int program_health(const struct program *program, const struct conf *conf
 
 /* ---- the start ---- */
 
+/* The exit code when the configuration could not be read or is not good: what a person must change
+ * is 78, and whoever started us should try again after anything else. */
+static int program_refusal_code(void)
+{
+	char why[RESOURCES_WHY_SIZE];
+
+	if (!resources_short(why, sizeof(why)))
+		return EX_CONFIG;
+	log_error("that is no fault of the configuration: %s", why);
+	return EX_OSERR;
+}
+
 static bool program_may_run(const struct program *program, const struct conf *conf)
 {
 	if (geteuid() != 0 || conf->common.allow_root)
@@ -127,9 +140,13 @@ static bool program_may_run(const struct program *program, const struct conf *co
 static int program_start(const struct program *program, const struct program_options *options,
                          struct conf *conf)
 {
-	if (!program_may_run(program, conf) || !program_check_settings(program, conf)) {
+	if (!program_may_run(program, conf)) {
 		conf_free(conf);
 		return EX_CONFIG;
+	}
+	if (!program_check_settings(program, conf)) {
+		conf_free(conf);
+		return program_refusal_code();
 	}
 	if (program->open != NULL && !program->open(program->shared, conf)) {
 		conf_free(conf);
@@ -151,7 +168,7 @@ int program_main(const struct program *program, int argc, char **argv)
 	log_open(program->name, NULL, options.verbose ? LOG_DEBUG : LOG_INFO);
 	struct conf *conf = conf_load(options.conf_file, program->section);
 	if (conf == NULL)
-		return EX_CONFIG;
+		return program_refusal_code();
 	if (!options.verbose)
 		log_set_level((enum log_level)conf->common.log_level);
 	if (!options.health && !options.test)

@@ -56,7 +56,8 @@ static const char *spawn_code_text(int code)
 {
 	switch (code) {
 	case CHILD_RECYCLE: return "ended as it should";
-	case CHILD_TRY_LATER: return "gave up (exit code 75: a server is away)";
+	case CHILD_SHORT: return "gave up (exit code 71: no memory or descriptors)";
+	case CHILD_TRY_LATER: return "gave up (exit code 75: a server is away or refuses us)";
 	case CHILD_MISCONFIGURED: return "refused the configuration (exit code 78)";
 	default: return NULL;
 	}

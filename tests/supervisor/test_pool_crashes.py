@@ -41,7 +41,7 @@ def test_many_that_die_together_are_one_failure(make_pool):
     pool.begin("try-later")
     for _ in range(6):
         pool.ask("exit 75")
-    pool.wait_log("gave up .exit code 75: a server is away.", 6)
+    pool.wait_log("gave up .exit code 75: a server is away or refuses us.", 6)
     assert pool.log_count("backing off") == 1
     pool.wait_log("in 2 s")
     pool.begin(None)
