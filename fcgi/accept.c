@@ -133,6 +133,16 @@ static void accept_loop(struct child *me, struct gateway *gateway, FCGX_Request 
 	}
 }
 
+/* Only what a setting can fix stops us; a server that is away, or does not let us in, may be as it
+ * should before the first request. But children that were let in don't leave for one that is not.
+ */
+static bool accept_may_begin(const struct child *me, enum check_result found, int *code)
+{
+	if (found == CHECK_WRONG)
+		*code = CHILD_MISCONFIGURED;
+	return found != CHECK_WRONG && (found != CHECK_REFUSED || !child_replaces(me));
+}
+
 int accept_run(struct child *me, const struct conf *conf)
 {
 	struct gateway gateway;
@@ -144,14 +154,10 @@ int accept_run(struct child *me, const struct conf *conf)
 		log_error("out of memory");
 		goto out;
 	}
-	/* Only what a setting can fix stops us; a server that is away may be back before the first
-	 * request. */
-	if (!child_is_first(me)) {
+	if (!child_is_first(me))
 		gateway_connect(&gateway);
-	} else if (check_servers(&gateway) == CHECK_WRONG) {
-		code = CHILD_MISCONFIGURED;
+	else if (!accept_may_begin(me, check_servers(&gateway), &code))
 		goto out;
-	}
 	if (FCGX_Init() != 0 || FCGX_InitRequest(&fcgi, listener->fd, 0) != 0) {
 		log_error("libfcgi can't be initialised");
 		goto out;

@@ -21,7 +21,9 @@ static enum check_result check_result_of(struct db *db, enum db_result result)
 		return CHECK_GOOD;
 	bool migrated = strcmp(state, "42P01") != 0 && strcmp(state, "3F000") != 0;
 	log_error("%s%s", db_why(db), migrated ? "" : "; have the migrations been applied?");
-	return result == DB_REFUSED && !db_may_pass(db) ? CHECK_WRONG : CHECK_AWAY;
+	if (result != DB_REFUSED || db_may_pass(db))
+		return CHECK_AWAY;
+	return sqlstate_may_come(state) ? CHECK_REFUSED : CHECK_WRONG;
 }
 
 /* gateway.mark_user_sql as it was written: in its CTE it could take a parameter of ours for its
@@ -70,7 +72,7 @@ static enum check_result check_broker(struct gateway *gateway)
 
 	if (result != MQ_OK) {
 		log_error("%s", mq_why(gateway->mq));
-		return result == MQ_REFUSED ? CHECK_WRONG : CHECK_AWAY;
+		return result == MQ_REFUSED ? CHECK_REFUSED : CHECK_AWAY;
 	}
 	result = mq_inspect_exchange(gateway->mq, gateway->conf->common.exchange, deadline_ms);
 	if (result == MQ_OK)

@@ -156,6 +156,7 @@ static enum sessions_state start_consuming(struct worker *worker, bool first_tim
 	if (state != SESSIONS_READY)
 		return state;
 	enum mq_result result = mq_open(worker->consumer, mq_deadline(worker->consumer));
+	bool logged_in = result == MQ_OK;
 	if (result == MQ_OK && (child_is_first(worker->child) || worker->queue_missing))
 		result = topology_ensure(worker->consumer, worker->conf, mq_deadline(worker->consumer));
 	if (result == MQ_OK) {
@@ -166,7 +167,7 @@ static enum sessions_state start_consuming(struct worker *worker, bool first_tim
 	if (result == MQ_OK)
 		return SESSIONS_READY;
 	log_error("%s", mq_why(worker->consumer));
-	return result == MQ_REFUSED && first ? SESSIONS_MISCONFIGURED : SESSIONS_AWAY;
+	return result == MQ_REFUSED && first && logged_in ? SESSIONS_MISCONFIGURED : SESSIONS_AWAY;
 }
 
 int consume_run(struct child *child, const struct conf *conf)

@@ -65,14 +65,15 @@ void sessions_free(struct sessions *s)
 	memset(s, 0, sizeof(*s));
 }
 
-/* Misconfigured is what no waiting changes: a wrong password, no such database, a statement that
- * doesn't prepare or doesn't fit. */
+/* Misconfigured is what neither passes nor may come, whatever one waits for: a statement that is
+ * not SQL, or that doesn't fit. */
 static enum sessions_state sessions_state_of(const struct db *db, enum db_result result)
 {
 	if (result == DB_OK)
 		return SESSIONS_READY;
 	log_error("%s", db_why(db));
-	return result == DB_REFUSED && !db_may_pass(db) ? SESSIONS_MISCONFIGURED : SESSIONS_AWAY;
+	bool fixed = result == DB_REFUSED && !db_may_pass(db) && !sqlstate_may_come(db_sqlstate(db));
+	return fixed ? SESSIONS_MISCONFIGURED : SESSIONS_AWAY;
 }
 
 static enum sessions_state sessions_connect_one(struct db *db)

@@ -30,7 +30,7 @@ struct sessions {
 enum sessions_state {
 	SESSIONS_READY,
 	SESSIONS_AWAY,          /* a server can't be reached or refuses; logged      */
-	SESSIONS_MISCONFIGURED, /* a statement or a password is not right; logged    */
+	SESSIONS_MISCONFIGURED, /* a setting is not right, and waiting won't help; logged */
 };
 
 /* Opens no connection. PROGRAM names the sessions at the servers, which sign in as the worker of

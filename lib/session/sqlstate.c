@@ -41,3 +41,17 @@ enum sqlstate_kind sqlstate_kind(const char *state)
 			return kinds[i].kind;
 	return SQLSTATE_SETTING;
 }
+
+bool sqlstate_may_come(const char *state)
+{
+	static const char *const names[] = {
+		"42P01", "42703", "42883", /* table, column, function */
+		"42704", "42501",          /* type or role, right */
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(state, names[i]) == 0)
+			return true;
+	/* What else these classes have is the statement's text. */
+	return *state != '\0' && strncmp(state, "42", 2) != 0 && strncmp(state, "22", 2) != 0;
+}

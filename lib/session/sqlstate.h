@@ -3,6 +3,8 @@
 #ifndef FAREWELL_SQLSTATE_H
 #define FAREWELL_SQLSTATE_H
 
+#include <stdbool.h>
+
 enum sqlstate_kind {
 	SQLSTATE_SETTING,    /* a right, a name, a statement: only a person can change that          */
 	SQLSTATE_LOGIN,      /* user, password or database: likewise                                 */
@@ -16,5 +18,10 @@ enum sqlstate_kind {
 
 /* STATE has five characters, or none: then SQLSTATE_SETTING. */
 enum sqlstate_kind sqlstate_kind(const char *state);
+
+/* Whether what was refused may be there or be granted later, with the settings as they are: a
+ * log-in (somebody changes a password, or makes the database), a right, or a name that a migration
+ * brings. Not so the text of a statement; STATE is "" where we refused it ourselves. */
+bool sqlstate_may_come(const char *state);
 
 #endif

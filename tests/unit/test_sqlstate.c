@@ -33,12 +33,25 @@ static void unknown_ones_want_a_person(void)
 	CU_ASSERT_EQUAL(sqlstate_kind("P0001"), SQLSTATE_DATA);
 }
 
+static void what_may_come(void)
+{
+	static const char *const later[] = {"28P01", "28000", "3D000", "3F000", "42P01",
+	                                    "42703", "42501", "53300", "XX000"};
+	static const char *const never[] = {"42601", "42P18", "42P02", "22P02", ""};
+
+	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
+		CU_ASSERT_TRUE(sqlstate_may_come(later[i]));
+	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+		CU_ASSERT_FALSE(sqlstate_may_come(never[i]));
+}
+
 int main(void)
 {
 	static const struct unit_test tests[] = {
 		{"codes stand before their class", codes_stand_before_their_class},
 		{"serialization failures are busy", serialization_failures_are_busy},
 		{"unknown ones want a person", unknown_ones_want_a_person},
+		{"what may come, and what may not", what_may_come},
 		{NULL, NULL},
 	};
 
