@@ -113,7 +113,7 @@ struct conf {
 		char *smtp_ca_file;
 		char *smtp_user;
 		struct conf_secret smtp_password;
-		int64_t smtp_timeout_ms;
+		int64_t smtp_timeout_ms, smtp_answer_timeout_ms;
 		char *mail_from, *mail_templates, *mail_locale;
 		int when_unknown; /* enum conf_when_unknown */
 		int64_t max_starts;

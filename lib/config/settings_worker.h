@@ -66,7 +66,15 @@ WORKER("smtp_password_file", CONF_SECRET, smtp_password, .fallback = "",
        .text = "File with its password.")
 
 WORKER("smtp_timeout", CONF_DURATION, smtp_timeout_ms, .fallback = "60s", .min = 100, .max = HOUR,
-       .text = "For one whole mail.")
+       .text = "For a mail until its last byte is handed over. What is not through by then is "
+               "certainly not sent, and tried again.")
+
+WORKER("smtp_answer_timeout", CONF_DURATION, smtp_answer_timeout_ms, .fallback = "10m", .min = 1000,
+       .max = HOUR,
+       .text =
+           "For the server's answer to a mail that was handed over whole; 10 minutes is what RFC "
+           "5321 (4.5.3.2.6) wants. Lower it only for a server that is known to answer sooner: "
+           "after that nobody knows whether the mail was sent, and when_unknown decides.")
 
 WORKER("mail_from", CONF_STRING, mail_from, .example = "Example <no-reply@example.com>",
        .text = "The sender: an address, or a name and an address in angle brackets.")

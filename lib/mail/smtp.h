@@ -25,13 +25,15 @@ struct smtp_options {
 	enum smtp_starttls starttls;
 	const char *ca_file, *user, *password; /* empty or NULL: none */
 	int64_t connect_timeout_ms;            /* until the TCP connection stands */
-	int64_t timeout_ms;                    /* for everything but QUIT */
+	int64_t timeout_ms;                    /* from the beginning until the message is handed over */
+	int64_t answer_timeout_ms; /* from then on, for the answer (RFC 5321, 4.5.3.2.6: 10 min) */
 };
 
 /* Sends MESSAGE (LENGTH bytes, CRLF lines) from FROM to TO (addresses that were checked, see
  * mail_address.h). WHY: one line for a person, without addresses. The pump, which may be NULL, is
  * turned at least once a second; when it says stop the mail is given up, but only as long as the
- * message has not been handed over; from then on the answer is waited for until the deadline. */
+ * message has not been handed over; from then on the answer is waited for until its deadline: who
+ * gives up earlier sends a mail again that the server has taken. */
 enum mail_result smtp_send(const struct smtp_options *, const struct pump *, const char *from,
                            const char *to, const char *message, size_t length, char *why,
                            size_t why_size);
