@@ -262,11 +262,7 @@ static const char *session_advice(const struct session *session, CURLcode code)
 		return " (see smtp_ca_file)";
 	if (code == CURLE_LOGIN_DENIED && trace->code < 400)
 		return " (see smtp_user and smtp_password_file)";
-	if (trace->code == 530 || (trace->code >= 534 && trace->code <= 538))
-		return " (see smtp_user and smtp_password_file)";
-	if (trace->stage == SMTP_MAIL && trace->code >= 500)
-		return " (see mail_from)";
-	return "";
+	return smtp_trace_advice(trace);
 }
 
 static void session_explain(const struct session *session, CURLcode code, char *why,

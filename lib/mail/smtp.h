@@ -8,11 +8,17 @@
 
 #include "lib/session/pump.h"
 
-/* What became of a mail. */
+/* What became of a mail, and if it wasn't sent, whose fault that is (DESIGN.md, 5.1). */
 enum mail_result {
 	MAIL_ACCEPTED,  /* the server took the message: 2xx to it                                    */
-	MAIL_TEMPORARY, /* certainly not sent: no connection, 4xx, 5xx that isn't about this mailbox */
-	MAIL_REJECTED,  /* certainly not sent, and never will be: 5xx to the recipient or the message */
+	MAIL_SERVER,    /* certainly not sent: the server has nobody's mail, or not ours: it didn't get
+	                 * as far as RCPT TO (no connection, TLS, HELO, log-in, MAIL FROM refused)    */
+	MAIL_TEMPORARY, /* certainly not sent, and time heals: 4xx, silence or a lost connection from
+	                 * RCPT TO on                                                                */
+	MAIL_OPERATOR,  /* certainly not sent: 5xx from RCPT TO on that isn't about the mailbox, as for
+	                 * relaying; a person must change something                                  */
+	MAIL_REJECTED,  /* certainly not sent, and never will be: the mailbox refuses for good; which
+	                 * answers mean that is in smtp_refusal.h                                     */
 	MAIL_NO_ANSWER, /* the message was handed over and no answer came: nobody knows              */
 	MAIL_STOPPED,   /* the pump said stop before the message was handed over: not sent           */
 };

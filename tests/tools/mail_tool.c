@@ -109,8 +109,8 @@ static enum smtp_starttls starttls_of(const char *name)
 static void mail_act(struct mailer *mailer, const char *what)
 {
 	static const char *const results[] = {
-		[MAIL_ACCEPTED] = "accepted", [MAIL_TEMPORARY] = "temporary",
-		[MAIL_REJECTED] = "rejected", [MAIL_NO_ANSWER] = "no-answer",
+		[MAIL_ACCEPTED] = "accepted", [MAIL_SERVER] = "server",     [MAIL_TEMPORARY] = "temporary",
+		[MAIL_OPERATOR] = "operator", [MAIL_REJECTED] = "rejected", [MAIL_NO_ANSWER] = "no-answer",
 		[MAIL_STOPPED] = "stopped",
 	};
 	struct mail_letter letter = {
