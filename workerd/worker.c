@@ -62,6 +62,7 @@ static bool open_stores(struct worker *worker)
 	struct mail_options mail = {
 		.smtp = {.url = conf->worker.smtp_url,
 	             .starttls = starttls[conf->worker.smtp_starttls],
+	             .helo = conf->worker.smtp_helo,
 	             .ca_file = conf->worker.smtp_ca_file,
 	             .user = conf->worker.smtp_user,
 	             .password = conf->worker.smtp_password.value,

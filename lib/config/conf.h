@@ -111,6 +111,7 @@ struct conf {
 		char *smtp_url;
 		int smtp_starttls; /* enum conf_starttls */
 		char *smtp_ca_file;
+		char *smtp_helo;
 		char *smtp_user;
 		struct conf_secret smtp_password;
 		int64_t smtp_timeout_ms, smtp_answer_timeout_ms;

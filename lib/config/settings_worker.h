@@ -59,6 +59,13 @@ WORKER("smtp_ca_file", CONF_STRING, smtp_ca_file, .fallback = "",
        .text = "File with the certificates of the authorities that are trusted (PEM). Empty: the "
                "system's.")
 
+WORKER("smtp_helo", CONF_STRING, smtp_helo, .fallback = "",
+       .text = "The name to greet the mail server with: a host name, such as app1.example.com, "
+               "best one that leads to this "
+               "host, or an address in brackets. Empty: this host's name if it has a dot in it; "
+               "else, as for a container, its address in brackets (RFC 5321, 4.1.4), because "
+               "servers refuse a name that is not fully qualified.")
+
 WORKER("smtp_user", CONF_STRING, smtp_user, .fallback = "",
        .text = "Name to log in with. Empty: no log-in. Goes together with the file below.")
 

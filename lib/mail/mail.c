@@ -15,6 +15,7 @@
 #include "lib/mail/mail_header.h"
 #include "lib/mail/mail_template.h"
 #include "lib/mail/smtp.h"
+#include "lib/mail/smtp_helo.h"
 
 #define VALUE_SIZE 512
 /* Of a deletion id, so that a boundary made of it has at most 70 characters (RFC 2046). */
@@ -46,6 +47,12 @@ struct mailer *mailer_new(const struct mail_options *options, const struct pump 
 	}
 	mailer->pump = pump;
 	mailer->smtp = options->smtp;
+	if (options->smtp.helo != NULL && options->smtp.helo[0] != '\0' &&
+	    !smtp_helo_is_valid(options->smtp.helo)) {
+		snprintf(why, why_size,
+		         "smtp_helo: must be a host name, or an address in brackets as in [192.0.2.7]");
+		goto bad;
+	}
 	if (!mail_mailbox_read(options->from, &mailer->from, detail, sizeof(detail))) {
 		snprintf(why, why_size, "mail_from: %s", detail);
 		goto bad;

@@ -10,9 +10,11 @@
 #include "lib/base/clock.h"
 #include "lib/base/crash.h"
 #include "lib/mail/mail_address.h"
+#include "lib/mail/smtp_helo.h"
 #include "lib/mail/smtp_trace.h"
 
 #define QUIT_MS 1000 /* patience with a server that does not answer QUIT */
+#define URL_SIZE 1280
 /* curl's own time-outs come so much later than ours, which know what they mean for the mail. */
 #define SLACK_MS 2000
 
@@ -24,6 +26,7 @@ struct session {
 	const char *from, *to; /* NULL: only a check */
 	const char *message;
 	size_t length, given;
+	char helo[SMTP_HELO_SIZE];
 	bool stopped;        /* by the pump */
 	const char *refusal; /* why we ended it ourselves, or NULL */
 	bool unaddressable;  /* the refusal is about the address */
@@ -116,6 +119,17 @@ static int on_progress(void *arg, curl_off_t dltotal, curl_off_t dlnow, curl_off
 	return session->refusal != NULL;
 }
 
+/* Opens nothing: only finds out from which address the server is reached. */
+static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *peer)
+{
+	struct session *session = arg;
+
+	(void)purpose;
+	if (session->helo[0] == '\0' && !smtp_helo_towards(&peer->addr, peer->addrlen, session->helo))
+		session->helo[0] = '\0';
+	return CURL_SOCKET_BAD;
+}
+
 /* Called when the server was greeted, and before the mail: the last moment to see that curl would
  * go on without AUTH or SMTPUTF8. */
 static int on_ready(void *arg, char *peer_ip, char *local_ip, int peer_port, int local_port)
@@ -198,6 +212,45 @@ static bool session_set_server(CURL *curl, const struct smtp_options *options)
 	return good;
 }
 
+/* Finds the name to greet with: the setting, the host's, or else the address from which the server
+ * is reached. That takes a first go that ends before the connection, as curl asks for the name
+ * before it has one. */
+static CURLcode session_find_helo(struct session *session)
+{
+	const char *set = session->options->helo;
+	CURLcode code;
+
+	if (set != NULL && set[0] != '\0') {
+		snprintf(session->helo, sizeof(session->helo), "%s", set);
+		return CURLE_OK;
+	}
+	if (smtp_helo_of_host(session->helo))
+		return CURLE_OK;
+	session->helo[0] = '\0';
+	curl_easy_setopt(session->curl, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+	curl_easy_setopt(session->curl, CURLOPT_OPENSOCKETDATA, session);
+	code = curl_easy_perform(session->curl);
+	curl_easy_setopt(session->curl, CURLOPT_OPENSOCKETFUNCTION, NULL);
+	if (session->helo[0] == '\0' || session->stopped || session->refusal != NULL)
+		return code != CURLE_OK ? code : CURLE_COULDNT_CONNECT;
+	session->error[0] = '\0';
+	return CURLE_OK;
+}
+
+/* curl takes the name from the URL's path. */
+static bool session_set_helo(struct session *session)
+{
+	char url[URL_SIZE], *name = curl_easy_escape(session->curl, session->helo, 0);
+	int length;
+
+	if (name == NULL)
+		return false;
+	length = snprintf(url, sizeof(url), "%s/%s", session->options->url, name);
+	curl_free(name);
+	return length < (int)sizeof(url) &&
+	       curl_easy_setopt(session->curl, CURLOPT_URL, url) == CURLE_OK;
+}
+
 /* ---- what is said ---- */
 
 static CURLcode session_send_mail(struct session *session)
@@ -243,7 +296,9 @@ static CURLcode session_converse(struct session *session, CURLcode (*say)(struct
 	if (!session_set_server(session->curl, session->options)) {
 		session->refusal = "libcurl refuses the SMTP options";
 	} else {
-		code = say(session);
+		code = session_find_helo(session);
+		if (code == CURLE_OK)
+			code = session_set_helo(session) ? say(session) : CURLE_OUT_OF_MEMORY;
 	}
 	curl_easy_cleanup(session->curl);
 	return code;

@@ -29,6 +29,8 @@ enum smtp_starttls { SMTP_STARTTLS_NEVER, SMTP_STARTTLS_OFFERED, SMTP_STARTTLS_R
 struct smtp_options {
 	const char *url; /* smtp://host:port or smtps://host:port, checked (lib/config) */
 	enum smtp_starttls starttls;
+	const char *helo;                      /* name for EHLO, checked (smtp_helo.h); empty or NULL:
+	                                        * the host's if it is fully qualified, else its address */
 	const char *ca_file, *user, *password; /* empty or NULL: none */
 	int64_t connect_timeout_ms;            /* until the TCP connection stands */
 	int64_t timeout_ms;                    /* from the beginning until the message is handed over */

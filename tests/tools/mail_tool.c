@@ -27,6 +27,7 @@ enum choice {
 	CONNECT_TIMEOUT,
 	TIMEOUT,
 	ANSWER_TIMEOUT,
+	HELO,
 	FROM,
 	TEMPLATES,
 	DEFAULT_LOCALE,
@@ -50,6 +51,7 @@ static const struct option names[] = {
 	{"connect-timeout-ms", required_argument, NULL, CONNECT_TIMEOUT},
 	{"timeout-ms", required_argument, NULL, TIMEOUT},
 	{"answer-timeout-ms", required_argument, NULL, ANSWER_TIMEOUT},
+	{"helo", required_argument, NULL, HELO},
 	{"from", required_argument, NULL, FROM},
 	{"templates", required_argument, NULL, TEMPLATES},
 	{"default-locale", required_argument, NULL, DEFAULT_LOCALE},
@@ -155,6 +157,7 @@ int main(int argc, char **argv)
 	options = (struct mail_options){
 		.smtp = {.url = given[URL],
 	             .starttls = starttls_of(given[STARTTLS]),
+	             .helo = given[HELO],
 	             .ca_file = given[CA_FILE],
 	             .user = given[USER],
 	             .password = given[PASSWORD],
