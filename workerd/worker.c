@@ -44,6 +44,13 @@ static bool open_stores(struct worker *worker)
 		[STARTTLS_OFFERED] = SMTP_STARTTLS_OFFERED,
 		[STARTTLS_REQUIRED] = SMTP_STARTTLS_REQUIRED,
 	};
+	static const char *const mechanisms[] = {
+		[SMTP_AUTH_AUTO] = NULL,
+		[SMTP_AUTH_PLAIN] = "PLAIN",
+		[SMTP_AUTH_LOGIN] = "LOGIN",
+		[SMTP_AUTH_CRAM_MD5] = "CRAM-MD5",
+		[SMTP_AUTH_DIGEST_MD5] = "DIGEST-MD5",
+	};
 	const struct conf *conf = worker->conf;
 	char why[WHY_SIZE];
 	struct s3_options s3 = {
@@ -66,6 +73,7 @@ static bool open_stores(struct worker *worker)
 	             .ca_file = conf->worker.smtp_ca_file,
 	             .user = conf->worker.smtp_user,
 	             .password = conf->worker.smtp_password.value,
+	             .mechanism = mechanisms[conf->worker.smtp_auth],
 	             .connect_timeout_ms = conf->worker.sessions.connect_timeout_ms,
 	             .timeout_ms = conf->worker.smtp_timeout_ms,
 	             .answer_timeout_ms = conf->worker.smtp_answer_timeout_ms},

@@ -72,6 +72,11 @@ WORKER("smtp_user", CONF_STRING, smtp_user, .fallback = "",
 WORKER("smtp_password_file", CONF_SECRET, smtp_password, .fallback = "",
        .text = "File with its password.")
 
+WORKER("smtp_auth", CONF_ENUM, smtp_auth, .fallback = "auto", .choices = smtp_auths,
+       .text = "How to log in. auto takes the strongest mechanism that the server offers, also "
+               "where it offers one that does not work there; then name the one that does. plain "
+               "and login send the password itself, so only with TLS.")
+
 WORKER("smtp_timeout", CONF_DURATION, smtp_timeout_ms, .fallback = "60s", .min = 100, .max = HOUR,
        .text = "For a mail until its last byte is handed over. What is not through by then is "
                "certainly not sent, and tried again.")

@@ -183,8 +183,15 @@ static void session_set_timeouts(CURL *curl, const struct smtp_options *options)
 
 static bool session_set_login(CURL *curl, const struct smtp_options *options)
 {
+	char mechanism[64];
+
 	if (options->user == NULL || options->user[0] == '\0')
 		return true;
+	if (options->mechanism != NULL && options->mechanism[0] != '\0') {
+		snprintf(mechanism, sizeof(mechanism), "AUTH=%s", options->mechanism);
+		if (curl_easy_setopt(curl, CURLOPT_LOGIN_OPTIONS, mechanism) != CURLE_OK)
+			return false;
+	}
 	return curl_easy_setopt(curl, CURLOPT_USERNAME, options->user) == CURLE_OK &&
 	       curl_easy_setopt(curl, CURLOPT_PASSWORD,
 	                        options->password != NULL ? options->password : "") == CURLE_OK;
@@ -316,7 +323,9 @@ static const char *session_advice(const struct session *session, CURLcode code)
 	if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
 		return " (see smtp_ca_file)";
 	if (code == CURLE_LOGIN_DENIED && trace->code < 400)
-		return " (see smtp_user and smtp_password_file)";
+		return trace->auth_offered && !trace->auth_tried ?
+		           " (the server does not offer the mechanism that smtp_auth names)" :
+		           " (see smtp_user, smtp_password_file and smtp_auth)";
 	return smtp_trace_advice(trace);
 }
 

@@ -32,9 +32,10 @@ struct smtp_options {
 	const char *helo;                      /* name for EHLO, checked (smtp_helo.h); empty or NULL:
 	                                        * the host's if it is fully qualified, else its address */
 	const char *ca_file, *user, *password; /* empty or NULL: none */
-	int64_t connect_timeout_ms;            /* until the TCP connection stands */
-	int64_t timeout_ms;                    /* from the beginning until the message is handed over */
-	int64_t answer_timeout_ms; /* from then on, for the answer (RFC 5321, 4.5.3.2.6: 10 min) */
+	const char *mechanism;      /* of AUTH, as in PLAIN; empty or NULL: libcurl's choice */
+	int64_t connect_timeout_ms; /* until the TCP connection stands */
+	int64_t timeout_ms;         /* from the beginning until the message is handed over */
+	int64_t answer_timeout_ms;  /* from then on, for the answer (RFC 5321, 4.5.3.2.6: 10 min) */
 };
 
 /* Sends MESSAGE (LENGTH bytes, CRLF lines) from FROM to TO (addresses that were checked, see

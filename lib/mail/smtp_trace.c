@@ -187,7 +187,7 @@ const char *smtp_trace_advice(const struct smtp_trace *trace)
 	if (trace->stage == SMTP_EHLO)
 		return " (see smtp_helo)";
 	if (trace->stage == SMTP_AUTH)
-		return " (see smtp_user and smtp_password_file)";
+		return " (see smtp_user, smtp_password_file and smtp_auth)";
 	if (trace->code / 100 == 5 && trace->stage != SMTP_MAIL &&
 	    trace_refused(trace) == MAIL_REJECTED)
 		return "";
