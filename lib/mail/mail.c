@@ -223,5 +223,15 @@ enum mail_result mail_send(struct mailer *mailer, const struct mail_letter *lett
 
 bool mail_check(struct mailer *mailer, char *why, size_t why_size)
 {
-	return smtp_check(&mailer->smtp, mailer->pump, why, why_size);
+	char postmaster[MAIL_ADDRESS_SIZE];
+	const char *from = mailer->from.address;
+	enum mail_result result = smtp_check(&mailer->smtp, mailer->pump, from, from, why, why_size);
+
+	if (result != MAIL_REJECTED)
+		return result == MAIL_ACCEPTED;
+	/* Nobody reads a no-reply address, but each domain has this one (RFC 5321, 4.5.1). Where it too
+	 * is refused as a mailbox, the server has nothing against us. */
+	snprintf(postmaster, sizeof(postmaster), "postmaster@%s", mail_address_domain(from));
+	result = smtp_check(&mailer->smtp, mailer->pump, from, postmaster, why, why_size);
+	return result == MAIL_ACCEPTED || result == MAIL_REJECTED;
 }

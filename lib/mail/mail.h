@@ -38,7 +38,9 @@ void mailer_free(struct mailer *);
  * that is not valid, or that needs SMTPUTF8 where the server has none, is MAIL_REJECTED. */
 enum mail_result mail_send(struct mailer *, const struct mail_letter *, char *why, size_t why_size);
 
-/* For -t: smtp_check. */
+/* For -t: smtp_check of a mail to the sender himself, or to the postmaster of his domain. False:
+ * WHY says at which command the server failed us, and which setting that may be about. A server
+ * that takes mail for this domain and relays to no other is not found out. */
 bool mail_check(struct mailer *, char *why, size_t why_size);
 
 #endif

@@ -17,13 +17,14 @@
 #define URL_SIZE 1280
 /* curl's own time-outs come so much later than ours, which know what they mean for the mail. */
 #define SLACK_MS 2000
+#define COMMAND_SIZE (3 * MAIL_ADDRESS_SIZE + 16)
 
 struct session {
 	CURL *curl;
 	const struct smtp_options *options;
 	const struct pump *pump;
 	struct smtp_trace trace;
-	const char *from, *to; /* NULL: only a check */
+	const char *from, *to;
 	const char *message;
 	size_t length, given;
 	char helo[SMTP_HELO_SIZE];
@@ -140,8 +141,7 @@ static int on_ready(void *arg, char *peer_ip, char *local_ip, int peer_port, int
 	if (session->options->user != NULL && session->options->user[0] != '\0' &&
 	    !session->trace.auth_tried) {
 		session->refusal = "the server offers no AUTH, but there is a user to log in with";
-	} else if (session->to != NULL && mail_address_is_utf8(session->to) &&
-	           !session->trace.utf8_offered) {
+	} else if (mail_address_is_utf8(session->to) && !session->trace.utf8_offered) {
 		session->refusal = "the server takes no addresses outside ASCII (SMTPUTF8)";
 		session->unaddressable = true;
 	}
@@ -279,13 +279,39 @@ static CURLcode session_send_mail(struct session *session)
 	return code;
 }
 
-static CURLcode session_say_noop(struct session *session)
+/* Writes VERB<ADDRESS> as curl wants a command: it decodes %XX in it. */
+static void command_write(char command[COMMAND_SIZE], const char *verb, const char *address)
 {
-	curl_easy_setopt(session->curl, CURLOPT_FORBID_REUSE, 1L);
+	size_t used = (size_t)snprintf(command, COMMAND_SIZE, "%s<", verb);
+
+	for (; *address != '\0'; address++)
+		used += (size_t)snprintf(command + used, COMMAND_SIZE - used,
+		                         *address == '%' ? "%%25" : "%c", *address);
+	snprintf(command + used, COMMAND_SIZE - used, ">");
+}
+
+/* Says one command on the connection there is, or on a new one. LAST: and then QUIT. */
+static CURLcode session_say(struct session *session, const char *command, bool last)
+{
 	curl_easy_setopt(session->curl, CURLOPT_NOBODY, 1L);
-	if (curl_easy_setopt(session->curl, CURLOPT_CUSTOMREQUEST, "NOOP") != CURLE_OK)
+	curl_easy_setopt(session->curl, CURLOPT_FORBID_REUSE, last ? 1L : 0L);
+	if (curl_easy_setopt(session->curl, CURLOPT_CUSTOMREQUEST, command) != CURLE_OK)
 		return CURLE_OUT_OF_MEMORY;
 	return curl_easy_perform(session->curl);
+}
+
+static CURLcode session_say_envelope(struct session *session)
+{
+	char command[COMMAND_SIZE];
+	CURLcode code;
+
+	command_write(command, "MAIL FROM:", session->from);
+	code = session_say(session, command, false);
+	if (code != CURLE_OK)
+		return code;
+	command_write(command, "RCPT TO:", session->to);
+	code = session_say(session, command, false);
+	return code == CURLE_OK ? session_say(session, "RSET", true) : code;
 }
 
 /* Holds the conversation; afterwards the trace knows how it went. */
@@ -368,12 +394,13 @@ enum mail_result smtp_send(const struct smtp_options *options, const struct pump
 	                               smtp_trace_result(&session.trace, session.stopped);
 }
 
-bool smtp_check(const struct smtp_options *options, const struct pump *pump, char *why,
-                size_t why_size)
+enum mail_result smtp_check(const struct smtp_options *options, const struct pump *pump,
+                            const char *from, const char *to, char *why, size_t why_size)
 {
-	struct session session = {.options = options, .pump = pump};
-	CURLcode code = session_converse(&session, session_say_noop);
+	struct session session = {.options = options, .pump = pump, .from = from, .to = to};
+	CURLcode code = session_converse(&session, session_say_envelope);
 
 	session_explain(&session, code, why, why_size);
-	return session.trace.noop_answered;
+	return session.trace.recipient_taken ? MAIL_ACCEPTED :
+	                                       smtp_trace_result(&session.trace, session.stopped);
 }

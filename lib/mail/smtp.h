@@ -47,8 +47,9 @@ enum mail_result smtp_send(const struct smtp_options *, const struct pump *, con
                            const char *to, const char *message, size_t length, char *why,
                            size_t why_size);
 
-/* Connects, greets, starts TLS and logs in as the options say, and sends a NOOP. False: WHY says
- * which step failed and how. */
-bool smtp_check(const struct smtp_options *, const struct pump *, char *why, size_t why_size);
+/* Begins a mail from FROM to TO as smtp_send would, up to the answer to RCPT TO, and takes it back
+ * with RSET; DATA is never said. MAIL_ACCEPTED: TO would be taken. Else as smtp_send. */
+enum mail_result smtp_check(const struct smtp_options *, const struct pump *, const char *from,
+                            const char *to, char *why, size_t why_size);
 
 #endif

@@ -12,7 +12,7 @@ static const struct {
 } commands[] = {
 	{"EHLO ", SMTP_EHLO},    {"HELO ", SMTP_EHLO},      {"STARTTLS", SMTP_STARTTLS},
 	{"AUTH ", SMTP_AUTH},    {"MAIL FROM:", SMTP_MAIL}, {"RCPT TO:", SMTP_RCPT},
-	{"DATA\r\n", SMTP_DATA}, {"NOOP\r\n", SMTP_NOOP},
+	{"DATA\r\n", SMTP_DATA}, {"RSET\r\n", SMTP_RSET},
 };
 
 const char *smtp_stage_name(enum smtp_stage stage)
@@ -27,7 +27,7 @@ const char *smtp_stage_name(enum smtp_stage stage)
 		[SMTP_DATA] = "DATA",
 		[SMTP_BODY] = "the message",
 		[SMTP_HANDED_OVER] = "the message",
-		[SMTP_NOOP] = "NOOP",
+		[SMTP_RSET] = "RSET",
 	};
 
 	return names[stage];
@@ -109,8 +109,8 @@ static void trace_note_reply(struct smtp_trace *trace, int code)
 	trace->in_reply = false;
 	if (trace->stage == SMTP_HANDED_OVER)
 		trace->final_code = code;
-	if (trace->stage == SMTP_NOOP)
-		trace->noop_answered = code / 100 == 2;
+	if (trace->stage == SMTP_RCPT)
+		trace->recipient_taken = code / 100 == 2;
 }
 
 void smtp_trace_got(struct smtp_trace *trace, const char *line, size_t length)

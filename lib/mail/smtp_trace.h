@@ -21,7 +21,7 @@ enum smtp_stage {
 	SMTP_DATA,
 	SMTP_BODY,        /* the message is being handed over                 */
 	SMTP_HANDED_OVER, /* its last byte was given away: the final dot may have been sent */
-	SMTP_NOOP,
+	SMTP_RSET,
 };
 
 struct smtp_trace {
@@ -36,7 +36,7 @@ struct smtp_trace {
 	bool auth_tried;           /* AUTH was sent */
 	bool auth_offered;         /* AUTH in the last answer to EHLO */
 	bool utf8_offered;         /* SMTPUTF8 in the last answer to EHLO */
-	bool noop_answered;        /* with 2xx */
+	bool recipient_taken;      /* RCPT TO was answered with 2xx */
 	bool quitting;             /* QUIT was sent: what comes now says nothing about the mail */
 };
 
