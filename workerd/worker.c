@@ -44,6 +44,13 @@ static bool open_stores(struct worker *worker)
 		[STARTTLS_OFFERED] = SMTP_STARTTLS_OFFERED,
 		[STARTTLS_REQUIRED] = SMTP_STARTTLS_REQUIRED,
 	};
+	static const char *const mechanisms[] = {
+		[SMTP_AUTH_AUTO] = NULL,
+		[SMTP_AUTH_PLAIN] = "PLAIN",
+		[SMTP_AUTH_LOGIN] = "LOGIN",
+		[SMTP_AUTH_CRAM_MD5] = "CRAM-MD5",
+		[SMTP_AUTH_DIGEST_MD5] = "DIGEST-MD5",
+	};
 	const struct conf *conf = worker->conf;
 	char why[WHY_SIZE];
 	struct s3_options s3 = {
@@ -62,11 +69,14 @@ static bool open_stores(struct worker *worker)
 	struct mail_options mail = {
 		.smtp = {.url = conf->worker.smtp_url,
 	             .starttls = starttls[conf->worker.smtp_starttls],
+	             .helo = conf->worker.smtp_helo,
 	             .ca_file = conf->worker.smtp_ca_file,
 	             .user = conf->worker.smtp_user,
 	             .password = conf->worker.smtp_password.value,
+	             .mechanism = mechanisms[conf->worker.smtp_auth],
 	             .connect_timeout_ms = conf->worker.sessions.connect_timeout_ms,
-	             .timeout_ms = conf->worker.smtp_timeout_ms},
+	             .timeout_ms = conf->worker.smtp_timeout_ms,
+	             .answer_timeout_ms = conf->worker.smtp_answer_timeout_ms},
 		.from = conf->worker.mail_from,
 		.templates = conf->worker.mail_templates,
 		.locale = conf->worker.mail_locale,

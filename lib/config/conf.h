@@ -37,6 +37,13 @@ enum conf_auth { AUTH_UNSET, AUTH_JWT, AUTH_NONE };
 enum conf_topology { TOPOLOGY_DECLARE, TOPOLOGY_CHECK };
 enum conf_when_unknown { WHEN_UNKNOWN_RESEND, WHEN_UNKNOWN_HOLD };
 enum conf_addressing { ADDRESSING_PATH, ADDRESSING_VIRTUAL };
+enum conf_smtp_auth {
+	SMTP_AUTH_AUTO,
+	SMTP_AUTH_PLAIN,
+	SMTP_AUTH_LOGIN,
+	SMTP_AUTH_CRAM_MD5,
+	SMTP_AUTH_DIGEST_MD5
+};
 enum conf_starttls { STARTTLS_NEVER, STARTTLS_OFFERED, STARTTLS_REQUIRED };
 enum conf_jwt_algorithm { JWT_HS256, JWT_HS384, JWT_HS512 };
 
@@ -111,9 +118,11 @@ struct conf {
 		char *smtp_url;
 		int smtp_starttls; /* enum conf_starttls */
 		char *smtp_ca_file;
+		char *smtp_helo;
 		char *smtp_user;
 		struct conf_secret smtp_password;
-		int64_t smtp_timeout_ms;
+		int smtp_auth; /* enum conf_smtp_auth */
+		int64_t smtp_timeout_ms, smtp_answer_timeout_ms;
 		char *mail_from, *mail_templates, *mail_locale;
 		int when_unknown; /* enum conf_when_unknown */
 		int64_t max_starts;

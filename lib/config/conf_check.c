@@ -34,6 +34,8 @@ const struct conf_order conf_orders[] = {
      "else the broker gives the message to a second child while the first is at work"},
 	{"worker", "s3_timeout", "hard_timeout", false, "a slow store is not a hanging child"},
 	{"worker", "smtp_timeout", "hard_timeout", false, "a slow mail server is not a hanging child"},
+	{"worker", "smtp_answer_timeout", "hard_timeout", false,
+     "a child that waits for the mail server's answer is not hanging"},
 	{NULL, "min_spare", "max_spare", true, "else children are started and ended in turn"},
 	{NULL, "max_spare", "max_children", true, "there can't be more spare children than children"},
 	{NULL, "start_children", "max_children", true, "so many are started at once"},
@@ -234,6 +236,27 @@ static void check_smtp_login(struct conf_loader *loader)
 		conf_complain(loader, password, "needs worker.smtp_user as well");
 }
 
+/* Each of the two alone is in conf_orders. A child killed between them makes a second mail. */
+static void check_smtp_timeouts(struct conf_loader *loader)
+{
+	const struct conf *conf = loader->conf;
+	int timeout = conf_find("worker", "smtp_timeout"),
+		answer = conf_find("worker", "smtp_answer_timeout"),
+		hard = conf_find("worker", "hard_timeout");
+	int64_t hard_ms = conf->worker.pool.hard_timeout_ms;
+
+	if (loader->given[timeout].wrong || loader->given[answer].wrong || loader->given[hard].wrong)
+		return;
+	if (conf->worker.smtp_timeout_ms >= hard_ms || conf->worker.smtp_answer_timeout_ms >= hard_ms)
+		return;
+	if (conf->worker.smtp_timeout_ms + conf->worker.smtp_answer_timeout_ms >= hard_ms)
+		conf_complain(loader, is_written(&loader->given[answer]) ? answer : timeout,
+		              "smtp_timeout (%s) and smtp_answer_timeout (%s) together must be less than "
+		              "worker.hard_timeout, which is %s (%s): a mail needs both",
+		              loader->given[timeout].text, loader->given[answer].text,
+		              loader->given[hard].text, conf->origins[hard]);
+}
+
 /* ---- all ---- */
 
 /* The checks of a section. A program makes only those of the sections that are its own, unless
@@ -244,7 +267,7 @@ static const struct {
 } checks[] = {
 	{NULL, check_orders},         {NULL, check_reserved_names}, {NULL, check_retry_prefix},
 	{NULL, check_queues},         {NULL, check_socket},         {"gateway", check_auth},
-	{"worker", check_smtp_login},
+	{"worker", check_smtp_login}, {NULL, check_smtp_timeouts},
 };
 
 void conf_check(struct conf_loader *loader)

@@ -19,6 +19,7 @@ static const char *const topologies[] = {"declare", "check", NULL};
 static const char *const when_unknowns[] = {"resend", "hold", NULL};
 static const char *const addressings[] = {"path", "virtual", NULL};
 static const char *const starttls_kinds[] = {"never", "offered", "required", NULL};
+static const char *const smtp_auths[] = {"auto", "plain", "login", "cram-md5", "digest-md5", NULL};
 static const char *const amqp[] = {"amqp://", NULL};
 static const char *const http[] = {"https://", "http://", NULL};
 static const char *const smtp[] = {"smtps://", "smtp://", NULL};

@@ -59,14 +59,34 @@ WORKER("smtp_ca_file", CONF_STRING, smtp_ca_file, .fallback = "",
        .text = "File with the certificates of the authorities that are trusted (PEM). Empty: the "
                "system's.")
 
+WORKER("smtp_helo", CONF_STRING, smtp_helo, .fallback = "",
+       .text = "The name to greet the mail server with: a host name, such as app1.example.com, "
+               "best one that leads to this "
+               "host, or an address in brackets. Empty: this host's name if it has a dot in it; "
+               "else, as for a container, its address in brackets (RFC 5321, 4.1.4), because "
+               "servers refuse a name that is not fully qualified.")
+
 WORKER("smtp_user", CONF_STRING, smtp_user, .fallback = "",
        .text = "Name to log in with. Empty: no log-in. Goes together with the file below.")
 
 WORKER("smtp_password_file", CONF_SECRET, smtp_password, .fallback = "",
        .text = "File with its password.")
 
+WORKER("smtp_auth", CONF_ENUM, smtp_auth, .fallback = "auto", .choices = smtp_auths,
+       .text = "How to log in. auto takes the strongest mechanism that the server offers, also "
+               "where it offers one that does not work there; then name the one that does. plain "
+               "and login send the password itself, so only with TLS.")
+
 WORKER("smtp_timeout", CONF_DURATION, smtp_timeout_ms, .fallback = "60s", .min = 100, .max = HOUR,
-       .text = "For one whole mail.")
+       .text = "For a mail until its last byte is handed over. What is not through by then is "
+               "certainly not sent, and tried again.")
+
+WORKER("smtp_answer_timeout", CONF_DURATION, smtp_answer_timeout_ms, .fallback = "10m", .min = 1000,
+       .max = HOUR,
+       .text =
+           "For the server's answer to a mail that was handed over whole; 10 minutes is what RFC "
+           "5321 (4.5.3.2.6) wants. Lower it only for a server that is known to answer sooner: "
+           "after that nobody knows whether the mail was sent, and when_unknown decides.")
 
 WORKER("mail_from", CONF_STRING, mail_from, .example = "Example <no-reply@example.com>",
        .text = "The sender: an address, or a name and an address in angle brackets.")

@@ -15,6 +15,7 @@
 #include "lib/mail/mail_header.h"
 #include "lib/mail/mail_template.h"
 #include "lib/mail/smtp.h"
+#include "lib/mail/smtp_helo.h"
 
 #define VALUE_SIZE 512
 /* Of a deletion id, so that a boundary made of it has at most 70 characters (RFC 2046). */
@@ -46,6 +47,12 @@ struct mailer *mailer_new(const struct mail_options *options, const struct pump 
 	}
 	mailer->pump = pump;
 	mailer->smtp = options->smtp;
+	if (options->smtp.helo != NULL && options->smtp.helo[0] != '\0' &&
+	    !smtp_helo_is_valid(options->smtp.helo)) {
+		snprintf(why, why_size,
+		         "smtp_helo: must be a host name, or an address in brackets as in [192.0.2.7]");
+		goto bad;
+	}
 	if (!mail_mailbox_read(options->from, &mailer->from, detail, sizeof(detail))) {
 		snprintf(why, why_size, "mail_from: %s", detail);
 		goto bad;
@@ -216,5 +223,15 @@ enum mail_result mail_send(struct mailer *mailer, const struct mail_letter *lett
 
 bool mail_check(struct mailer *mailer, char *why, size_t why_size)
 {
-	return smtp_check(&mailer->smtp, mailer->pump, why, why_size);
+	char postmaster[MAIL_ADDRESS_SIZE];
+	const char *from = mailer->from.address;
+	enum mail_result result = smtp_check(&mailer->smtp, mailer->pump, from, from, why, why_size);
+
+	if (result != MAIL_REJECTED)
+		return result == MAIL_ACCEPTED;
+	/* Nobody reads a no-reply address, but each domain has this one (RFC 5321, 4.5.1). Where it too
+	 * is refused as a mailbox, the server has nothing against us. */
+	snprintf(postmaster, sizeof(postmaster), "postmaster@%s", mail_address_domain(from));
+	result = smtp_check(&mailer->smtp, mailer->pump, from, postmaster, why, why_size);
+	return result == MAIL_ACCEPTED || result == MAIL_REJECTED;
 }

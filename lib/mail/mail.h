@@ -32,13 +32,15 @@ struct mailer *mailer_new(const struct mail_options *, const struct pump *, char
                           size_t why_size);
 void mailer_free(struct mailer *);
 
-/* Sends the letter, within timeout_ms and a second or two for QUIT; WHY says what the server said,
- * without addresses. Control characters in a value (a line end in a name) become blanks, a value
- * that isn't UTF-8 is left out: neither costs the user the mail. An address that is not valid, or
- * that needs SMTPUTF8 where the server has none, is MAIL_REJECTED. */
+/* Sends the letter, within timeout_ms, answer_timeout_ms and a second or two for QUIT; WHY says
+ * what the server said, without addresses. Control characters in a value (a line end in a name)
+ * become blanks, a value that isn't UTF-8 is left out: neither costs the user the mail. An address
+ * that is not valid, or that needs SMTPUTF8 where the server has none, is MAIL_REJECTED. */
 enum mail_result mail_send(struct mailer *, const struct mail_letter *, char *why, size_t why_size);
 
-/* For -t: smtp_check. */
+/* For -t: smtp_check of a mail to the sender himself, or to the postmaster of his domain. False:
+ * WHY says at which command the server failed us, and which setting that may be about. A server
+ * that takes mail for this domain and relays to no other is not found out. */
 bool mail_check(struct mailer *, char *why, size_t why_size);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "lib/mail/smtp.h"
+#include "lib/mail/smtp_refusal.h"
 
 #define SMTP_TEXT_SIZE 200
 
@@ -20,18 +21,22 @@ enum smtp_stage {
 	SMTP_DATA,
 	SMTP_BODY,        /* the message is being handed over                 */
 	SMTP_HANDED_OVER, /* its last byte was given away: the final dot may have been sent */
-	SMTP_NOOP,
+	SMTP_RSET,
 };
 
 struct smtp_trace {
 	enum smtp_stage stage;
 	int code;                  /* of the last whole reply to the stage's command; 0: none yet */
 	char text[SMTP_TEXT_SIZE]; /* of the last reply if it is a refusal, else "" */
+	bool text_cut;             /* there was more of it */
+	bool in_reply;             /* the last line got said that more follow */
+	struct smtp_status status; /* of that refusal */
 	bool handed_over;          /* the message's last byte was given away */
 	int final_code;            /* the reply to the message; 0: none */
 	bool auth_tried;           /* AUTH was sent */
+	bool auth_offered;         /* AUTH in the last answer to EHLO */
 	bool utf8_offered;         /* SMTPUTF8 in the last answer to EHLO */
-	bool noop_answered;        /* with 2xx */
+	bool recipient_taken;      /* RCPT TO was answered with 2xx */
 	bool quitting;             /* QUIT was sent: what comes now says nothing about the mail */
 };
 
@@ -43,8 +48,11 @@ void smtp_trace_got(struct smtp_trace *, const char *line, size_t length);
 void smtp_trace_body(struct smtp_trace *, bool last);
 
 /* What became of the mail, now that the connection is over; STOPPED: it was ended because the pump
- * said so. */
+ * said so. smtp_refusal.h has which refusals are final. */
 enum mail_result smtp_trace_result(const struct smtp_trace *, bool stopped);
+
+/* Which settings the last refusal is about, as " (see ...)"; or "". */
+const char *smtp_trace_advice(const struct smtp_trace *);
 
 /* The stage in a word for a person: "RCPT TO". */
 const char *smtp_stage_name(enum smtp_stage);

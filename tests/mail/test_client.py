@@ -1,45 +1,13 @@
 """Farewell's mailer against real conversations: what arrives, and what it makes of refusals, silence and broken connections."""
 import email.header
-import os
 import re
 import shutil
 import socket
-import subprocess
 
 import pytest
 
-from tools.mail_servers import TOP, ScriptedServer
-
-TOOL = os.path.join(os.environ.get("FAREWELL_BUILD") or os.path.join(TOP, "build"), "tests", "tools", "mail_tool")
-TEMPLATES = os.path.join(TOP, "conf", "mail")
-DELETION = "0f8fad5b-d9cb-469f-a165-70867728950e"
-
-
-class Outcome:
-    def __init__(self, text):
-        first, *rest = text.splitlines()
-        self.result, _, self.why = first.partition(" ")
-        numbers = dict(re.findall(r"(\w+)=(\d+)", rest[-1])) if rest else {}
-        self.turns, self.gap_ms, self.took_ms = (int(numbers.get(n, 0)) for n in ("turns", "longest_gap_ms", "took_ms"))
-        assert not re.search(r"\S@\S", self.why), "an address in the why"
-
-    def __repr__(self):
-        return f"<{self.result}: {self.why} ({self.turns} turns, gap {self.gap_ms} ms, {self.took_ms} ms)>"
-
-
-def run(*action, **options):
-    options.setdefault("templates", TEMPLATES)
-    argv = [TOOL, *(f"--{name.replace('_', '-')}={value}" for name, value in options.items()), *action]
-    # A proxy, a netrc or another host's settings in the environment must make no difference.
-    environment = {**os.environ, "ALL_PROXY": "socks5://127.0.0.1:1", "all_proxy": "socks5://127.0.0.1:1", "NO_PROXY": "", "no_proxy": "",
-                   "LC_ALL": "C"}
-    done = subprocess.run(argv, capture_output=True, timeout=300, env=environment)
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode()
-
-
-def send(server, **options):
-    return Outcome(run(url=getattr(server, "url", server), **options))
+from tools.mail_client import DELETION, TEMPLATES, Outcome, run, send
+from tools.mail_servers import ScriptedServer
 
 
 def text_of(mail):
@@ -146,16 +114,17 @@ def test_wrong_settings_are_named(setting, value, names):
 # ---- what the server says ----
 
 STAGES = ["greeting", "EHLO", "MAIL", "RCPT", "DATA", "message"]
+BEFORE_RCPT = ["greeting", "EHLO", "MAIL"]
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_4xx_is_temporary_at_any_stage(stage):
+def test_4xx_is_never_final(stage):
     with ScriptedServer(**{stage: "451 4.3.0 later, user@example.com"}) as plain:
         outcome = send(plain)
         if stage == "EHLO":  # then curl says HELO
             assert outcome.result == "accepted" and "HELO" in " ".join(plain.commands)
             return
-        assert outcome.result == "temporary", outcome
+        assert outcome.result == ("server" if stage in BEFORE_RCPT else "temporary"), outcome
         assert "451 to" in outcome.why and "4.3.0 later, ***" in outcome.why
 
 
@@ -166,15 +135,15 @@ def test_5xx_rejects_only_from_the_recipient_on(stage):
         if stage == "EHLO":  # then curl says HELO
             assert outcome.result == "accepted" and "HELO" in " ".join(plain.commands)
             return
-        assert outcome.result == ("rejected" if stage in ("RCPT", "DATA", "message") else "temporary"), outcome
+        assert outcome.result == ("server" if stage in BEFORE_RCPT else "rejected"), outcome
         assert "550" in outcome.why and "5.1.1 no <***> here" in outcome.why
 
 
 def test_the_real_servers_refusals(server):
     server.control(greeting="421 4.3.2 busy")
-    assert send(server).result == "temporary"
+    assert send(server).result == "server"
     server.control(mail="451 4.3.0 later")
-    assert send(server).result == "temporary"
+    assert send(server).result == "server"
     server.control(rcpt={"user@example.com": "550 5.1.1 no such user"})
     assert send(server).result == "rejected"
     server.control(rcpt={"user@example.com": "450 4.2.0 later"})
@@ -182,15 +151,20 @@ def test_the_real_servers_refusals(server):
     server.control(data="452 4.3.1 full")
     assert send(server).result == "temporary"
     server.control(data="554 5.6.0 no")
-    assert send(server).result == "rejected"
+    assert send(server).result == "operator"
     assert server.mails() == []
 
 
 # ---- broken connections ----
 
+def without_answer(stage):
+    return "no-answer" if stage == "message" else "server" if stage in BEFORE_RCPT else "temporary"
+
+
+
 def test_no_server():
     outcome = send("smtp://127.0.0.1:1")
-    assert outcome.result == "temporary" and "connect" in outcome.why.lower()
+    assert outcome.result == "server" and "connect" in outcome.why.lower()
 
 
 def test_a_server_that_does_not_take_the_connection():
@@ -204,15 +178,15 @@ def test_a_server_that_does_not_take_the_connection():
         outcome = send("smtp://127.0.0.1:%d" % full.getsockname()[1], connect_timeout_ms=500, timeout_ms=100_000)
         for s in waiting:
             s.close()
-    assert outcome.result == "temporary" and "no connection" in outcome.why and outcome.took_ms < 50_000, outcome
+    assert outcome.result == "server" and "no connection" in outcome.why and outcome.took_ms < 50_000, outcome
 
 
 @pytest.mark.parametrize("how", ["drop", "reset"])
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_connection_lost_before_the_end_is_temporary_and_after_it_unknown(stage, how):
+def test_a_connection_lost_before_the_end_is_not_sent_and_after_it_unknown(stage, how):
     with ScriptedServer(**{stage: how}) as plain:
         outcome = send(plain, timeout_ms=100_000)
-        assert outcome.result == ("no-answer" if stage == "message" else "temporary"), outcome
+        assert outcome.result == without_answer(stage), outcome
         assert outcome.took_ms < 50_000, outcome
 
 
@@ -233,8 +207,9 @@ def test_an_answer_counts_however_the_connection_ends(server):
 @pytest.mark.parametrize("stage", STAGES)
 def test_silence_ends_at_the_deadline_and_the_pump_goes_on(stage):
     with ScriptedServer(**{stage: "hang"}) as plain:
-        outcome = send(plain, timeout_ms=2500, connect_timeout_ms=500)
-        assert outcome.result == ("no-answer" if stage == "message" else "temporary"), outcome
+        outcome = send(plain, timeout_ms=2500, answer_timeout_ms=2500, connect_timeout_ms=500)
+        assert outcome.result == without_answer(stage), outcome
+        assert ("smtp_answer_timeout" if stage == "message" else "smtp_timeout") in outcome.why, outcome
         assert outcome.took_ms > 2000 and outcome.turns >= 2, outcome
 
 
@@ -250,8 +225,15 @@ def test_stopping_after_that_waits_for_the_answer(server):
     outcome = send(server, timeout_ms=100_000, stop_after_ms=1000)
     assert outcome.result == "accepted" and outcome.took_ms >= 2500 and outcome.turns >= 2, outcome
     with ScriptedServer(message="hang") as plain:
-        outcome = send(plain, timeout_ms=3000, stop_after_ms=500)
+        outcome = send(plain, timeout_ms=100_000, answer_timeout_ms=3000, stop_after_ms=500)
         assert outcome.result == "no-answer" and outcome.took_ms > 2500, outcome
+
+
+def test_the_answer_has_a_deadline_of_its_own(server):
+    server.control(delay=5)
+    outcome = send(server, timeout_ms=2500, answer_timeout_ms=100_000)
+    assert outcome.result == "accepted" and outcome.took_ms >= 5000 and outcome.turns >= 4, outcome
+    assert len(server.mails()) == 1
 
 
 @pytest.fixture
@@ -284,7 +266,7 @@ def test_the_deadline_is_for_all_replies_together():
     late = (2, "250 ok")
     with ScriptedServer(EHLO=late, MAIL=late, RCPT=late) as plain:
         outcome = send(plain, timeout_ms=3000)
-        assert outcome.result == "temporary" and "DATA" not in plain.commands, outcome
+        assert outcome.result in ("server", "temporary") and "DATA" not in plain.commands, outcome
 
 
 def test_a_server_that_never_says_good_bye():
@@ -304,7 +286,7 @@ def test_a_greeting_may_take_longer_than_the_connection(server):
 def test_starttls_required_but_not_offered():
     with ScriptedServer() as plain:
         outcome = send(plain, starttls="required")
-        assert outcome.result == "temporary" and "offers no STARTTLS" in outcome.why, outcome
+        assert outcome.result == "server" and "offers no STARTTLS" in outcome.why, outcome
         assert not [c for c in plain.commands if c.startswith("MAIL")]
         assert send(plain, starttls="offered").result == "accepted"
 
@@ -312,10 +294,10 @@ def test_starttls_required_but_not_offered():
 def test_the_certificate_is_verified(server, certificate):
     for url in (server.url, server.url.replace("127.0.0.1", "localhost")):
         outcome = send(url, starttls="required")
-        assert outcome.result == "temporary" and "certificate" in outcome.why and "smtp_ca_file" in outcome.why, outcome
+        assert outcome.result == "server" and "certificate" in outcome.why and "smtp_ca_file" in outcome.why, outcome
         assert send(url, starttls="required", ca_file=certificate[0]).result == "accepted"
     outcome = send(server.url.replace("127.0.0.1", "127.0.0.2"), starttls="required", ca_file=certificate[0])
-    assert outcome.result == "temporary", outcome
+    assert outcome.result == "server", outcome
     assert "/nowhere" in send(server, starttls="required", ca_file="/nowhere").why
     assert send(server, starttls="never").result == "accepted"
     assert sorted("TLS" in mail.get("Received", "") for mail in server.mails()) == [False, True, True]
@@ -326,35 +308,16 @@ def test_log_in(server, certificate):
     tls = {"starttls": "required", "ca_file": certificate[0]}
     assert send(server, **tls, user="me", password="sécret").result == "accepted"
     outcome = send(server, **tls, user="me", password="wrong")
-    assert outcome.result == "temporary" and "535" in outcome.why and "smtp_password_file" in outcome.why and "wrong" not in outcome.why
+    assert outcome.result == "server" and "535" in outcome.why and "smtp_password_file" in outcome.why and "wrong" not in outcome.why
     outcome = send(server, **tls)
-    assert outcome.result == "temporary" and "530" in outcome.why, outcome
+    assert outcome.result == "server" and "530" in outcome.why, outcome
     outcome = send(server, user="me", password="sécret")
-    assert outcome.result == "temporary", outcome
+    assert outcome.result == "server", outcome
     assert len(server.mails()) == 1
 
 
 def test_a_user_but_no_auth_offered_is_not_sent_without():
     with ScriptedServer() as plain:
         outcome = send(plain, user="me", password="secret")
-        assert outcome.result == "temporary" and "no AUTH" in outcome.why, outcome
+        assert outcome.result == "server" and "no AUTH" in outcome.why, outcome
         assert not [c for c in plain.commands if c.startswith("MAIL")]
-
-
-# ---- mail_check ----
-
-def test_check_connects_and_logs_in_but_sends_nothing(server, certificate):
-    def check(url, **options):
-        return Outcome(run("check", url=url, **options))
-    server.control(auth=["me", "secret"])
-    good = check(server.url, starttls="required", ca_file=certificate[0], user="me", password="secret")
-    assert good.result == "good", good
-    assert check(server.url, starttls="required", ca_file=certificate[0], user="me", password="wrong").result == "bad"
-    assert check(server.url, starttls="required").result == "bad"
-    assert check("smtp://127.0.0.1:1").result == "bad"
-    with ScriptedServer(NOOP="hang") as plain:
-        assert check(plain.url, timeout_ms=1500).result == "bad"
-    with ScriptedServer() as plain:
-        assert check(plain.url).result == "good"
-        assert [c.split(" ")[0] for c in plain.commands] == ["EHLO", "NOOP", "QUIT"]
-    assert server.mails() == []

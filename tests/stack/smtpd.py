@@ -6,6 +6,7 @@ CONTROL is a JSON file, read anew for each connection and each command; every me
 
     "greeting": "421 4.3.2 busy"      answer to the connection, which is then closed
     "mail":     "451 4.3.0 later"     answer to MAIL FROM
+    "helo":     "504 5.5.2 odd"       answer to RCPT TO if the name given to EHLO has no dot in it, which is when Postfix says it
     "rcpt":     {"a@b.example": "550 5.1.1 no such user", "*": "450 4.2.0 later"}
     "data":     "452 4.3.1 full"      answer to the final dot; nothing is stored
                 "hang"                nothing is stored, nothing is answered
@@ -15,6 +16,7 @@ CONTROL is a JSON file, read anew for each connection and each command; every me
     "delay":    1.5                   seconds before the answer to the final dot
     "starttls": true                  mail only after STARTTLS (which is always offered)
     "auth":     ["user", "password"]  mail only after AUTH with these
+    "cram_md5": true                  AUTH CRAM-MD5 is offered as well, and refuses everybody
 """
 import asyncio
 import json
@@ -55,6 +57,10 @@ class Session(SMTP):
             return
         super().connection_made(transport)
 
+    async def auth_CRAM__MD5(self, server, args):
+        await server.challenge_auth(b"<1@mail.farewell.test>")
+        return AuthResult(success=False, handled=False)
+
     def connection_lost(self, error):
         if self.transport is not None:
             super().connection_lost(error)
@@ -74,6 +80,8 @@ class Handler:
         return "250 2.1.0 OK"
 
     async def handle_RCPT(self, server, session, envelope, address, options):
+        if self.control["helo"] and "." not in session.host_name:
+            return self.control["helo"]
         answers = self.control["rcpt"] or {}
         refusal = answers.get(address, answers.get("*"))
         if refusal:
@@ -121,7 +129,8 @@ async def serve(address, maildir, control, tls):
     def session():
         return Session(control, handler, hostname="mail.farewell.test", enable_SMTPUTF8=True, timeout=600,
                        tls_context=tls, require_starttls=bool(tls and control["starttls"]), auth_require_tls=False,
-                       auth_required=bool(control["auth"]), authenticator=authenticator(control))
+                       auth_required=bool(control["auth"]), authenticator=authenticator(control),
+                       auth_exclude_mechanism=[] if control["cram_md5"] else ["CRAM-MD5"])
     handler = Handler(maildir, control)
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()

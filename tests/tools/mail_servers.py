@@ -1,4 +1,4 @@
-"""What test_mail_client.py sends to: the stack's own SMTP server by itself, and one that plays a script."""
+"""What the tests in tests/mail send to: the stack's own SMTP server by itself, and one that plays a script."""
 import email
 import email.policy
 import json

@@ -26,6 +26,9 @@ enum choice {
 	PASSWORD,
 	CONNECT_TIMEOUT,
 	TIMEOUT,
+	ANSWER_TIMEOUT,
+	HELO,
+	MECHANISM,
 	FROM,
 	TEMPLATES,
 	DEFAULT_LOCALE,
@@ -48,6 +51,9 @@ static const struct option names[] = {
 	{"password", required_argument, NULL, PASSWORD},
 	{"connect-timeout-ms", required_argument, NULL, CONNECT_TIMEOUT},
 	{"timeout-ms", required_argument, NULL, TIMEOUT},
+	{"answer-timeout-ms", required_argument, NULL, ANSWER_TIMEOUT},
+	{"helo", required_argument, NULL, HELO},
+	{"mechanism", required_argument, NULL, MECHANISM},
 	{"from", required_argument, NULL, FROM},
 	{"templates", required_argument, NULL, TEMPLATES},
 	{"default-locale", required_argument, NULL, DEFAULT_LOCALE},
@@ -66,6 +72,7 @@ static const char *given[OPTIONS] = {
 	[STARTTLS] = "never",
 	[CONNECT_TIMEOUT] = "3000",
 	[TIMEOUT] = "10000",
+	[ANSWER_TIMEOUT] = "60000",
 	[FROM] = "Farewell <bye@farewell.example>",
 	[DEFAULT_LOCALE] = "en",
 	[TEMPLATES] = "conf/mail",
@@ -106,8 +113,8 @@ static enum smtp_starttls starttls_of(const char *name)
 static void mail_act(struct mailer *mailer, const char *what)
 {
 	static const char *const results[] = {
-		[MAIL_ACCEPTED] = "accepted", [MAIL_TEMPORARY] = "temporary",
-		[MAIL_REJECTED] = "rejected", [MAIL_NO_ANSWER] = "no-answer",
+		[MAIL_ACCEPTED] = "accepted", [MAIL_SERVER] = "server",     [MAIL_TEMPORARY] = "temporary",
+		[MAIL_OPERATOR] = "operator", [MAIL_REJECTED] = "rejected", [MAIL_NO_ANSWER] = "no-answer",
 		[MAIL_STOPPED] = "stopped",
 	};
 	struct mail_letter letter = {
@@ -152,11 +159,14 @@ int main(int argc, char **argv)
 	options = (struct mail_options){
 		.smtp = {.url = given[URL],
 	             .starttls = starttls_of(given[STARTTLS]),
+	             .helo = given[HELO],
 	             .ca_file = given[CA_FILE],
 	             .user = given[USER],
 	             .password = given[PASSWORD],
+	             .mechanism = given[MECHANISM],
 	             .connect_timeout_ms = strtoll(given[CONNECT_TIMEOUT], NULL, 10),
-	             .timeout_ms = strtoll(given[TIMEOUT], NULL, 10)},
+	             .timeout_ms = strtoll(given[TIMEOUT], NULL, 10),
+	             .answer_timeout_ms = strtoll(given[ANSWER_TIMEOUT], NULL, 10)},
 		.from = given[FROM],
 		.templates = given[TEMPLATES],
 		.locale = given[DEFAULT_LOCALE],

@@ -44,11 +44,21 @@ static void orders(void)
 	     "worker.s3_timeout: 20m must be less than worker.hard_timeout, which is 20m (default): "},
 		{"worker { smtp_timeout = 20m }", "worker.smtp_timeout: 20m must be less than "
 	                                      "worker.hard_timeout, which is 20m (default): "},
+		{"worker { smtp_answer_timeout = 20m }",
+	     "worker.smtp_answer_timeout: 20m must be less than worker.hard_timeout, which is 20m "
+	     "(default): "},
+		{"worker { smtp_answer_timeout = 19m }",
+	     "worker.smtp_answer_timeout: smtp_timeout (60s) and smtp_answer_timeout (19m) together "
+	     "must be less than worker.hard_timeout, which is 20m (default): "},
+		{"worker { smtp_timeout = 10m }",
+	     "worker.smtp_timeout: smtp_timeout (10m) and smtp_answer_timeout (10m) together must be "
+	     "less than worker.hard_timeout, which is 20m (default): "},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		refused(cases[i].more, cases[i].sentence);
 	accepted("gateway { statement_timeout = 10s }");
+	accepted("worker { smtp_answer_timeout = 18m }");
 }
 
 static void both_places(void)

@@ -75,7 +75,8 @@ def test_rows_that_come_in_behind_the_cursor(fw, wires):
 
 
 def test_without_progress_a_turn_counts(fw, wires):
-    wires.worker(children=1, handover_after="1s", soft_timeout="2s", hard_timeout="30s", s3_timeout="20s", smtp_timeout="20s")
+    wires.worker(children=1, handover_after="1s", soft_timeout="2s", hard_timeout="30s", s3_timeout="20s", smtp_timeout="10s",
+                 smtp_answer_timeout="10s")
     user = fw.make_user()
     wires.s3.hold("down")
     fw.publish(message(user, commit_request(fw, user)))

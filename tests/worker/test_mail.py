@@ -67,7 +67,7 @@ def test_server_away_and_back(fw, wires):
 
 @pytest.mark.parametrize("when_unknown", ["resend", "hold"])
 def test_no_answer_after_the_mail(fw, when_unknown):
-    fw.stack.worker.configure({"worker": {"when_unknown": when_unknown, "smtp_timeout": "3s"}})
+    fw.stack.worker.configure({"worker": {"when_unknown": when_unknown, "smtp_answer_timeout": "3s"}})
     lost = fw.make_user(files=1)
     fw.stack.smtp.control(data="hang")
     ask(fw, lost)
