@@ -53,10 +53,12 @@ static const char read_sql[] = "SELECT user_id, mark, finished_at IS NOT NULL, "
 
 static const char adopt_sql[] =
 	"INSERT INTO farewell.request (deletion_id, user_id, mark, request_id, published_at)"
-	" VALUES ($1, $2, $3, $4, now()) ON CONFLICT (user_id, mark) DO NOTHING";
+	" VALUES ($1, $2, $3, $4, now()) ON CONFLICT (user_id, mark) WHERE status <> 'cancelled' DO "
+    "NOTHING";
 
 static const char find_sql[] =
-	"SELECT deletion_id FROM farewell.request WHERE user_id = $1 AND mark = $2";
+	"SELECT deletion_id FROM farewell.request WHERE user_id = $1 AND mark = $2"
+	" AND status <> 'cancelled'";
 
 static const char start_sql[] =
 	"UPDATE farewell.request SET started_at = COALESCE(started_at, now()) WHERE deletion_id = $1";
