@@ -63,6 +63,13 @@ const char *db_why(const struct db *);      /* one line for a person */
 const char *db_sqlstate(const struct db *); /* five characters, or "" */
 /* What the last DB_REFUSED is about. */
 enum sqlstate_kind db_kind(const struct db *);
+/* What the server warned of during the last db_run, db_run_sql or db_flush, or "". What a function
+ * raises does not count, so after a COMMIT it is that the wait for a standby was given up: whether
+ * the commit will last is unknown then. */
+const char *db_warning(const struct db *);
+/* The number of the present session, or of the last one; each connect that succeeds has the next.
+ */
+unsigned int db_session(const struct db *);
 /* Whether the last refusal may pass by itself; if not, it is about a setting, a right or data. */
 bool db_may_pass(const struct db *);
 /* A deadline for one exchange: a little after the server's own statement_timeout, which then comes
