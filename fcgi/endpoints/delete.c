@@ -61,9 +61,10 @@ static void answer_failure(struct call *call, enum account_result result)
 		            "The account was not deleted; the service's log says more.");
 		return;
 	case ACCOUNT_UNKNOWN:
-		problem_set(response, request, PROBLEM_OUTCOME_UNKNOWN,
-		            "The connection to the database broke while the deletion was being committed, "
-		            "so it may have happened. The same request again is safe.");
+		problem_set(
+			response, request, PROBLEM_OUTCOME_UNKNOWN,
+			"The deletion was being committed when the database did not answer as it should, "
+			"so it may have happened. The same request again is safe.");
 		return;
 	}
 }
@@ -172,8 +173,12 @@ static void handle_delete(struct gateway *gateway, struct call *call)
 		problem_set(call->response, call->request, PROBLEM_FORBIDDEN,
 		            "The token is for another user, and not for an administrator.");
 	} else if (account.requested) {
-		account_unlock(gateway->db, call->request->deadline_ms);
-		answer_deletion(call, account.user_id, &account.deletion);
+		enum account_result repeated =
+			account_repeat(gateway->db, &account, call->request->deadline_ms);
+		if (repeated == ACCOUNT_OK)
+			answer_deletion(call, account.user_id, &account.deletion);
+		else
+			answer_failure(call, repeated);
 	} else {
 		delete_account(gateway, call, &account);
 	}

@@ -18,7 +18,7 @@
 
 enum account_result {
 	ACCOUNT_OK,
-	ACCOUNT_ABSENT,  /* no such user, or an id the column's type refuses */
+	ACCOUNT_ABSENT,  /* no such user, or an id the column's type refuses, in a new session too */
 	ACCOUNT_BUSY,    /* somebody else holds the row */
 	ACCOUNT_DOWN,    /* the database is away or said no; nothing changed */
 	ACCOUNT_WRONG,   /* a setting's statement did not do what it has to; nothing changed */
@@ -37,7 +37,7 @@ struct account {
 	char now[ACCOUNT_TIME_SIZE]; /* when the transaction began, by the database's clock */
 	bool marked;                 /* users.deleted_at is set */
 	char mark[ACCOUNT_MARK_SIZE];
-	bool requested; /* and farewell.request has that mark's deletion: */
+	bool requested; /* and farewell.request has a live deletion of that mark: */
 	struct account_deletion deletion;
 };
 
@@ -61,8 +61,13 @@ enum account_result account_lock(struct db *, const char *user_id, int64_t deadl
 /* Ends the transaction without a change. */
 void account_unlock(struct db *, int64_t deadline_ms);
 
+/* The account is requested already: ends the transaction so that what was read is committed, on a
+ * synchronous standby too, as account_mark does. */
+enum account_result account_repeat(struct db *, struct account *, int64_t deadline_ms);
+
 /* Marks the user unless that is so already, inserts the request and commits; fills in
- * account->deletion. When the connection breaks under it, finds out on a new one what became of it.
+ * account->deletion. When the connection breaks under it, or COMMIT comes with a warning, finds out
+ * on a new one what became of it.
  * The transaction is over whatever the answer. */
 enum account_result account_mark(struct db *, struct account *, const struct account_request *,
                                  int64_t deadline_ms);

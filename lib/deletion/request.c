@@ -16,12 +16,17 @@
 
 /* ---- the gateway's statements ---- */
 
-static const char read_all_sql[] = "SELECT " MILLISECONDS(
+/* What was cancelled is nobody's deletion any more, even if the users row has its mark again. */
+static const char read_live_sql[] = "SELECT " MILLISECONDS(
 	"clock.now") ", r.deletion_id::text, r.mark, r.status,"
 				 " " MILLISECONDS("r.requested_at") " FROM (SELECT now()) AS clock(now) LEFT JOIN "
-													"farewell.request r ON r.user_id = $1"
+                                                    "farewell.request r"
+													" ON r.user_id = $1 AND r.status <> 'cancelled'"
 													" ORDER BY r.requested_at DESC NULLS LAST "
-													"LIMIT " ENOUGH_REQUESTS;
+                                                    "LIMIT " ENOUGH_REQUESTS;
+
+static const char hold_sql[] = "SELECT status, " MILLISECONDS(
+	"requested_at") " FROM farewell.request WHERE deletion_id = $1::uuid FOR NO KEY UPDATE";
 
 #define INSERT                                                                                     \
 	"INSERT INTO farewell.request (deletion_id, user_id, mark, requested_by, request_id,"          \
@@ -54,7 +59,7 @@ static const char read_sql[] = "SELECT user_id, mark, finished_at IS NOT NULL, "
 static const char adopt_sql[] =
 	"INSERT INTO farewell.request (deletion_id, user_id, mark, request_id, published_at)"
 	" VALUES ($1, $2, $3, $4, now()) ON CONFLICT (user_id, mark) WHERE status <> 'cancelled' DO "
-    "NOTHING";
+	"NOTHING";
 
 static const char find_sql[] =
 	"SELECT deletion_id FROM farewell.request WHERE user_id = $1 AND mark = $2"
@@ -112,8 +117,10 @@ bool request_gateway_statements(const struct conf *conf,
 		(struct db_statement){"lock_user", "gateway.lock_user_sql", lock, 1, USERS_COLUMNS, true};
 	table[USERS_MARK] = (struct db_statement){"mark_user", "gateway.mark_user_sql", *mark_sql,
 	                                          5,           REQUEST_NEW_COLUMNS,     false};
-	table[REQUEST_READ_ALL] =
-		(struct db_statement){.name = "read_requests", .sql = read_all_sql, .params = 1};
+	table[REQUEST_READ_LIVE] =
+		(struct db_statement){.name = "read_requests", .sql = read_live_sql, .params = 1};
+	table[REQUEST_HOLD] = (struct db_statement){
+		.name = "hold_request", .sql = hold_sql, .params = 1, .columns = REQUEST_NEW_COLUMNS};
 	table[REQUEST_INSERT] = (struct db_statement){
 		.name = "insert_request", .sql = insert_sql, .params = 5, .columns = REQUEST_NEW_COLUMNS};
 	table[REQUEST_NEWEST] =

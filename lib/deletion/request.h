@@ -20,9 +20,11 @@ enum user_db_statement {
 	                  the mark; enum request_new_column, no row: the user was not marked */
 	USERS_CONTACT, /* $1 id: enum contact_column */
 	/* The gateway's. */
-	REQUEST_READ_ALL, /* $1 user: enum request_column; one row at least, for the time */
-	REQUEST_INSERT,   /* $1 deletion, user, mark, by whom, request id: enum request_new_column */
-	REQUEST_NEWEST,   /* $1 user: enum request_newest_column */
+	REQUEST_READ_LIVE, /* $1 user: enum request_column of those not cancelled; one row at least, for
+	                      the time */
+	REQUEST_HOLD,      /* $1 deletion: enum request_new_column; the row is locked */
+	REQUEST_INSERT,    /* $1 deletion, user, mark, by whom, request id: enum request_new_column */
+	REQUEST_NEWEST,    /* $1 user: enum request_newest_column */
 	/* The worker's. */
 	REQUEST_READ,      /* $1 deletion: enum request_read_column */
 	REQUEST_ADOPT,     /* $1 deletion, user, mark, request id; nothing if there is one */
