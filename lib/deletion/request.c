@@ -20,10 +20,10 @@
 static const char read_live_sql[] = "SELECT " MILLISECONDS(
 	"clock.now") ", r.deletion_id::text, r.mark, r.status,"
 				 " " MILLISECONDS("r.requested_at") " FROM (SELECT now()) AS clock(now) LEFT JOIN "
-                                                    "farewell.request r"
+													"farewell.request r"
 													" ON r.user_id = $1 AND r.status <> 'cancelled'"
 													" ORDER BY r.requested_at DESC NULLS LAST "
-                                                    "LIMIT " ENOUGH_REQUESTS;
+													"LIMIT " ENOUGH_REQUESTS;
 
 static const char hold_sql[] = "SELECT status, " MILLISECONDS(
 	"requested_at") " FROM farewell.request WHERE deletion_id = $1::uuid FOR NO KEY UPDATE";
