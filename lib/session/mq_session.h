@@ -23,6 +23,8 @@
 #define MQ_HEADER_ATTEMPTS "x-farewell-attempts"
 #define MQ_HEADER_REASON "x-farewell-reason"
 #define MQ_HEADER_FIRST_SEEN "x-farewell-first-seen"
+#define MQ_HEADER_LINEAGE "x-farewell-lineage"
+#define MQ_HEADERS 4
 
 struct mq {
 	const struct mq_options *options;
