@@ -92,6 +92,7 @@ void gateway_look(struct gateway *gateway)
 {
 	if (mq_is_open(gateway->mq) && mq_pump(gateway->mq) != MQ_OK)
 		log_warning("%s", mq_why(gateway->mq));
+	broker_look(&gateway->broker, gateway->mq, gateway->conf->common.exchange);
 	if (db_is_open(gateway->db) && !db_is_alive(gateway->db))
 		log_warning("%s", db_why(gateway->db));
 }

@@ -5,8 +5,10 @@
 
 #include <stdbool.h>
 
+#include "fcgi/broker.h"
 #include "fcgi/http.h"
 #include "lib/deletion/account.h"
+#include "lib/deletion/lineage.h"
 #include "lib/session/db.h"
 #include "lib/session/mq.h"
 
@@ -18,6 +20,8 @@ struct gateway {
 	struct child *child; /* NULL under -t */
 	struct db *db;
 	struct mq *mq;
+	struct broker broker;
+	struct lineage lineage;
 	/* for the sessions, which keep pointers: */
 	struct db_options db_options;
 	struct mq_options mq_options;

@@ -83,6 +83,7 @@ static enum mq_result publish_deletion(struct gateway *gateway, const struct cal
 		.correlation_id = call->request->id,
 		.app_id = APP_ID,
 		.timestamp = (uint64_t)time(NULL),
+		.lineage = gateway->lineage.text,
 	};
 
 	snprintf(message.user_id, sizeof(message.user_id), "%s", account->user_id);
@@ -102,6 +103,7 @@ static enum mq_result publish_deletion(struct gateway *gateway, const struct cal
 		result = mq_publish(gateway->mq, conf->common.exchange, conf->common.routing_key,
 		                    &properties, body, strlen(body), deadline_ms);
 	free(body);
+	broker_note(&gateway->broker, result);
 	return result;
 }
 
@@ -112,18 +114,43 @@ static void give_up_deletion(struct gateway *gateway, struct call *call, enum mq
 	log_error("not published, rolling back: %s deletion=%s", mq_why(gateway->mq),
 	          call->deletion_id);
 	account_unlock(gateway->db, call->request->deadline_ms);
-	/* After a basic.return and its ack both sides agree; otherwise an answer may still be under
-	 * way. */
-	if (result != MQ_UNROUTABLE)
+	/* After a basic.return and its ack both sides agree, and of an alarm's end only this connection
+	 * hears; otherwise an answer may still be under way. */
+	if (result != MQ_UNROUTABLE && result != MQ_BLOCKED)
 		mq_drop(gateway->mq);
 	if (result == MQ_UNROUTABLE)
 		problem_set(
 			call->response, call->request, PROBLEM_MESSAGE_UNROUTABLE,
 			"The message broker has no queue for the deletion. Nothing was changed; try again.");
+	else if (result == MQ_BLOCKED)
+		problem_set(call->response, call->request, PROBLEM_BROKER_UNAVAILABLE,
+		            "The message broker takes no messages for now: it has a memory or disk alarm. "
+		            "Nothing was changed; try again.");
 	else
 		problem_set(call->response, call->request, PROBLEM_BROKER_UNAVAILABLE,
 		            "The message broker can't be reached, refused or did not confirm in time. "
 		            "Nothing was changed; try again.");
+}
+
+/* What has to be so before a message is published. False: answered, the transaction rolled back. */
+static bool ready_to_publish(struct gateway *gateway, struct call *call)
+{
+	const char *why = NULL;
+
+	if (!broker_may_publish(&gateway->broker, gateway->mq, &why)) {
+		log_warning("not published, rolling back: the broker %s", why);
+		account_unlock(gateway->db, call->request->deadline_ms);
+		problem_set(call->response, call->request, PROBLEM_BROKER_UNAVAILABLE,
+		            "The message broker %s. Nothing was changed; try again.", why);
+		return false;
+	}
+	if (lineage_read(&gateway->lineage, gateway->db, call->request->deadline_ms) != DB_OK) {
+		log_error("database: reading its lineage: %s", db_why(gateway->db));
+		account_unlock(gateway->db, call->request->deadline_ms);
+		answer_failure(call, ACCOUNT_DOWN);
+		return false;
+	}
+	return true;
 }
 
 /* Publishes and commits a new deletion of the locked account. */
@@ -135,6 +162,8 @@ static void delete_account(struct gateway *gateway, struct call *call, struct ac
 		.request_id = call->request->id,
 	};
 
+	if (!ready_to_publish(gateway, call))
+		return;
 	id_fresh(call->deletion_id);
 	enum mq_result published = publish_deletion(gateway, call, account, call->deletion_id);
 	if (published != MQ_OK) {

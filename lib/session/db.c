@@ -104,6 +104,13 @@ void db_say(struct db *db, const char *format, ...)
 			*c = c[1] == '\0' ? '\0' : ' ';
 }
 
+enum db_result db_refuse(struct db *db, const char *what)
+{
+	db_say(db, "%s", what);
+	db->sqlstate[0] = '\0';
+	return DB_REFUSED;
+}
+
 const char *db_title(const struct db *db, int statement)
 {
 	const struct db_statement *row = &db->options->statements[statement];

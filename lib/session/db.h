@@ -72,6 +72,8 @@ const char *db_warning(const struct db *);
 unsigned int db_session(const struct db *);
 /* Whether the last refusal may pass by itself; if not, it is about a setting, a right or data. */
 bool db_may_pass(const struct db *);
+/* For an answer of the server's that is none: db_why says WHAT of it, without an SQLSTATE. */
+enum db_result db_refuse(struct db *, const char *what);
 /* A deadline for one exchange: a little after the server's own statement_timeout, which then comes
  * first and says what it was. */
 int64_t db_deadline(const struct db *);

@@ -100,3 +100,13 @@ def test_a_warning_of_a_function_is_no_doubt(fw, stack, more_gateway, outbox):
         fw.psql("users", "DROP TRIGGER mutter ON users; DROP FUNCTION mutter()")
     assert answer.status == 200
     assert not [line for line in gateway.log_text().splitlines() if "looking up" in line and answer.json()["deletionId"] in line]
+
+
+@pytest.mark.deadline(180)
+def test_the_check_warns_without_one(fw, stack, more_gateway):
+    gateway = more_gateway({}, start=False)
+    code, output = gateway.check()
+    assert code == 0 and "synchronous_standby_names is empty" in output, output
+    with Standby(stack):
+        code, output = gateway.check()
+        assert code == 0 and "synchronous_standby_names" not in output, output

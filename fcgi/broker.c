@@ -1,0 +1,95 @@
+/* The gateway's patience with the broker: alarms, and a back-off after answers that did not come.
+ */
+#include "fcgi/broker.h"
+
+#include <sys/random.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+#define MISSED_MAX 2 /* one may be bad luck: a fail-over, a busy disk */
+#define PAUSE_FIRST_MS 500
+#define PAUSE_MAX_MS 8000
+#define PROBE_MS 900
+
+static bool broker_is_left(const struct broker *broker)
+{
+	return broker->missed >= MISSED_MAX;
+}
+
+/* A quarter more or less, so that children don't ask in step. */
+static int64_t with_jitter(int64_t ms)
+{
+	uint16_t random = 0;
+
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != (ssize_t)sizeof(random))
+		return ms;
+	return ms * 3 / 4 + ms * random / 2 / UINT16_MAX;
+}
+
+static void broker_leave(struct broker *broker)
+{
+	int64_t doubled_ms = 2 * broker->pause_ms;
+
+	if (broker->pause_ms == 0)
+		doubled_ms = PAUSE_FIRST_MS;
+	broker->pause_ms = doubled_ms < PAUSE_MAX_MS ? doubled_ms : PAUSE_MAX_MS;
+	broker->again_ms = clock_now_ms() + with_jitter(broker->pause_ms);
+	broker->probed = false;
+	log_warning("the broker does not answer in time: leaving it alone for %lld ms",
+	            (long long)(broker->again_ms - clock_now_ms()));
+}
+
+bool broker_may_publish(struct broker *broker, struct mq *mq, const char **why)
+{
+	if (mq_is_open(mq))
+		(void)mq_pump(mq);
+	if (mq_is_blocked(mq)) {
+		*why = "takes no messages for now: it has a memory or disk alarm";
+		return false;
+	}
+	if (broker_is_left(broker) && !broker->probed) {
+		*why = "did not answer in time lately, and is left alone for a moment";
+		return false;
+	}
+	return true;
+}
+
+void broker_note(struct broker *broker, enum mq_result result)
+{
+	switch (result) {
+	case MQ_OK:
+	case MQ_UNROUTABLE:
+	case MQ_REFUSED:
+	case MQ_BLOCKED:
+		if (broker_is_left(broker))
+			log_info("the broker answers again");
+		*broker = (struct broker){.missed = 0};
+		break;
+	case MQ_TIMEOUT:
+		broker->missed++;
+		if (broker_is_left(broker))
+			broker_leave(broker);
+		break;
+	default: /* at once, and so nobody waited; but it is not back yet */
+		if (broker_is_left(broker))
+			broker_leave(broker);
+		break;
+	}
+}
+
+void broker_look(struct broker *broker, struct mq *mq, const char *exchange)
+{
+	int64_t deadline_ms = clock_now_ms() + PROBE_MS;
+
+	if (!broker_is_left(broker) || broker->probed || clock_now_ms() < broker->again_ms)
+		return;
+	enum mq_result result = mq_open(mq, deadline_ms);
+	if (result == MQ_OK && !mq_is_blocked(mq))
+		result = mq_inspect_exchange(mq, exchange, deadline_ms);
+	/* Without the exchange it is the request that has to say so. */
+	if (result == MQ_OK || result == MQ_REFUSED)
+		broker->probed = true;
+	else
+		broker_leave(broker);
+}
