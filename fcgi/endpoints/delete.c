@@ -50,6 +50,12 @@ static void answer_failure(struct call *call, enum account_result result)
 		problem_set(response, request, PROBLEM_USER_BUSY,
 		            "Somebody else is changing this account. Nothing was changed; try again.");
 		return;
+	case ACCOUNT_LOCKED:
+		problem_set(
+			response, request, PROBLEM_TABLE_LOCKED,
+			"A table of the database is locked as a whole, most likely while somebody changes "
+			"its definition. Nothing was changed; try again.");
+		return;
 	case ACCOUNT_DOWN:
 		problem_set(response, request, PROBLEM_DATABASE_UNAVAILABLE,
 		            "The database can't be reached or refused. Nothing was changed; try again.");

@@ -21,15 +21,38 @@ enum db_result account_check(struct db *db, int64_t deadline_ms)
 
 /* ---- what went wrong ---- */
 
-/* What a failed step means. Unless the session is in order it is closed, and with it the
- * transaction and whatever made it fail: a standby, a statement that is no longer prepared, a plan
- * that does not fit its table any more. */
+/* A lock that did not come in time: whether it was a row's or a whole table's. The error doesn't
+ * tell, so this looks at who has or wants what now, and is not more than a good guess. */
+static enum account_result account_waited(struct db *db, int64_t deadline_ms)
+{
+	const char *params[] = {db_sql(db, USERS_LOCK)};
+	enum account_result answer = ACCOUNT_BUSY;
+	PGresult *locks = NULL;
+
+	if (!db_is_open(db))
+		return ACCOUNT_BUSY;
+	if (db_run(db, TABLE_LOCKS, params, &locks, deadline_ms) != DB_OK) {
+		log_warning("who holds the lock can't be found out: %s", db_why(db));
+	} else if (PQntuples(locks) == 0) {
+		log_warning("it was the row's lock that was waited for: another transaction has it");
+	} else {
+		log_warning("it was the lock of table %s that was waited for: process %s has or wants %s",
+		            PQgetvalue(locks, 0, LOCK_TABLE), PQgetvalue(locks, 0, LOCK_PID),
+		            PQgetvalue(locks, 0, LOCK_MODE));
+		answer = ACCOUNT_LOCKED;
+	}
+	PQclear(locks);
+	return answer;
+}
+
 enum account_result account_failed(struct db *db, enum db_result result, int64_t deadline_ms)
 {
 	if (result == DB_REFUSED && db_kind(db) == SQLSTATE_BUSY) {
+		bool waited = strcmp(db_sqlstate(db), "55P03") == 0;
+		bool slow = strcmp(db_sqlstate(db), "57014") == 0;
 		log_warning("users row not locked: %s", db_why(db));
 		account_unlock(db, deadline_ms);
-		return ACCOUNT_BUSY;
+		return waited ? account_waited(db, deadline_ms) : slow ? ACCOUNT_DOWN : ACCOUNT_BUSY;
 	}
 	log_error("database: %s", db_why(db));
 	db_close(db);

@@ -19,7 +19,8 @@
 enum account_result {
 	ACCOUNT_OK,
 	ACCOUNT_ABSENT,  /* no such user, or an id the column's type refuses, in a new session too */
-	ACCOUNT_BUSY,    /* somebody else holds the row */
+	ACCOUNT_BUSY,    /* somebody else holds the row, or had it and was in our way */
+	ACCOUNT_LOCKED,  /* somebody holds a lock on the whole table */
 	ACCOUNT_DOWN,    /* the database is away or said no; nothing changed */
 	ACCOUNT_WRONG,   /* a setting's statement did not do what it has to; nothing changed */
 	ACCOUNT_UNKNOWN, /* COMMIT was sent, and what became of it could not be found out */

@@ -90,8 +90,8 @@ static enum account_result commit_look_up(struct db *db, struct account *account
 	     pause_ms = pause_ms < LOOKUP_PAUSE_MAX_MS ? 2 * pause_ms : pause_ms) {
 		db_close(db);
 		answer = commit_look(db, account, deletion_id, deadline_ms, &found);
-		if ((answer != ACCOUNT_DOWN && answer != ACCOUNT_BUSY) ||
-		    clock_left_ms(deadline_ms) <= pause_ms)
+		bool passes = answer == ACCOUNT_DOWN || answer == ACCOUNT_BUSY || answer == ACCOUNT_LOCKED;
+		if (!passes || clock_left_ms(deadline_ms) <= pause_ms)
 			break;
 		lookup_pause(pause_ms);
 	}

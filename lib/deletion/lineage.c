@@ -74,7 +74,7 @@ const char *lineage_gap(const char *lineage)
 
 	if (no_system && no_timeline)
 		return "its system identifier and its timeline: a fail-over, a restore or a clone of it "
-		       "can't "
+			   "can't "
 			   "be noticed";
 	if (no_system)
 		return "its system identifier: a clone of it can't be noticed";

@@ -51,6 +51,19 @@ static const char newest_sql[] =
 						  "next_attempt_at") " FROM farewell.request WHERE user_id = $1 ORDER BY "
 											 "requested_at DESC LIMIT 1";
 
+/* The modes that keep out who locks or changes a row. One that only waits for its turn keeps out
+ * who comes later, too. */
+static const char table_locks_sql[] =
+	"SELECT c.oid::regclass::text, l.mode, l.pid::text"
+	" FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_database d ON d.oid = "
+	"l.database"
+	" WHERE l.locktype = 'relation' AND d.datname = current_database()"
+	" AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')"
+	" AND l.pid <> pg_backend_pid() AND c.relkind IN ('r', 'p')"
+	" AND (strpos(lower($1::text), lower(c.relname)) > 0"
+	"   OR c.oid = 'farewell.request'::regclass)"
+	" ORDER BY l.granted DESC, l.pid LIMIT 1";
+
 /* ---- the worker's statements ---- */
 
 static const char read_sql[] = "SELECT user_id, mark, finished_at IS NOT NULL, " SECONDS(
@@ -123,6 +136,8 @@ bool request_gateway_statements(const struct conf *conf,
 		.name = "hold_request", .sql = hold_sql, .params = 1, .columns = REQUEST_NEW_COLUMNS};
 	table[REQUEST_INSERT] = (struct db_statement){
 		.name = "insert_request", .sql = insert_sql, .params = 5, .columns = REQUEST_NEW_COLUMNS};
+	table[TABLE_LOCKS] = (struct db_statement){
+		.name = "table_locks", .sql = table_locks_sql, .params = 1, .columns = LOCK_COLUMNS};
 	table[REQUEST_NEWEST] =
 		(struct db_statement){.name = "newest_request", .sql = newest_sql, .params = 1};
 	return *mark_sql != NULL;

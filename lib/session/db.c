@@ -64,6 +64,11 @@ enum sqlstate_kind db_kind(const struct db *db)
 	return sqlstate_kind(db->sqlstate);
 }
 
+const char *db_sql(const struct db *db, int statement)
+{
+	return db->options->statements[statement].sql;
+}
+
 const char *db_warning(const struct db *db)
 {
 	return db->warning;

@@ -63,6 +63,8 @@ const char *db_why(const struct db *);      /* one line for a person */
 const char *db_sqlstate(const struct db *); /* five characters, or "" */
 /* What the last DB_REFUSED is about. */
 enum sqlstate_kind db_kind(const struct db *);
+/* The text of a statement of the session's table. */
+const char *db_sql(const struct db *, int statement);
 /* What the server warned of during the last db_run, db_run_sql or db_flush, or "". What a function
  * raises does not count, so after a COMMIT it is that the wait for a standby was given up: whether
  * the commit will last is unknown then. */
