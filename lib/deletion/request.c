@@ -126,10 +126,10 @@ bool request_gateway_statements(const struct conf *conf,
 
 	*mark_sql = wrap_mark_sql(conf->gateway.mark_user_sql);
 	memset(table, 0, USER_DB_STATEMENTS * sizeof(table[0]));
-	table[USERS_LOCK] =
-		(struct db_statement){"lock_user", "gateway.lock_user_sql", lock, 1, USERS_COLUMNS, true};
+	table[USERS_LOCK] = (struct db_statement){"lock_user", "gateway.lock_user_sql", lock,
+	                                          1,           USERS_COLUMNS,           DB_LOCK_CHANGE};
 	table[USERS_MARK] = (struct db_statement){"mark_user", "gateway.mark_user_sql", *mark_sql,
-	                                          5,           REQUEST_NEW_COLUMNS,     false};
+	                                          5,           REQUEST_NEW_COLUMNS,     DB_LOCK_NONE};
 	table[REQUEST_READ_LIVE] =
 		(struct db_statement){.name = "read_requests", .sql = read_live_sql, .params = 1};
 	table[REQUEST_HOLD] = (struct db_statement){
@@ -148,9 +148,9 @@ void request_worker_statements(const struct conf *conf,
 {
 	const char *lock = conf->worker.lock_user_sql, *contact = conf->worker.user_contact_sql;
 	const struct db_statement all[USER_DB_STATEMENTS] = {
-		[USERS_LOCK] = {"lock_user", "worker.lock_user_sql", lock, 1, USERS_COLUMNS, true},
+		[USERS_LOCK] = {"lock_user", "worker.lock_user_sql", lock, 1, USERS_COLUMNS, DB_LOCK_SHARE},
 		[USERS_CONTACT] = {"user_contact", "worker.user_contact_sql", contact, 1, CONTACT_COLUMNS,
-	                       false},
+	                       DB_LOCK_NONE},
 		[REQUEST_READ] = {.name = "read_request", .sql = read_sql, .params = 1},
 		[REQUEST_ADOPT] = {.name = "adopt_request", .sql = adopt_sql, .params = 4},
 		[REQUEST_FIND] = {.name = "find_request", .sql = find_sql, .params = 2},

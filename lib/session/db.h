@@ -23,13 +23,20 @@ enum db_result {
 	DB_STOPPED, /* the pump said stop */
 };
 
+/* The lock that a statement must take on the row it finds, at least. */
+enum db_lock {
+	DB_LOCK_NONE,
+	DB_LOCK_SHARE,  /* FOR SHARE: waits for who changes the row */
+	DB_LOCK_CHANGE, /* FOR NO KEY UPDATE: waits for those, too */
+};
+
 /* A row of a session's table of statements, which an enum of the owner indexes. */
 struct db_statement {
 	const char *name;    /* of the prepared statement; shown in errors unless there is: */
 	const char *setting; /* "gateway.lock_user_sql", or NULL for Farewell's own */
 	const char *sql;     /* NULL: not prepared in this session */
 	int params, columns; /* how many it takes and returns, for db_check; columns -1: any number */
-	bool locks;          /* and its plan must have a LockRows node */
+	enum db_lock lock;   /* and it must find the row by $1 alone */
 };
 
 struct db_options {
