@@ -1,14 +1,9 @@
 """The broker blocks publishers: DELETE is refused at once, /readyz says so, and the end of the alarm is heard."""
 import pytest
-from gateway_tools import Outbox, problem, unchanged
+
+from tools.gateway import problem, unchanged
 
 PATIENT = {"confirm_timeout": "6s", "lock_timeout": "7s", "statement_timeout": "8s", "request_timeout": "9s", "children": 1}
-
-
-@pytest.fixture
-def outbox(stack):
-    with Outbox(stack) as outbox:
-        yield outbox
 
 
 @pytest.fixture(params=["memory", "disk"])
@@ -35,7 +30,6 @@ def alarm(request, stack):
     alarm.end()
 
 
-@pytest.mark.deadline(240)
 def test_refused_at_once(fw, more_gateway, outbox, alarm):
     """Once it is known nobody waits for a confirm: the only one that did was told in the middle of it."""
     gateway = more_gateway(outbox.settings(**PATIENT))

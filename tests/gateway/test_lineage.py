@@ -1,15 +1,8 @@
 """The message carries which database has its request: installation, system identifier, timeline."""
 import pytest
-from gateway_tools import Outbox
 
 HEADER = "x-farewell-lineage"
 FUNCTIONS = {"pg_control_system()": "system identifier", "pg_walfile_name(pg_lsn)": "timeline"}
-
-
-@pytest.fixture
-def outbox(stack):
-    with Outbox(stack) as outbox:
-        yield outbox
 
 
 def expected(fw, stack):

@@ -1,5 +1,4 @@
 """Restored and deleted again with the very same mark: what was cancelled is nobody's deletion."""
-from gateway_tools import Outbox
 
 
 def restore(fw, user):
@@ -26,13 +25,12 @@ def test_the_old_mark_written_back(fw, stack, more_gateway):
     assert [r["deletion_id"] for r in fw.requests(user)] == [first["deletionId"], second.json()["deletionId"]]
 
 
-def test_a_hundred_cancelled_ones_hide_nothing(fw, stack, more_gateway):
+def test_a_hundred_cancelled_ones_hide_nothing(fw, outbox, more_gateway):
     """Of a user's requests only so many are read: the live one is among them."""
     user = fw.make_user(files=0)
-    with Outbox(stack) as outbox:
-        client = fw.at(more_gateway(outbox.settings()))
-        first = client.delete(user).json()
-        fw.psql("users", "INSERT INTO farewell.request (deletion_id, user_id, mark, status, requested_at, finished_at)"
-                " SELECT gen_random_uuid(), %s, 'mark ' || n, 'cancelled', now() + interval '1 hour', now() FROM generate_series(1, 150) n", str(user))
-        assert client.delete(user).json() == first
-        assert len(outbox.messages()) == 1
+    client = fw.at(more_gateway(outbox.settings()))
+    first = client.delete(user).json()
+    fw.psql("users", "INSERT INTO farewell.request (deletion_id, user_id, mark, status, requested_at, finished_at)"
+            " SELECT gen_random_uuid(), %s, 'mark ' || n, 'cancelled', now() + interval '1 hour', now() FROM generate_series(1, 150) n", str(user))
+    assert client.delete(user).json() == first
+    assert len(outbox.messages()) == 1

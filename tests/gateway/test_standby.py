@@ -2,16 +2,11 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from gateway_tools import Outbox, problem
-from standby import Standby
+
+from tools.gateway import problem
+from tools.standby import Standby
 
 QUICK = {"confirm_timeout": "1s", "lock_timeout": "2s", "statement_timeout": "3s", "request_timeout": "5s", "connect_timeout": "1s"}
-
-
-@pytest.fixture
-def outbox(stack):
-    with Outbox(stack) as outbox:
-        yield outbox
 
 
 @pytest.fixture
@@ -36,7 +31,6 @@ def ends_while_waiting(fw, stack, client, standby, user, end):
         return asked.result()
 
 
-@pytest.mark.deadline(180)
 @pytest.mark.parametrize("end", ["pg_terminate_backend", "pg_cancel_backend"])
 def test_the_wait_is_ended(fw, stack, client, standby, outbox, end):
     """The row is there for all to see, and would be lost with the primary: no 200 before the standby has it."""
@@ -52,7 +46,6 @@ def test_the_wait_is_ended(fw, stack, client, standby, outbox, end):
     assert len(outbox.messages()) == 1
 
 
-@pytest.mark.deadline(180)
 def test_a_repeat_waits_for_the_standby(fw, stack, client, standby, outbox):
     """The row was seen by a session that was not told that the standby has it."""
     user = fw.make_user(files=0)
@@ -65,7 +58,6 @@ def test_a_repeat_waits_for_the_standby(fw, stack, client, standby, outbox):
         assert asked.result().json() == first
 
 
-@pytest.mark.deadline(180)
 def test_the_users_row_is_gone(fw, stack, client, standby, outbox):
     """Then the request's row is locked, so that COMMIT waits all the same."""
     user = fw.make_user(files=0)
@@ -102,7 +94,6 @@ def test_a_warning_of_a_function_is_no_doubt(fw, stack, more_gateway, outbox):
     assert not [line for line in gateway.log_text().splitlines() if "looking up" in line and answer.json()["deletionId"] in line]
 
 
-@pytest.mark.deadline(180)
 def test_the_check_warns_without_one(fw, stack, more_gateway):
     gateway = more_gateway({}, start=False)
     code, output = gateway.check()

@@ -1,6 +1,7 @@
 """users.id becomes wider while the gateway runs: a session that is older than that must not say that a user is unknown."""
 import pytest
-from gateway_tools import Outbox, problem
+
+from tools.gateway import problem
 
 LOCK = "SELECT id::text, deleted_at::text FROM narrow_users WHERE id = $1 FOR NO KEY UPDATE"
 MARK = "UPDATE narrow_users SET deleted_at = now() WHERE id = $1 AND deleted_at IS NULL RETURNING deleted_at::text"
@@ -8,14 +9,13 @@ BEYOND_INTEGER = 3_000_000_000
 
 
 @pytest.fixture
-def narrow(fw, stack, more_gateway):
+def narrow(fw, outbox, more_gateway):
     """(helper, outbox): a gateway of one process whose users have integer ids, and a session that knows them as such."""
     fw.psql("users", "DROP TABLE IF EXISTS narrow_users; CREATE TABLE narrow_users (id integer PRIMARY KEY, deleted_at timestamptz);"
             " INSERT INTO narrow_users VALUES (1), (2)")
-    with Outbox(stack) as outbox:
-        client = fw.at(more_gateway(outbox.settings(lock_user_sql=LOCK, mark_user_sql=MARK, children=1)))
-        assert client.delete(1).status == 200
-        yield client, outbox
+    client = fw.at(more_gateway(outbox.settings(lock_user_sql=LOCK, mark_user_sql=MARK, children=1)))
+    assert client.delete(1).status == 200
+    yield client, outbox
     fw.psql("users", "DROP TABLE narrow_users; DELETE FROM farewell.request WHERE user_id IN ('1', '2', %s)", str(BEYOND_INTEGER))
 
 
