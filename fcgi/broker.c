@@ -2,6 +2,7 @@
  */
 #include "fcgi/broker.h"
 
+#include <sys/mman.h>
 #include <sys/random.h>
 
 #include "lib/base/clock.h"
@@ -11,6 +12,38 @@
 #define PAUSE_FIRST_MS 500
 #define PAUSE_MAX_MS 8000
 #define PROBE_MS 900
+#define ALARM_MS 10000 /* how long the word of a child counts that may have died; it repeats it */
+
+struct broker_alarm *broker_alarm_new(void)
+{
+	void *memory = mmap(NULL, sizeof(struct broker_alarm), PROT_READ | PROT_WRITE,
+	                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return memory != MAP_FAILED ? memory : NULL;
+}
+
+void broker_alarm_free(struct broker_alarm *alarm)
+{
+	if (alarm != NULL)
+		munmap(alarm, sizeof(*alarm));
+}
+
+bool broker_is_blocked(struct broker *broker, struct mq *mq)
+{
+	bool was_blocked = broker->blocked;
+
+	if (mq_is_open(mq))
+		(void)mq_pump(mq);
+	broker->blocked = mq_is_blocked(mq);
+	if (broker->alarm == NULL)
+		return broker->blocked;
+	if (broker->blocked)
+		atomic_store(&broker->alarm->seen_ms, clock_now_ms());
+	else if (was_blocked)
+		atomic_store(&broker->alarm->seen_ms, 0);
+	int64_t seen_ms = atomic_load(&broker->alarm->seen_ms);
+	return broker->blocked || (seen_ms != 0 && clock_now_ms() - seen_ms < ALARM_MS);
+}
 
 static bool broker_is_left(const struct broker *broker)
 {
@@ -42,9 +75,7 @@ static void broker_leave(struct broker *broker)
 
 bool broker_may_publish(struct broker *broker, struct mq *mq, const char **why)
 {
-	if (mq_is_open(mq))
-		(void)mq_pump(mq);
-	if (mq_is_blocked(mq)) {
+	if (broker_is_blocked(broker, mq)) {
 		*why = "takes no messages for now: it has a memory or disk alarm";
 		return false;
 	}
@@ -64,7 +95,8 @@ void broker_note(struct broker *broker, enum mq_result result)
 	case MQ_BLOCKED:
 		if (broker_is_left(broker))
 			log_info("the broker answers again");
-		*broker = (struct broker){.missed = 0};
+		broker->missed = 0;
+		broker->pause_ms = 0;
 		break;
 	case MQ_TIMEOUT:
 		broker->missed++;
@@ -82,10 +114,12 @@ void broker_look(struct broker *broker, struct mq *mq, const char *exchange)
 {
 	int64_t deadline_ms = clock_now_ms() + PROBE_MS;
 
-	if (!broker_is_left(broker) || broker->probed || clock_now_ms() < broker->again_ms)
+	/* A blocked connection is not read at the other end. */
+	if (broker_is_blocked(broker, mq) || !broker_is_left(broker) || broker->probed ||
+	    clock_now_ms() < broker->again_ms)
 		return;
 	enum mq_result result = mq_open(mq, deadline_ms);
-	if (result == MQ_OK && !mq_is_blocked(mq))
+	if (result == MQ_OK)
 		result = mq_inspect_exchange(mq, exchange, deadline_ms);
 	/* Without the exchange it is the request that has to say so. */
 	if (result == MQ_OK || result == MQ_REFUSED)

@@ -7,6 +7,7 @@
 
 #include "fcgi/broker.h"
 #include "fcgi/http.h"
+#include "fcgi/listen.h"
 #include "lib/deletion/account.h"
 #include "lib/deletion/lineage.h"
 #include "lib/session/db.h"
@@ -14,6 +15,12 @@
 
 struct child;
 struct conf;
+
+/* What the children share, opened before the first of them: child_shared. */
+struct gateway_shared {
+	struct listener listener;
+	struct broker_alarm *alarm; /* or NULL */
+};
 
 struct gateway {
 	const struct conf *conf;

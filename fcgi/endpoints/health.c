@@ -60,9 +60,8 @@ static bool broker_answers(struct gateway *gateway)
 
 static void handle_readyz(struct gateway *gateway, struct call *call)
 {
-	if (mq_is_open(gateway->mq))
-		(void)mq_pump(gateway->mq);
-	bool database = database_answers(gateway), blocked = mq_is_blocked(gateway->mq);
+	bool blocked = broker_is_blocked(&gateway->broker, gateway->mq);
+	bool database = database_answers(gateway);
 	bool broker = !blocked && broker_answers(gateway);
 
 	if (database && broker)

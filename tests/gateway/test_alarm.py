@@ -1,4 +1,6 @@
 """The broker blocks publishers: DELETE is refused at once, /readyz says so, and the end of the alarm is heard."""
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tools.gateway import problem, unchanged
@@ -54,3 +56,19 @@ def test_refused_at_once(fw, more_gateway, outbox, alarm):
     assert ids <= set(sent) and len(sent) == len(set(sent))
     # the ghost of the one that met the alarm, and no more
     assert len(sent) <= len(ids) + 1
+
+
+def test_the_children_tell_each_other(fw, more_gateway, outbox, alarm):
+    """The broker tells only who publishes; /readyz of any child knows."""
+    client = fw.at(more_gateway(outbox.settings(**{**PATIENT, "children": 6})))
+    user = fw.make_user(files=0)
+    assert client.request("GET", "/readyz").status == 200
+    alarm.raise_()
+    problem(client.delete(user), 503, "broker-unavailable")
+    fw.wait_until(lambda: client.request("GET", "/readyz").status == 503, 60, "the child's word")
+    with ThreadPoolExecutor(6) as pool:
+        for answer in pool.map(lambda _: client.request("GET", "/readyz"), range(24)):
+            assert "alarm" in problem(answer, 503, "not-ready")["detail"]
+    alarm.end()
+    fw.wait_until(lambda: client.delete(user).status == 200, 60, "the alarm to be over")
+    fw.wait_until(lambda: client.request("GET", "/readyz").status == 200, 60, "the child's word")
