@@ -63,7 +63,7 @@ enum account_result account_lock(struct db *, const char *user_id, int64_t deadl
 void account_unlock(struct db *, int64_t deadline_ms);
 
 /* The account is requested already: ends the transaction so that what was read is committed, on a
- * synchronous standby too, as account_mark does. */
+ * synchronous standby too, as account_mark does. Of a completed one it asks for a sweep. */
 enum account_result account_repeat(struct db *, struct account *, int64_t deadline_ms);
 
 /* Marks the user unless that is so already, inserts the request and commits; fills in

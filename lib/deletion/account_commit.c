@@ -169,12 +169,15 @@ enum account_result account_mark(struct db *db, struct account *account,
 
 enum account_result account_repeat(struct db *db, struct account *account, int64_t deadline_ms)
 {
-	PGresult *commit = NULL;
+	const char *params[] = {account->deletion.id};
+	PGresult *results[2] = {NULL};
 
 	assert(account->requested);
-	enum db_result result = db_run_sql(db, "COMMIT", &commit, deadline_ms);
-	bool sure = result == DB_OK && commit_is_sure(db, commit);
-	PQclear(commit);
+	db_queue(db, REQUEST_ASK_SWEEP, params);
+	db_queue_sql(db, "COMMIT");
+	enum db_result result = db_flush(db, results, 2, NULL, deadline_ms);
+	bool sure = result == DB_OK && commit_is_sure(db, results[1]);
+	db_clear(results, 2);
 	if (sure)
 		return ACCOUNT_OK;
 	if (result != DB_OK)

@@ -28,6 +28,10 @@ static const char read_live_sql[] = "SELECT " MILLISECONDS(
 static const char hold_sql[] = "SELECT status, " MILLISECONDS(
 	"requested_at") " FROM farewell.request WHERE deletion_id = $1::uuid FOR NO KEY UPDATE";
 
+static const char ask_sweep_sql[] =
+	"UPDATE farewell.request SET sweep_asked = now() WHERE deletion_id = $1::uuid"
+	" AND status = 'completed' AND sweep_asked IS NULL";
+
 #define INSERT                                                                                     \
 	"INSERT INTO farewell.request (deletion_id, user_id, mark, requested_by, request_id,"          \
 	" published_at)"
@@ -134,6 +138,8 @@ bool request_gateway_statements(const struct conf *conf,
 		(struct db_statement){.name = "read_requests", .sql = read_live_sql, .params = 1};
 	table[REQUEST_HOLD] = (struct db_statement){
 		.name = "hold_request", .sql = hold_sql, .params = 1, .columns = REQUEST_NEW_COLUMNS};
+	table[REQUEST_ASK_SWEEP] =
+		(struct db_statement){.name = "ask_sweep", .sql = ask_sweep_sql, .params = 1};
 	table[REQUEST_INSERT] = (struct db_statement){
 		.name = "insert_request", .sql = insert_sql, .params = 5, .columns = REQUEST_NEW_COLUMNS};
 	table[TABLE_LOCKS] = (struct db_statement){

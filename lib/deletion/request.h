@@ -23,6 +23,7 @@ enum user_db_statement {
 	REQUEST_READ_LIVE, /* $1 user: enum request_column of those not cancelled; one row at least, for
 	                      the time */
 	REQUEST_HOLD,      /* $1 deletion: enum request_new_column; the row is locked */
+	REQUEST_ASK_SWEEP, /* $1 deletion: if it is completed, that late files be looked for */
 	REQUEST_INSERT,    /* $1 deletion, user, mark, by whom, request id: enum request_new_column */
 	TABLE_LOCKS, /* $1 a statement's text: enum table_lock_column of a lock that another session has
 	                or wants on a table it names, or on farewell.request */
