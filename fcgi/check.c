@@ -19,7 +19,9 @@ static enum check_result check_result_of(struct db *db, enum db_result result)
 
 	if (result == DB_OK)
 		return CHECK_GOOD;
-	bool migrated = strcmp(state, "42P01") != 0 && strcmp(state, "3F000") != 0;
+	bool ours = strstr(db_why(db), "gateway.") == NULL; /* no statement of the settings */
+	bool migrated = strcmp(state, "42P01") != 0 && strcmp(state, "3F000") != 0 &&
+	                !(ours && strcmp(state, "42703") == 0);
 	log_error("%s%s", db_why(db), migrated ? "" : "; have the migrations been applied?");
 	return result == DB_REFUSED && !db_may_pass(db) ? CHECK_WRONG : CHECK_AWAY;
 }

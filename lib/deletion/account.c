@@ -9,6 +9,23 @@
 #include "lib/base/log.h"
 #include "lib/deletion/account_session.h"
 
+/* What the statements on farewell.request take, some of which are seldom needed. */
+static enum db_result check_rights(struct db *db, int64_t deadline_ms)
+{
+	PGresult *row = NULL;
+	enum db_result result =
+		db_run_sql(db,
+	               "SELECT has_table_privilege('farewell.request', 'SELECT')"
+	               " AND has_table_privilege('farewell.request', 'INSERT')"
+	               " AND has_column_privilege('farewell.request', 'sweep_asked', 'UPDATE')",
+	               &row, deadline_ms);
+
+	if (result == DB_OK && !db_is_true(row, 0, 0))
+		result = db_refuse(db, "farewell.request: the role needs SELECT, INSERT and UPDATE on it");
+	PQclear(row);
+	return result;
+}
+
 enum db_result account_check(struct db *db, int64_t deadline_ms)
 {
 	static const enum user_db_statement checked[] = {USERS_LOCK, USERS_MARK, REQUEST_INSERT};
@@ -16,7 +33,7 @@ enum db_result account_check(struct db *db, int64_t deadline_ms)
 
 	for (size_t i = 0; result == DB_OK && i < sizeof(checked) / sizeof(checked[0]); i++)
 		result = db_check(db, checked[i], deadline_ms);
-	return result;
+	return result == DB_OK ? check_rights(db, deadline_ms) : result;
 }
 
 /* ---- what went wrong ---- */

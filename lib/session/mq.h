@@ -69,7 +69,8 @@ void mq_drop(struct mq *); /* closes the connection at once */
 enum mq_result mq_open(struct mq *, int64_t deadline_ms);
 bool mq_is_open(const struct mq *);
 /* As far as the broker has told us, which it does when something is published: mq_pump reads that
- * the alarm is over. While it is true the broker reads nothing from this connection: no RPC. */
+ * the alarm is over. While it is true the broker reads nothing from this connection, so that
+ * inspecting is MQ_BLOCKED too, and nothing else that waits for an answer makes sense. */
 bool mq_is_blocked(const struct mq *);
 const char *mq_why(const struct mq *);
 /* A deadline for one exchange with the broker, connecting included. */

@@ -71,7 +71,7 @@ static int mq_send_message(struct mq *mq, const char *exchange, const char *rout
 	                          (amqp_bytes_t){.len = length, .bytes = (void *)(uintptr_t)body});
 }
 
-static enum mq_result mq_say_blocked(struct mq *mq)
+enum mq_result mq_say_blocked(struct mq *mq)
 {
 	snprintf(mq->why, sizeof(mq->why), "broker: it blocks publishers: memory or disk alarm");
 	return MQ_BLOCKED;

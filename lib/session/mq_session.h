@@ -65,6 +65,9 @@ enum mq_result mq_take_frame(struct mq *, amqp_frame_t *, int64_t deadline_ms, c
 enum mq_result mq_take_method(struct mq *, const amqp_frame_t *, struct mq_confirm *,
                               int64_t deadline_ms);
 
+/* Says that an alarm blocks publishers; the connection stays. */
+enum mq_result mq_say_blocked(struct mq *);
+
 /* Limits the next RPC to what is left until DEADLINE_MS. */
 void mq_limit_rpc(struct mq *, int64_t deadline_ms);
 

@@ -146,3 +146,22 @@ def test_options(stack, more_gateway):
         assert done.returncode == 64 and "Usage" in done.stdout
     done = run([program, "-t", "-c", "/nonexistent.conf"], check=False)
     assert done.returncode == 78 and "/nonexistent.conf" in done.stdout
+
+
+def test_without_a_right(fw, stack, more_gateway):
+    """A repeated DELETE locks the request's row: what is seldom needed is missed at the start."""
+    stack.postgres.admin("REVOKE UPDATE ON farewell.request FROM farewell", database="users_db")
+    try:
+        code, output = check(more_gateway)
+    finally:
+        stack.postgres.admin("GRANT UPDATE ON farewell.request TO farewell", database="users_db")
+    assert code == 78 and "farewell.request" in output and "UPDATE" in output, output
+
+
+def test_without_the_newest_migration(fw, more_gateway):
+    fw.psql("users", "ALTER TABLE farewell.request RENAME sweep_asked TO moved")
+    try:
+        code, output = check(more_gateway)
+    finally:
+        fw.psql("users", "ALTER TABLE farewell.request RENAME moved TO sweep_asked")
+    assert code == 78 and "have the migrations been applied?" in output, output
