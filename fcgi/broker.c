@@ -51,7 +51,7 @@ static bool broker_is_left(const struct broker *broker)
 }
 
 /* A quarter more or less, so that children don't ask in step. */
-static int64_t with_jitter(int64_t ms)
+static int64_t broker_jitter(int64_t ms)
 {
 	uint16_t random = 0;
 
@@ -67,7 +67,7 @@ static void broker_leave(struct broker *broker)
 	if (broker->pause_ms == 0)
 		doubled_ms = PAUSE_FIRST_MS;
 	broker->pause_ms = doubled_ms < PAUSE_MAX_MS ? doubled_ms : PAUSE_MAX_MS;
-	broker->again_ms = clock_now_ms() + with_jitter(broker->pause_ms);
+	broker->again_ms = clock_now_ms() + broker_jitter(broker->pause_ms);
 	broker->probed = false;
 	log_warning("the broker does not answer in time: leaving it alone for %lld ms",
 	            (long long)(broker->again_ms - clock_now_ms()));

@@ -139,7 +139,7 @@ static void give_up_deletion(struct gateway *gateway, struct call *call, enum mq
 }
 
 /* What has to be so before a message is published. False: answered, the transaction rolled back. */
-static bool ready_to_publish(struct gateway *gateway, struct call *call)
+static bool delete_may_publish(struct gateway *gateway, struct call *call)
 {
 	const char *why = NULL;
 
@@ -168,7 +168,7 @@ static void delete_account(struct gateway *gateway, struct call *call, struct ac
 		.request_id = call->request->id,
 	};
 
-	if (!ready_to_publish(gateway, call))
+	if (!delete_may_publish(gateway, call))
 		return;
 	id_fresh(call->deletion_id);
 	enum mq_result published = publish_deletion(gateway, call, account, call->deletion_id);

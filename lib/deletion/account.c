@@ -10,7 +10,7 @@
 #include "lib/deletion/account_session.h"
 
 /* What the statements on farewell.request take, some of which are seldom needed. */
-static enum db_result check_rights(struct db *db, int64_t deadline_ms)
+static enum db_result account_check_rights(struct db *db, int64_t deadline_ms)
 {
 	PGresult *row = NULL;
 	enum db_result result =
@@ -33,7 +33,7 @@ enum db_result account_check(struct db *db, int64_t deadline_ms)
 
 	for (size_t i = 0; result == DB_OK && i < sizeof(checked) / sizeof(checked[0]); i++)
 		result = db_check(db, checked[i], deadline_ms);
-	return result == DB_OK ? check_rights(db, deadline_ms) : result;
+	return result == DB_OK ? account_check_rights(db, deadline_ms) : result;
 }
 
 /* ---- what went wrong ---- */
@@ -67,6 +67,7 @@ enum account_result account_failed(struct db *db, enum db_result result, int64_t
 	if (result == DB_REFUSED && db_kind(db) == SQLSTATE_BUSY) {
 		bool waited = strcmp(db_sqlstate(db), "55P03") == 0;
 		bool slow = strcmp(db_sqlstate(db), "57014") == 0;
+
 		log_warning("users row not locked: %s", db_why(db));
 		account_unlock(db, deadline_ms);
 		return waited ? account_waited(db, deadline_ms) : slow ? ACCOUNT_DOWN : ACCOUNT_BUSY;
@@ -79,7 +80,7 @@ enum account_result account_failed(struct db *db, enum db_result result, int64_t
 /* ---- trip one: begin, lock, read ---- */
 
 /* Takes the locked row: its id and its mark. */
-static bool read_user(const PGresult *user, struct account *account)
+static bool account_read_user(const PGresult *user, struct account *account)
 {
 	if (PQntuples(user) != 1) {
 		log_error(
@@ -125,9 +126,9 @@ static bool account_find_request(const PGresult *requests, struct account *accou
 /* BEGIN, the lock and the requests in one round trip; two statements, so that the second sees what
  * was committed while the first waited for its lock. On ACCOUNT_OK the transaction is open and
  * REQUESTS set. *REFUSED: the column's type takes no such id, which this session believes. */
-static enum account_result begin_and_lock(struct db *db, const char *user_id, int64_t deadline_ms,
-                                          struct account *account, PGresult **requests,
-                                          bool *refused)
+static enum account_result account_begin_and_lock(struct db *db, const char *user_id,
+                                                  int64_t deadline_ms, struct account *account,
+                                                  PGresult **requests, bool *refused)
 {
 	const char *params[] = {user_id};
 	PGresult *results[3] = {NULL};
@@ -147,7 +148,7 @@ static enum account_result begin_and_lock(struct db *db, const char *user_id, in
 	} else if (PQntuples(results[1]) == 0) {
 		answer = ACCOUNT_ABSENT;
 		account_unlock(db, deadline_ms);
-	} else if (!read_user(results[1], account) ||
+	} else if (!account_read_user(results[1], account) ||
 	           !db_copy(results[2], 0, REQUEST_NOW, account->now, sizeof(account->now))) {
 		answer = ACCOUNT_WRONG;
 		account_unlock(db, deadline_ms);
@@ -161,8 +162,9 @@ static enum account_result begin_and_lock(struct db *db, const char *user_id, in
 
 /* Opens the session if need be, locks, and reads the requests of the id as the database writes it.
  */
-static enum account_result lock_in_session(struct db *db, const char *user_id, int64_t deadline_ms,
-                                           struct account *account, bool *refused)
+static enum account_result account_lock_in_session(struct db *db, const char *user_id,
+                                                   int64_t deadline_ms, struct account *account,
+                                                   bool *refused)
 {
 	PGresult *requests = NULL;
 
@@ -173,9 +175,10 @@ static enum account_result lock_in_session(struct db *db, const char *user_id, i
 		return ACCOUNT_DOWN;
 	}
 	enum account_result answer =
-		begin_and_lock(db, user_id, deadline_ms, account, &requests, refused);
+		account_begin_and_lock(db, user_id, deadline_ms, account, &requests, refused);
 	if (answer == ACCOUNT_OK && strcmp(account->user_id, user_id) != 0) {
 		const char *params[] = {account->user_id};
+
 		PQclear(requests);
 		requests = NULL;
 		enum db_result result = db_run(db, REQUEST_READ_LIVE, params, &requests, deadline_ms);
@@ -192,7 +195,8 @@ enum account_result account_lock_once(struct db *db, const char *user_id, int64_
                                       struct account *account)
 {
 	bool refused;
-	enum account_result answer = lock_in_session(db, user_id, deadline_ms, account, &refused);
+	enum account_result answer =
+		account_lock_in_session(db, user_id, deadline_ms, account, &refused);
 
 	if (!refused)
 		return answer;
@@ -201,7 +205,7 @@ enum account_result account_lock_once(struct db *db, const char *user_id, int64_
 	log_info("the users table takes no such id, says a session that may be older than the table: "
 	         "asking a new one");
 	db_close(db);
-	return lock_in_session(db, user_id, deadline_ms, account, &refused);
+	return account_lock_in_session(db, user_id, deadline_ms, account, &refused);
 }
 
 enum account_result account_lock(struct db *db, const char *user_id, int64_t deadline_ms,

@@ -13,7 +13,7 @@
 #define LOOKUP_PAUSE_MS 100
 #define LOOKUP_PAUSE_MAX_MS 800
 
-static void lookup_pause(int ms)
+static void account_pause(int ms)
 {
 	const struct timespec pause = {.tv_sec = 0, .tv_nsec = ms * 1000000L};
 
@@ -21,7 +21,7 @@ static void lookup_pause(int ms)
 }
 
 /* Whether a COMMIT that was answered is one. What it warned of may be lost with this server. */
-static bool commit_is_sure(struct db *db, const PGresult *commit)
+static bool account_commit_is_sure(struct db *db, const PGresult *commit)
 {
 	if (strcmp(PQcmdStatus(commit), "COMMIT") != 0) {
 		log_error("database: COMMIT was answered with %s", PQcmdStatus(commit));
@@ -37,8 +37,9 @@ static bool commit_is_sure(struct db *db, const PGresult *commit)
  * Who holds the lock knows that the transaction that held it has ended, so that what is to be seen
  * then is what was committed; and the COMMIT of a transaction that locked a row waits until a
  * synchronous standby has all of that, too. *FOUND is set on ACCOUNT_OK. */
-static enum account_result commit_look(struct db *db, struct account *account,
-                                       const char *deletion_id, int64_t deadline_ms, bool *found)
+static enum account_result account_look_once(struct db *db, struct account *account,
+                                             const char *deletion_id, int64_t deadline_ms,
+                                             bool *found)
 {
 	const char *params[] = {deletion_id};
 	PGresult *results[3] = {NULL};
@@ -58,7 +59,7 @@ static enum account_result commit_look(struct db *db, struct account *account,
 	const PGresult *request = results[count - 2], *commit = results[count - 1];
 	if (result != DB_OK) {
 		answer = account_failed(db, result, deadline_ms);
-	} else if (!commit_is_sure(db, commit)) {
+	} else if (!account_commit_is_sure(db, commit)) {
 		db_close(db);
 		answer = ACCOUNT_DOWN;
 	} else if (PQntuples(request) == 1) {
@@ -79,8 +80,8 @@ static enum account_result commit_look(struct db *db, struct account *account,
 
 /* What became of a COMMIT whose answer did not come, or can't be relied on. Looks until that is
  * known or the deadline is there. */
-static enum account_result commit_look_up(struct db *db, struct account *account,
-                                          const char *deletion_id, int64_t deadline_ms)
+static enum account_result account_look_up_commit(struct db *db, struct account *account,
+                                                  const char *deletion_id, int64_t deadline_ms)
 {
 	enum account_result answer;
 	bool found = false;
@@ -89,11 +90,11 @@ static enum account_result commit_look_up(struct db *db, struct account *account
 	for (int pause_ms = LOOKUP_PAUSE_MS;;
 	     pause_ms = pause_ms < LOOKUP_PAUSE_MAX_MS ? 2 * pause_ms : pause_ms) {
 		db_close(db);
-		answer = commit_look(db, account, deletion_id, deadline_ms, &found);
+		answer = account_look_once(db, account, deletion_id, deadline_ms, &found);
 		bool passes = answer == ACCOUNT_DOWN || answer == ACCOUNT_BUSY || answer == ACCOUNT_LOCKED;
 		if (!passes || clock_left_ms(deadline_ms) <= pause_ms)
 			break;
-		lookup_pause(pause_ms);
+		account_pause(pause_ms);
 	}
 	if (answer != ACCOUNT_OK) {
 		log_error("what became of the COMMIT could not be found out deletion=%s", deletion_id);
@@ -105,8 +106,8 @@ static enum account_result commit_look_up(struct db *db, struct account *account
 }
 
 /* What INSERT says, after a COMMIT that is one. */
-static enum account_result commit_read(struct account *account, const char *deletion_id,
-                                       const PGresult *inserted)
+static enum account_result account_read_commit(struct account *account, const char *deletion_id,
+                                               const PGresult *inserted)
 {
 	if (PQntuples(inserted) != 1) {
 		log_error("gateway.mark_user_sql: it marked %d rows of an account that was not marked; it "
@@ -125,15 +126,15 @@ static enum account_result commit_read(struct account *account, const char *dele
 	return ACCOUNT_OK;
 }
 
-static enum account_result commit_rolled_back(struct db *db)
+static enum account_result account_rolled_back(struct db *db)
 {
 	log_error("database: COMMIT was answered with ROLLBACK");
 	db_close(db);
 	return ACCOUNT_DOWN;
 }
 
-static void queue_change(struct db *db, const struct account *account,
-                         const struct account_request *request)
+static void account_queue_change(struct db *db, const struct account *account,
+                                 const struct account_request *request)
 {
 	const char *id = request->deletion_id, *by = request->requested_by, *of = request->request_id;
 	const char *marking[] = {account->user_id, id, account->user_id, by, of};
@@ -152,17 +153,17 @@ enum account_result account_mark(struct db *db, struct account *account,
 
 	assert(!account->requested);
 	CRASH_POINT("gateway-before-commit");
-	queue_change(db, account, request);
+	account_queue_change(db, account, request);
 	enum db_result result = db_flush(db, results, 2, NULL, deadline_ms);
 	if (result == DB_REFUSED)
 		answer = account_failed(db, result, deadline_ms);
 	/* A failed transaction answers COMMIT with ROLLBACK and no error. */
 	else if (result == DB_OK && strcmp(PQcmdStatus(results[1]), "ROLLBACK") == 0)
-		answer = commit_rolled_back(db);
-	else if (result == DB_OK && commit_is_sure(db, results[1]))
-		answer = commit_read(account, request->deletion_id, results[0]);
+		answer = account_rolled_back(db);
+	else if (result == DB_OK && account_commit_is_sure(db, results[1]))
+		answer = account_read_commit(account, request->deletion_id, results[0]);
 	else
-		answer = commit_look_up(db, account, request->deletion_id, deadline_ms);
+		answer = account_look_up_commit(db, account, request->deletion_id, deadline_ms);
 	db_clear(results, 2);
 	return answer;
 }
@@ -176,11 +177,11 @@ enum account_result account_repeat(struct db *db, struct account *account, int64
 	db_queue(db, REQUEST_ASK_SWEEP, params);
 	db_queue_sql(db, "COMMIT");
 	enum db_result result = db_flush(db, results, 2, NULL, deadline_ms);
-	bool sure = result == DB_OK && commit_is_sure(db, results[1]);
+	bool sure = result == DB_OK && account_commit_is_sure(db, results[1]);
 	db_clear(results, 2);
 	if (sure)
 		return ACCOUNT_OK;
 	if (result != DB_OK)
 		log_warning("database: %s", db_why(db));
-	return commit_look_up(db, account, account->deletion.id, deadline_ms);
+	return account_look_up_commit(db, account, account->deletion.id, deadline_ms);
 }

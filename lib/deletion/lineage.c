@@ -43,7 +43,7 @@ enum db_result lineage_read(struct lineage *lineage, struct db *db, int64_t dead
 }
 
 /* The length of the first part of TEXT. */
-static size_t part_length(const char *text)
+static size_t lineage_part_length(const char *text)
 {
 	return strcspn(text, "/");
 }
@@ -51,7 +51,7 @@ static size_t part_length(const char *text)
 bool lineage_agrees(const char *one, const char *other)
 {
 	for (;;) {
-		size_t length = part_length(one), others = part_length(other);
+		size_t length = lineage_part_length(one), others = lineage_part_length(other);
 		bool told = !(length == 1 && *one == '-') && !(others == 1 && *other == '-');
 		if (told && (length != others || memcmp(one, other, length) != 0))
 			return false;
@@ -68,8 +68,8 @@ bool lineage_agrees(const char *one, const char *other)
 
 const char *lineage_gap(const char *lineage)
 {
-	const char *system = lineage + part_length(lineage);
-	const char *timeline = *system == '/' ? system + 1 + part_length(system + 1) : system;
+	const char *system = lineage + lineage_part_length(lineage);
+	const char *timeline = *system == '/' ? system + 1 + lineage_part_length(system + 1) : system;
 	bool no_system = strncmp(system, "/-/", 3) == 0, no_timeline = strcmp(timeline, "/-") == 0;
 
 	if (no_system && no_timeline)
