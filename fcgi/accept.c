@@ -115,7 +115,7 @@ static void accept_backlog(struct child *me, struct gateway *gateway, FCGX_Reque
 
 static void accept_loop(struct child *me, struct gateway *gateway, FCGX_Request *fcgi)
 {
-	const struct listener *listener = child_shared(me);
+	const struct listener *listener = &((struct gateway_shared *)child_shared(me))->listener;
 	int64_t looked_ms = clock_now_ms();
 
 	child_serving(me);
@@ -147,7 +147,7 @@ int accept_run(struct child *me, const struct conf *conf)
 {
 	struct gateway gateway;
 	FCGX_Request fcgi;
-	const struct listener *listener = child_shared(me);
+	const struct listener *listener = &((struct gateway_shared *)child_shared(me))->listener;
 	int code = CHILD_TRY_LATER;
 
 	if (!gateway_open(&gateway, conf, me)) {

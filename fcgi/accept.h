@@ -5,7 +5,7 @@
 struct child;
 struct conf;
 
-/* A child of the gateway: child_shared is the struct listener it accepts on. Returns its exit code.
+/* A child of the gateway: child_shared is a struct gateway_shared. Returns its exit code.
  */
 int accept_run(struct child *, const struct conf *);
 

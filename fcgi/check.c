@@ -19,7 +19,9 @@ static enum check_result check_result_of(struct db *db, enum db_result result)
 
 	if (result == DB_OK)
 		return CHECK_GOOD;
-	bool migrated = strcmp(state, "42P01") != 0 && strcmp(state, "3F000") != 0;
+	bool ours = strstr(db_why(db), "gateway.") == NULL; /* no statement of the settings */
+	bool migrated = strcmp(state, "42P01") != 0 && strcmp(state, "3F000") != 0 &&
+	                !(ours && strcmp(state, "42703") == 0);
 	log_error("%s%s", db_why(db), migrated ? "" : "; have the migrations been applied?");
 	if (result != DB_REFUSED || db_may_pass(db))
 		return CHECK_AWAY;
@@ -50,6 +52,33 @@ static enum check_result check_mark_alone(struct gateway *gateway, int64_t deadl
 	return found;
 }
 
+/* What the message carries of the database, and what can't be told of it. */
+static enum check_result check_lineage(struct gateway *gateway, int64_t deadline_ms)
+{
+	enum db_result result = lineage_read(&gateway->lineage, gateway->db, deadline_ms);
+
+	if (result != DB_OK)
+		return check_result_of(gateway->db, result);
+	const char *gap = lineage_gap(gateway->lineage.text);
+	if (gap != NULL)
+		log_warning("user_db: the server does not tell %s", gap);
+	return CHECK_GOOD;
+}
+
+/* Without a synchronous standby a fail-over can lose what was answered with 200. No error: there
+ * may be no standby at all. */
+static enum check_result check_standby(struct db *db, int64_t deadline_ms)
+{
+	PGresult *row = NULL;
+	enum db_result result = db_run_sql(db, "SHOW synchronous_standby_names", &row, deadline_ms);
+
+	if (result == DB_OK && PQgetvalue(row, 0, 0)[0] == '\0')
+		log_warning("user_db: synchronous_standby_names is empty: a fail-over to an asynchronous "
+		            "standby can lose deletions that were accepted (doc/GUARANTEES.md)");
+	PQclear(row);
+	return check_result_of(db, result);
+}
+
 static enum check_result check_database(struct gateway *gateway)
 {
 	int64_t deadline_ms =
@@ -61,7 +90,12 @@ static enum check_result check_database(struct gateway *gateway)
 	enum db_result result = db_open(gateway->db, deadline_ms);
 	if (result == DB_OK)
 		result = account_check(gateway->db, deadline_ms);
-	return check_result_of(gateway->db, result);
+	found = check_result_of(gateway->db, result);
+	if (found == CHECK_GOOD)
+		found = check_lineage(gateway, deadline_ms);
+	if (found == CHECK_GOOD)
+		found = check_standby(gateway->db, deadline_ms);
+	return found;
 }
 
 static enum check_result check_broker(struct gateway *gateway)

@@ -42,6 +42,8 @@ bool gateway_open(struct gateway *gateway, const struct conf *conf, struct child
 	const struct conf_sessions *s = &conf->gateway.sessions;
 
 	*gateway = (struct gateway){.conf = conf, .child = child};
+	if (child != NULL)
+		gateway->broker.alarm = ((struct gateway_shared *)child_shared(child))->alarm;
 	gateway->db_pump = (struct pump){gateway_pump_broker, gateway};
 	gateway->mq_pump = (struct pump){gateway_pump_child, gateway};
 	if (!request_gateway_statements(conf, gateway->statements, &gateway->mark_sql))
@@ -92,6 +94,7 @@ void gateway_look(struct gateway *gateway)
 {
 	if (mq_is_open(gateway->mq) && mq_pump(gateway->mq) != MQ_OK)
 		log_warning("%s", mq_why(gateway->mq));
+	broker_look(&gateway->broker, gateway->mq, gateway->conf->common.exchange);
 	if (db_is_open(gateway->db) && !db_is_alive(gateway->db))
 		log_warning("%s", db_why(gateway->db));
 }

@@ -5,19 +5,30 @@
 
 #include <stdbool.h>
 
+#include "fcgi/broker.h"
 #include "fcgi/http.h"
+#include "fcgi/listen.h"
 #include "lib/deletion/account.h"
+#include "lib/deletion/lineage.h"
 #include "lib/session/db.h"
 #include "lib/session/mq.h"
 
 struct child;
 struct conf;
 
+/* What the children share, opened before the first of them: child_shared. */
+struct gateway_shared {
+	struct listener listener;
+	struct broker_alarm *alarm; /* or NULL */
+};
+
 struct gateway {
 	const struct conf *conf;
 	struct child *child; /* NULL under -t */
 	struct db *db;
 	struct mq *mq;
+	struct broker broker;
+	struct lineage lineage;
 	/* for the sessions, which keep pointers: */
 	struct db_options db_options;
 	struct mq_options mq_options;

@@ -31,25 +31,31 @@ static bool check_database_and_broker(const struct conf *conf)
 	return good;
 }
 
-/* ---- the listening socket ---- */
+/* ---- what the children share: the listening socket, and word of an alarm ---- */
 
-static bool socket_open(void *listener, const struct conf *conf)
+static bool socket_open(void *arg, const struct conf *conf)
 {
-	if (listen_open(listener, conf))
+	struct gateway_shared *shared = arg;
+
+	shared->alarm = broker_alarm_new();
+	if (listen_open(&shared->listener, conf))
 		return true;
-	log_error("%s", ((struct listener *)listener)->why);
+	log_error("%s", shared->listener.why);
 	return false;
 }
 
 /* nginx is refused at once, instead of waiting for a child that will not accept any more. */
-static void socket_hide(void *listener)
+static void socket_hide(void *shared)
 {
-	listen_hide(listener);
+	listen_hide(&((struct gateway_shared *)shared)->listener);
 }
 
-static void socket_close(void *listener)
+static void socket_close(void *arg)
 {
-	listen_close(listener);
+	struct gateway_shared *shared = arg;
+
+	listen_close(&shared->listener);
+	broker_alarm_free(shared->alarm);
 }
 
 /* What the socket was opened with stays until a restart. */
@@ -67,7 +73,7 @@ static bool socket_stays(const struct conf *old, const struct conf *fresh)
 
 int main(int argc, char **argv)
 {
-	struct listener listener = {.fd = -1};
+	struct gateway_shared shared = {.listener = {.fd = -1}};
 	static const struct child_kind kinds[] = {
 		{.name = "gateway", .run = accept_run},
 		{.name = NULL},
@@ -85,7 +91,7 @@ int main(int argc, char **argv)
 		.checks = checks,
 		.health = ask_ready,
 		.may_reload = socket_stays,
-		.shared = &listener,
+		.shared = &shared,
 		.open = socket_open,
 		.stopping = socket_hide,
 		.close = socket_close,

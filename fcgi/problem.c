@@ -21,6 +21,7 @@ static const struct {
 	[PROBLEM_NO_DELETION] = {404, "no-deletion", "No deletion of this user"},
 	[PROBLEM_METHOD_NOT_ALLOWED] = {405, "method-not-allowed", "Method not allowed"},
 	[PROBLEM_USER_BUSY] = {503, "user-busy", "The account is in use"},
+	[PROBLEM_TABLE_LOCKED] = {503, "table-locked", "A table is locked"},
 	[PROBLEM_DATABASE_UNAVAILABLE] = {503, "database-unavailable", "Database unavailable"},
 	[PROBLEM_BROKER_UNAVAILABLE] = {503, "broker-unavailable", "Message broker unavailable"},
 	[PROBLEM_MESSAGE_UNROUTABLE] = {503, "message-unroutable", "No queue for the message"},

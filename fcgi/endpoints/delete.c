@@ -50,6 +50,12 @@ static void answer_failure(struct call *call, enum account_result result)
 		problem_set(response, request, PROBLEM_USER_BUSY,
 		            "Somebody else is changing this account. Nothing was changed; try again.");
 		return;
+	case ACCOUNT_LOCKED:
+		problem_set(
+			response, request, PROBLEM_TABLE_LOCKED,
+			"A table of the database is locked as a whole, most likely while somebody changes "
+			"its definition. Nothing was changed; try again.");
+		return;
 	case ACCOUNT_DOWN:
 		problem_set(response, request, PROBLEM_DATABASE_UNAVAILABLE,
 		            "The database can't be reached or refused. Nothing was changed; try again.");
@@ -61,9 +67,10 @@ static void answer_failure(struct call *call, enum account_result result)
 		            "The account was not deleted; the service's log says more.");
 		return;
 	case ACCOUNT_UNKNOWN:
-		problem_set(response, request, PROBLEM_OUTCOME_UNKNOWN,
-		            "The connection to the database broke while the deletion was being committed, "
-		            "so it may have happened. The same request again is safe.");
+		problem_set(
+			response, request, PROBLEM_OUTCOME_UNKNOWN,
+			"The deletion was being committed when the database did not answer as it should, "
+			"so it may have happened. The same request again is safe.");
 		return;
 	}
 }
@@ -82,6 +89,7 @@ static enum mq_result publish_deletion(struct gateway *gateway, const struct cal
 		.correlation_id = call->request->id,
 		.app_id = APP_ID,
 		.timestamp = (uint64_t)time(NULL),
+		.lineage = gateway->lineage.text,
 	};
 
 	snprintf(message.user_id, sizeof(message.user_id), "%s", account->user_id);
@@ -101,6 +109,7 @@ static enum mq_result publish_deletion(struct gateway *gateway, const struct cal
 		result = mq_publish(gateway->mq, conf->common.exchange, conf->common.routing_key,
 		                    &properties, body, strlen(body), deadline_ms);
 	free(body);
+	broker_note(&gateway->broker, result);
 	return result;
 }
 
@@ -111,18 +120,43 @@ static void give_up_deletion(struct gateway *gateway, struct call *call, enum mq
 	log_error("not published, rolling back: %s deletion=%s", mq_why(gateway->mq),
 	          call->deletion_id);
 	account_unlock(gateway->db, call->request->deadline_ms);
-	/* After a basic.return and its ack both sides agree; otherwise an answer may still be under
-	 * way. */
-	if (result != MQ_UNROUTABLE)
+	/* After a basic.return and its ack both sides agree, and of an alarm's end only this connection
+	 * hears; otherwise an answer may still be under way. */
+	if (result != MQ_UNROUTABLE && result != MQ_BLOCKED)
 		mq_drop(gateway->mq);
 	if (result == MQ_UNROUTABLE)
 		problem_set(
 			call->response, call->request, PROBLEM_MESSAGE_UNROUTABLE,
 			"The message broker has no queue for the deletion. Nothing was changed; try again.");
+	else if (result == MQ_BLOCKED)
+		problem_set(call->response, call->request, PROBLEM_BROKER_UNAVAILABLE,
+		            "The message broker takes no messages for now: it has a memory or disk alarm. "
+		            "Nothing was changed; try again.");
 	else
 		problem_set(call->response, call->request, PROBLEM_BROKER_UNAVAILABLE,
 		            "The message broker can't be reached, refused or did not confirm in time. "
 		            "Nothing was changed; try again.");
+}
+
+/* What has to be so before a message is published. False: answered, the transaction rolled back. */
+static bool delete_may_publish(struct gateway *gateway, struct call *call)
+{
+	const char *why = NULL;
+
+	if (!broker_may_publish(&gateway->broker, gateway->mq, &why)) {
+		log_warning("not published, rolling back: the broker %s", why);
+		account_unlock(gateway->db, call->request->deadline_ms);
+		problem_set(call->response, call->request, PROBLEM_BROKER_UNAVAILABLE,
+		            "The message broker %s. Nothing was changed; try again.", why);
+		return false;
+	}
+	if (lineage_read(&gateway->lineage, gateway->db, call->request->deadline_ms) != DB_OK) {
+		log_error("database: reading its lineage: %s", db_why(gateway->db));
+		account_unlock(gateway->db, call->request->deadline_ms);
+		answer_failure(call, ACCOUNT_DOWN);
+		return false;
+	}
+	return true;
 }
 
 /* Publishes and commits a new deletion of the locked account. */
@@ -134,6 +168,8 @@ static void delete_account(struct gateway *gateway, struct call *call, struct ac
 		.request_id = call->request->id,
 	};
 
+	if (!delete_may_publish(gateway, call))
+		return;
 	id_fresh(call->deletion_id);
 	enum mq_result published = publish_deletion(gateway, call, account, call->deletion_id);
 	if (published != MQ_OK) {
@@ -172,8 +208,12 @@ static void handle_delete(struct gateway *gateway, struct call *call)
 		problem_set(call->response, call->request, PROBLEM_FORBIDDEN,
 		            "The token is for another user, and not for an administrator.");
 	} else if (account.requested) {
-		account_unlock(gateway->db, call->request->deadline_ms);
-		answer_deletion(call, account.user_id, &account.deletion);
+		enum account_result repeated =
+			account_repeat(gateway->db, &account, call->request->deadline_ms);
+		if (repeated == ACCOUNT_OK)
+			answer_deletion(call, account.user_id, &account.deletion);
+		else
+			answer_failure(call, repeated);
 	} else {
 		delete_account(gateway, call, &account);
 	}

@@ -41,7 +41,8 @@ static bool database_answers(struct gateway *gateway)
 	return result == DB_OK;
 }
 
-/* The same for the broker, where the exchange must be there too. */
+/* The same for the broker, where the exchange must be there too. A connection that is blocked has
+ * been told so, and would not be answered. */
 static bool broker_answers(struct gateway *gateway)
 {
 	int64_t deadline_ms = clock_now_ms() + READY_MS;
@@ -59,14 +60,18 @@ static bool broker_answers(struct gateway *gateway)
 
 static void handle_readyz(struct gateway *gateway, struct call *call)
 {
-	bool database = database_answers(gateway), broker = broker_answers(gateway);
+	bool blocked = broker_is_blocked(&gateway->broker, gateway->mq);
+	bool database = database_answers(gateway);
+	bool broker = !blocked && broker_answers(gateway);
 
 	if (database && broker)
 		answer_status(call, "ready");
 	else
-		problem_set(call->response, call->request, PROBLEM_NOT_READY, "Not reachable: %s%s%s.",
-		            database ? "" : "the database", !database && !broker ? " and " : "",
-		            broker ? "" : "the message broker");
+		problem_set(call->response, call->request, PROBLEM_NOT_READY, "%s%s%s%s%s.",
+		            database && blocked ? "" : "Not reachable: ", database ? "" : "the database",
+		            !database && !broker ? " and " : "",
+		            broker || blocked ? "" : "the message broker",
+		            blocked ? "the message broker is blocked by a memory or disk alarm" : "");
 }
 
 const struct endpoint healthz_endpoint = {

@@ -67,8 +67,8 @@ GATEWAY("lock_user_sql", CONF_SQL, lock_user_sql,
         .text =
             "Locks the user's row. Takes the id as $1; returns the id as the database writes it "
             "and deleted_at as text. FOR NO KEY UPDATE, and not FOR UPDATE, which would hold up "
-            "every insert that refers to the user. No further condition in WHERE: a deleted user "
-            "must be found as well.")
+            "every insert that refers to the user. No further condition in WHERE, no SKIP LOCKED "
+            "and no NOWAIT: a deleted user must be found as well, and waited for.")
 
 GATEWAY("mark_user_sql", CONF_SQL, mark_user_sql,
         .fallback =

@@ -142,7 +142,8 @@ WORKER("lock_user_sql", CONF_SQL, lock_user_sql,
        .topic_text = "Each is one statement, checked before the worker serves.",
        .text = "The guard's question under a share lock: was the user deleted? Takes the id as $1; "
                "returns the id as the database writes it and deleted_at as text. No further "
-               "condition in WHERE. FOR SHARE needs UPDATE on one column of users.")
+               "condition in WHERE, no SKIP LOCKED and no NOWAIT. FOR SHARE needs UPDATE on one "
+               "column of users.")
 
 WORKER("user_contact_sql", CONF_SQL, user_contact_sql,
        .fallback = "SELECT email, name, locale FROM users WHERE id = $1",

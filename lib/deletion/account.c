@@ -1,19 +1,30 @@
-/* The gateway's transaction on an account: lock and read, then mark, insert and commit. */
+/* The gateway's transaction on an account, up to its end: lock and read; account_commit.c ends it.
+ */
 #include "lib/deletion/account.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/base/clock.h"
-#include "lib/base/crash.h"
 #include "lib/base/log.h"
-#include "lib/config/conf.h"
+#include "lib/deletion/account_session.h"
 
-/* Between two attempts to find out what became of a COMMIT, doubled each time. */
-#define LOOKUP_PAUSE_MS 100
-#define LOOKUP_PAUSE_MAX_MS 800
+/* What the statements on farewell.request take, some of which are seldom needed. */
+static enum db_result account_check_rights(struct db *db, int64_t deadline_ms)
+{
+	PGresult *row = NULL;
+	enum db_result result =
+		db_run_sql(db,
+	               "SELECT has_table_privilege('farewell.request', 'SELECT')"
+	               " AND has_table_privilege('farewell.request', 'INSERT')"
+	               " AND has_column_privilege('farewell.request', 'sweep_asked', 'UPDATE')",
+	               &row, deadline_ms);
+
+	if (result == DB_OK && !db_is_true(row, 0, 0))
+		result = db_refuse(db, "farewell.request: the role needs SELECT, INSERT and UPDATE on it");
+	PQclear(row);
+	return result;
+}
 
 enum db_result account_check(struct db *db, int64_t deadline_ms)
 {
@@ -22,20 +33,44 @@ enum db_result account_check(struct db *db, int64_t deadline_ms)
 
 	for (size_t i = 0; result == DB_OK && i < sizeof(checked) / sizeof(checked[0]); i++)
 		result = db_check(db, checked[i], deadline_ms);
-	return result;
+	return result == DB_OK ? account_check_rights(db, deadline_ms) : result;
 }
 
 /* ---- what went wrong ---- */
 
-/* What a failed step means. Unless the session is in order it is closed, and with it the
- * transaction and whatever made it fail: a standby, a statement that is no longer prepared, a plan
- * that does not fit its table any more. */
-static enum account_result account_failed(struct db *db, enum db_result result, int64_t deadline_ms)
+/* A lock that did not come in time: whether it was a row's or a whole table's. The error doesn't
+ * tell, so this looks at who has or wants what now, and is not more than a good guess. */
+static enum account_result account_waited(struct db *db, int64_t deadline_ms)
+{
+	const char *params[] = {db_sql(db, USERS_LOCK)};
+	enum account_result answer = ACCOUNT_BUSY;
+	PGresult *locks = NULL;
+
+	if (!db_is_open(db))
+		return ACCOUNT_BUSY;
+	if (db_run(db, TABLE_LOCKS, params, &locks, deadline_ms) != DB_OK) {
+		log_warning("who holds the lock can't be found out: %s", db_why(db));
+	} else if (PQntuples(locks) == 0) {
+		log_warning("it was the row's lock that was waited for: another transaction has it");
+	} else {
+		log_warning("it was the lock of table %s that was waited for: process %s has or wants %s",
+		            PQgetvalue(locks, 0, LOCK_TABLE), PQgetvalue(locks, 0, LOCK_PID),
+		            PQgetvalue(locks, 0, LOCK_MODE));
+		answer = ACCOUNT_LOCKED;
+	}
+	PQclear(locks);
+	return answer;
+}
+
+enum account_result account_failed(struct db *db, enum db_result result, int64_t deadline_ms)
 {
 	if (result == DB_REFUSED && db_kind(db) == SQLSTATE_BUSY) {
+		bool waited = strcmp(db_sqlstate(db), "55P03") == 0;
+		bool slow = strcmp(db_sqlstate(db), "57014") == 0;
+
 		log_warning("users row not locked: %s", db_why(db));
 		account_unlock(db, deadline_ms);
-		return ACCOUNT_BUSY;
+		return waited ? account_waited(db, deadline_ms) : slow ? ACCOUNT_DOWN : ACCOUNT_BUSY;
 	}
 	log_error("database: %s", db_why(db));
 	db_close(db);
@@ -71,14 +106,14 @@ static bool account_read_user(const PGresult *user, struct account *account)
 	return true;
 }
 
-/* Looks among the requests for the deletion with this MARK, or with this ID; NULL: any. */
-static bool account_find_request(const PGresult *requests, const char *mark, const char *id,
-                                 struct account_deletion *deletion)
+/* Looks among the live requests for the deletion that made the present mark. */
+static bool account_find_request(const PGresult *requests, struct account *account)
 {
-	for (int row = 0; row < PQntuples(requests); row++) {
+	struct account_deletion *deletion = &account->deletion;
+
+	for (int row = 0; account->marked && row < PQntuples(requests); row++) {
 		if (PQgetisnull(requests, row, REQUEST_ID) ||
-		    (mark != NULL && strcmp(PQgetvalue(requests, row, REQUEST_MARK), mark) != 0) ||
-		    (id != NULL && strcmp(PQgetvalue(requests, row, REQUEST_ID), id) != 0))
+		    strcmp(PQgetvalue(requests, row, REQUEST_MARK), account->mark) != 0)
 			continue;
 		return db_copy(requests, row, REQUEST_ID, deletion->id, sizeof(deletion->id)) &&
 		       db_copy(requests, row, REQUEST_STATUS, deletion->status, sizeof(deletion->status)) &&
@@ -90,23 +125,22 @@ static bool account_find_request(const PGresult *requests, const char *mark, con
 
 /* BEGIN, the lock and the requests in one round trip; two statements, so that the second sees what
  * was committed while the first waited for its lock. On ACCOUNT_OK the transaction is open and
- * REQUESTS set. */
+ * REQUESTS set. *REFUSED: the column's type takes no such id, which this session believes. */
 static enum account_result account_begin_and_lock(struct db *db, const char *user_id,
                                                   int64_t deadline_ms, struct account *account,
-                                                  PGresult **requests)
+                                                  PGresult **requests, bool *refused)
 {
 	const char *params[] = {user_id};
 	PGresult *results[3] = {NULL};
 	enum account_result answer = ACCOUNT_OK;
 	int which = 0;
 
-	*account = (struct account){.marked = false};
-	*requests = NULL;
 	db_queue_sql(db, "BEGIN");
 	db_queue(db, USERS_LOCK, params);
-	db_queue(db, REQUEST_READ_ALL, params);
+	db_queue(db, REQUEST_READ_LIVE, params);
 	enum db_result result = db_flush(db, results, 3, &which, deadline_ms);
-	if (result == DB_REFUSED && which == 1 && db_kind(db) == SQLSTATE_NO_SUCH_ID) {
+	*refused = result == DB_REFUSED && which == 1 && db_kind(db) == SQLSTATE_NO_SUCH_ID;
+	if (*refused) {
 		answer = ACCOUNT_ABSENT;
 		account_unlock(db, deadline_ms);
 	} else if (result != DB_OK) {
@@ -126,45 +160,64 @@ static enum account_result account_begin_and_lock(struct db *db, const char *use
 	return answer;
 }
 
-/* Opens the session if need be and locks; the requests read are those of the id as the database
- * writes it. */
-static enum account_result account_open_and_lock(struct db *db, const char *user_id,
-                                                 int64_t deadline_ms, struct account *account,
-                                                 PGresult **requests)
+/* Opens the session if need be, locks, and reads the requests of the id as the database writes it.
+ */
+static enum account_result account_lock_in_session(struct db *db, const char *user_id,
+                                                   int64_t deadline_ms, struct account *account,
+                                                   bool *refused)
 {
-	*requests = NULL;
-	enum db_result opened = db_open(db, deadline_ms);
-	if (opened != DB_OK) {
+	PGresult *requests = NULL;
+
+	*account = (struct account){.marked = false};
+	*refused = false;
+	if (db_open(db, deadline_ms) != DB_OK) {
 		log_error("database: %s", db_why(db));
 		return ACCOUNT_DOWN;
 	}
 	enum account_result answer =
-		account_begin_and_lock(db, user_id, deadline_ms, account, requests);
-	if (answer != ACCOUNT_OK || strcmp(account->user_id, user_id) == 0)
+		account_begin_and_lock(db, user_id, deadline_ms, account, &requests, refused);
+	if (answer == ACCOUNT_OK && strcmp(account->user_id, user_id) != 0) {
+		const char *params[] = {account->user_id};
+
+		PQclear(requests);
+		requests = NULL;
+		enum db_result result = db_run(db, REQUEST_READ_LIVE, params, &requests, deadline_ms);
+		if (result != DB_OK)
+			answer = account_failed(db, result, deadline_ms);
+	}
+	if (answer == ACCOUNT_OK)
+		account->requested = account_find_request(requests, account);
+	PQclear(requests);
+	return answer;
+}
+
+enum account_result account_lock_once(struct db *db, const char *user_id, int64_t deadline_ms,
+                                      struct account *account)
+{
+	bool refused;
+	enum account_result answer =
+		account_lock_in_session(db, user_id, deadline_ms, account, &refused);
+
+	if (!refused)
 		return answer;
-	const char *params[] = {account->user_id};
-	PQclear(*requests);
-	*requests = NULL;
-	enum db_result result = db_run(db, REQUEST_READ_ALL, params, requests, deadline_ms);
-	return result == DB_OK ? ACCOUNT_OK : account_failed(db, result, deadline_ms);
+	/* A session keeps the type that the column had when its statements were prepared, and an ALTER
+	 * TABLE may have widened it: only one that was opened after the refusal knows. */
+	log_info("the users table takes no such id, says a session that may be older than the table: "
+	         "asking a new one");
+	db_close(db);
+	return account_lock_in_session(db, user_id, deadline_ms, account, &refused);
 }
 
 enum account_result account_lock(struct db *db, const char *user_id, int64_t deadline_ms,
                                  struct account *account)
 {
-	PGresult *requests = NULL;
 	bool was_open = db_is_alive(db);
-	enum account_result answer =
-		account_open_and_lock(db, user_id, deadline_ms, account, &requests);
+	enum account_result answer = account_lock_once(db, user_id, deadline_ms, account);
 
 	/* A session that died since it was last used, and nothing has happened yet: once more on a new
 	 * one. */
 	if (answer == ACCOUNT_DOWN && was_open && !db_is_open(db) && clock_left_ms(deadline_ms) > 0)
-		answer = account_open_and_lock(db, user_id, deadline_ms, account, &requests);
-	if (answer == ACCOUNT_OK && account->marked)
-		account->requested =
-			account_find_request(requests, account->mark, NULL, &account->deletion);
-	PQclear(requests);
+		answer = account_lock_once(db, user_id, deadline_ms, account);
 	return answer;
 }
 
@@ -175,109 +228,6 @@ void account_unlock(struct db *db, int64_t deadline_ms)
 		log_warning("database: rolling back: %s", db_why(db));
 		db_close(db);
 	}
-}
-
-/* ---- trip two: mark, insert, commit ---- */
-
-static void account_pause(int ms)
-{
-	const struct timespec pause = {.tv_sec = 0, .tv_nsec = ms * 1000000L};
-
-	nanosleep(&pause, NULL);
-}
-
-/* What became of a COMMIT whose answer did not come. Who holds the row's lock knows that the
- * transaction that held it has ended, so that what is to be seen then is what was committed. */
-static enum account_result account_look_up_commit(struct db *db, struct account *account,
-                                                  const char *deletion_id, int64_t deadline_ms)
-{
-	struct account_deletion deletion;
-	struct account seen;
-	PGresult *requests = NULL;
-	enum account_result answer;
-
-	log_warning("the connection broke during COMMIT: looking up what became of it deletion=%s",
-	            deletion_id);
-	for (int pause_ms = LOOKUP_PAUSE_MS;;
-	     pause_ms = pause_ms < LOOKUP_PAUSE_MAX_MS ? 2 * pause_ms : pause_ms) {
-		answer = account_open_and_lock(db, account->user_id, deadline_ms, &seen, &requests);
-		if ((answer != ACCOUNT_DOWN && answer != ACCOUNT_BUSY) ||
-		    clock_left_ms(deadline_ms) <= pause_ms)
-			break;
-		account_pause(pause_ms);
-	}
-	bool found =
-		answer == ACCOUNT_OK && account_find_request(requests, NULL, deletion_id, &deletion);
-	PQclear(requests);
-	if (answer != ACCOUNT_OK) {
-		log_error("what became of the COMMIT could not be found out deletion=%s", deletion_id);
-		return ACCOUNT_UNKNOWN;
-	}
-	account_unlock(db, deadline_ms);
-	log_warning("the COMMIT was found to be %s deletion=%s", found ? "done" : "not done",
-	            deletion_id);
-	if (!found)
-		return ACCOUNT_DOWN;
-	account->deletion = deletion;
-	return ACCOUNT_OK;
-}
-
-/* Whether INSERT and COMMIT both did what they say. A failed transaction answers COMMIT with
- * ROLLBACK and no error. */
-static enum account_result account_read_commit(struct account *account, const char *deletion_id,
-                                               PGresult *const *results)
-{
-	if (strcmp(PQcmdStatus(results[1]), "COMMIT") != 0) {
-		log_error("database: COMMIT was answered with %s", PQcmdStatus(results[1]));
-		return ACCOUNT_DOWN;
-	}
-	if (PQntuples(results[0]) != 1) {
-		log_error("gateway.mark_user_sql: it marked %d rows of an account that was not marked; it "
-		          "must mark 1 deletion=%s",
-		          PQntuples(results[0]), deletion_id);
-		return ACCOUNT_WRONG;
-	}
-	snprintf(account->deletion.id, sizeof(account->deletion.id), "%s", deletion_id);
-	if (!db_copy(results[0], 0, REQUEST_NEW_STATUS, account->deletion.status,
-	             sizeof(account->deletion.status)) ||
-	    !db_copy(results[0], 0, REQUEST_NEW_REQUESTED_AT, account->deletion.requested_at,
-	             sizeof(account->deletion.requested_at)))
-		log_error("farewell.request: status or requested_at of the new row is null or too long "
-		          "deletion=%s",
-		          deletion_id);
-	return ACCOUNT_OK;
-}
-
-static void account_queue_change(struct db *db, const struct account *account,
-                                 const struct account_request *request)
-{
-	const char *id = request->deletion_id, *by = request->requested_by, *of = request->request_id;
-	const char *marking[] = {account->user_id, id, account->user_id, by, of};
-	const char *inserting[] = {id, account->user_id, account->mark, by, of};
-
-	db_queue(db, account->marked ? REQUEST_INSERT : USERS_MARK,
-	         account->marked ? inserting : marking);
-	db_queue_sql(db, "COMMIT");
-}
-
-enum account_result account_mark(struct db *db, struct account *account,
-                                 const struct account_request *request, int64_t deadline_ms)
-{
-	PGresult *results[2] = {NULL};
-	enum account_result answer;
-
-	assert(!account->requested);
-	CRASH_POINT("gateway-before-commit");
-	account_queue_change(db, account, request);
-	enum db_result result = db_flush(db, results, 2, NULL, deadline_ms);
-	if (result == DB_OK)
-		answer = account_read_commit(account, request->deletion_id, results);
-	else if (result == DB_REFUSED)
-		answer = account_failed(db, result, deadline_ms);
-	else
-		answer = account_look_up_commit(db, account, request->deletion_id, deadline_ms);
-	db_clear(results, 2);
-	return answer;
 }
 
 /* ---- without a transaction ---- */

@@ -18,8 +18,9 @@
 
 enum account_result {
 	ACCOUNT_OK,
-	ACCOUNT_ABSENT,  /* no such user, or an id the column's type refuses */
-	ACCOUNT_BUSY,    /* somebody else holds the row */
+	ACCOUNT_ABSENT,  /* no such user, or an id the column's type refuses, in a new session too */
+	ACCOUNT_BUSY,    /* somebody else holds the row, or had it and was in our way */
+	ACCOUNT_LOCKED,  /* somebody holds a lock on the whole table */
 	ACCOUNT_DOWN,    /* the database is away or said no; nothing changed */
 	ACCOUNT_WRONG,   /* a setting's statement did not do what it has to; nothing changed */
 	ACCOUNT_UNKNOWN, /* COMMIT was sent, and what became of it could not be found out */
@@ -37,7 +38,7 @@ struct account {
 	char now[ACCOUNT_TIME_SIZE]; /* when the transaction began, by the database's clock */
 	bool marked;                 /* users.deleted_at is set */
 	char mark[ACCOUNT_MARK_SIZE];
-	bool requested; /* and farewell.request has that mark's deletion: */
+	bool requested; /* and farewell.request has a live deletion of that mark: */
 	struct account_deletion deletion;
 };
 
@@ -61,8 +62,13 @@ enum account_result account_lock(struct db *, const char *user_id, int64_t deadl
 /* Ends the transaction without a change. */
 void account_unlock(struct db *, int64_t deadline_ms);
 
+/* The account is requested already: ends the transaction so that what was read is committed, on a
+ * synchronous standby too, as account_mark does. Of a completed one it asks for a sweep. */
+enum account_result account_repeat(struct db *, struct account *, int64_t deadline_ms);
+
 /* Marks the user unless that is so already, inserts the request and commits; fills in
- * account->deletion. When the connection breaks under it, finds out on a new one what became of it.
+ * account->deletion. When the connection breaks under it, or COMMIT comes with a warning, finds out
+ * on a new one what became of it.
  * The transaction is over whatever the answer. */
 enum account_result account_mark(struct db *, struct account *, const struct account_request *,
                                  int64_t deadline_ms);

@@ -69,6 +69,7 @@ static struct mq_properties note_properties(const char *message_id,
 		.attempts = note->attempts,
 		.first_seen = note->first_seen,
 		.reason = note->reason,
+		.lineage = note->lineage,
 	};
 }
 

@@ -15,6 +15,7 @@ struct dispatch_note {
 	int attempts;
 	uint64_t first_seen; /* of another producer's message for an active user; 0: none */
 	const char *reason;  /* why it is parked, or NULL */
+	const char *lineage; /* of the user database when the deletion was asked for, or NULL */
 };
 
 /* What passing on takes. */

@@ -16,12 +16,21 @@
 
 /* ---- the gateway's statements ---- */
 
-static const char read_all_sql[] = "SELECT " MILLISECONDS(
+/* What was cancelled is nobody's deletion any more, even if the users row has its mark again. */
+static const char read_live_sql[] = "SELECT " MILLISECONDS(
 	"clock.now") ", r.deletion_id::text, r.mark, r.status,"
 				 " " MILLISECONDS("r.requested_at") " FROM (SELECT now()) AS clock(now) LEFT JOIN "
-													"farewell.request r ON r.user_id = $1"
+													"farewell.request r"
+													" ON r.user_id = $1 AND r.status <> 'cancelled'"
 													" ORDER BY r.requested_at DESC NULLS LAST "
 													"LIMIT " ENOUGH_REQUESTS;
+
+static const char hold_sql[] = "SELECT status, " MILLISECONDS(
+	"requested_at") " FROM farewell.request WHERE deletion_id = $1::uuid FOR NO KEY UPDATE";
+
+static const char ask_sweep_sql[] =
+	"UPDATE farewell.request SET sweep_asked = now() WHERE deletion_id = $1::uuid"
+	" AND status = 'completed' AND sweep_asked IS NULL";
 
 #define INSERT                                                                                     \
 	"INSERT INTO farewell.request (deletion_id, user_id, mark, requested_by, request_id,"          \
@@ -46,6 +55,19 @@ static const char newest_sql[] =
 						  "next_attempt_at") " FROM farewell.request WHERE user_id = $1 ORDER BY "
 											 "requested_at DESC LIMIT 1";
 
+/* The modes that keep out who locks or changes a row. One that only waits for its turn keeps out
+ * who comes later, too. */
+static const char table_locks_sql[] =
+	"SELECT c.oid::regclass::text, l.mode, l.pid::text"
+	" FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_database d ON d.oid = "
+	"l.database"
+	" WHERE l.locktype = 'relation' AND d.datname = current_database()"
+	" AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')"
+	" AND l.pid <> pg_backend_pid() AND c.relkind IN ('r', 'p')"
+	" AND (strpos(lower($1::text), lower(c.relname)) > 0"
+	"   OR c.oid = 'farewell.request'::regclass)"
+	" ORDER BY l.granted DESC, l.pid LIMIT 1";
+
 /* ---- the worker's statements ---- */
 
 static const char read_sql[] = "SELECT user_id, mark, finished_at IS NOT NULL, " SECONDS(
@@ -53,10 +75,12 @@ static const char read_sql[] = "SELECT user_id, mark, finished_at IS NOT NULL, "
 
 static const char adopt_sql[] =
 	"INSERT INTO farewell.request (deletion_id, user_id, mark, request_id, published_at)"
-	" VALUES ($1, $2, $3, $4, now()) ON CONFLICT (user_id, mark) DO NOTHING";
+	" VALUES ($1, $2, $3, $4, now()) ON CONFLICT (user_id, mark) WHERE status <> 'cancelled' DO "
+	"NOTHING";
 
 static const char find_sql[] =
-	"SELECT deletion_id FROM farewell.request WHERE user_id = $1 AND mark = $2";
+	"SELECT deletion_id FROM farewell.request WHERE user_id = $1 AND mark = $2"
+	" AND status <> 'cancelled'";
 
 static const char start_sql[] =
 	"UPDATE farewell.request SET started_at = COALESCE(started_at, now()) WHERE deletion_id = $1";
@@ -106,14 +130,20 @@ bool request_gateway_statements(const struct conf *conf,
 
 	*mark_sql = wrap_mark_sql(conf->gateway.mark_user_sql);
 	memset(table, 0, USER_DB_STATEMENTS * sizeof(table[0]));
-	table[USERS_LOCK] =
-		(struct db_statement){"lock_user", "gateway.lock_user_sql", lock, 1, USERS_COLUMNS, true};
+	table[USERS_LOCK] = (struct db_statement){"lock_user", "gateway.lock_user_sql", lock,
+	                                          1,           USERS_COLUMNS,           DB_LOCK_CHANGE};
 	table[USERS_MARK] = (struct db_statement){"mark_user", "gateway.mark_user_sql", *mark_sql,
-	                                          5,           REQUEST_NEW_COLUMNS,     false};
-	table[REQUEST_READ_ALL] =
-		(struct db_statement){.name = "read_requests", .sql = read_all_sql, .params = 1};
+	                                          5,           REQUEST_NEW_COLUMNS,     DB_LOCK_NONE};
+	table[REQUEST_READ_LIVE] =
+		(struct db_statement){.name = "read_requests", .sql = read_live_sql, .params = 1};
+	table[REQUEST_HOLD] = (struct db_statement){
+		.name = "hold_request", .sql = hold_sql, .params = 1, .columns = REQUEST_NEW_COLUMNS};
+	table[REQUEST_ASK_SWEEP] =
+		(struct db_statement){.name = "ask_sweep", .sql = ask_sweep_sql, .params = 1};
 	table[REQUEST_INSERT] = (struct db_statement){
 		.name = "insert_request", .sql = insert_sql, .params = 5, .columns = REQUEST_NEW_COLUMNS};
+	table[TABLE_LOCKS] = (struct db_statement){
+		.name = "table_locks", .sql = table_locks_sql, .params = 1, .columns = LOCK_COLUMNS};
 	table[REQUEST_NEWEST] =
 		(struct db_statement){.name = "newest_request", .sql = newest_sql, .params = 1};
 	return *mark_sql != NULL;
@@ -124,9 +154,9 @@ void request_worker_statements(const struct conf *conf,
 {
 	const char *lock = conf->worker.lock_user_sql, *contact = conf->worker.user_contact_sql;
 	const struct db_statement all[USER_DB_STATEMENTS] = {
-		[USERS_LOCK] = {"lock_user", "worker.lock_user_sql", lock, 1, USERS_COLUMNS, true},
+		[USERS_LOCK] = {"lock_user", "worker.lock_user_sql", lock, 1, USERS_COLUMNS, DB_LOCK_SHARE},
 		[USERS_CONTACT] = {"user_contact", "worker.user_contact_sql", contact, 1, CONTACT_COLUMNS,
-	                       false},
+	                       DB_LOCK_NONE},
 		[REQUEST_READ] = {.name = "read_request", .sql = read_sql, .params = 1},
 		[REQUEST_ADOPT] = {.name = "adopt_request", .sql = adopt_sql, .params = 4},
 		[REQUEST_FIND] = {.name = "find_request", .sql = find_sql, .params = 2},

@@ -20,9 +20,14 @@ enum user_db_statement {
 	                  the mark; enum request_new_column, no row: the user was not marked */
 	USERS_CONTACT, /* $1 id: enum contact_column */
 	/* The gateway's. */
-	REQUEST_READ_ALL, /* $1 user: enum request_column; one row at least, for the time */
-	REQUEST_INSERT,   /* $1 deletion, user, mark, by whom, request id: enum request_new_column */
-	REQUEST_NEWEST,   /* $1 user: enum request_newest_column */
+	REQUEST_READ_LIVE, /* $1 user: enum request_column of those not cancelled; one row at least, for
+	                      the time */
+	REQUEST_HOLD,      /* $1 deletion: enum request_new_column; the row is locked */
+	REQUEST_ASK_SWEEP, /* $1 deletion: if it is completed, that late files be looked for */
+	REQUEST_INSERT,    /* $1 deletion, user, mark, by whom, request id: enum request_new_column */
+	TABLE_LOCKS, /* $1 a statement's text: enum table_lock_column of a lock that another session has
+	                or wants on a table it names, or on farewell.request */
+	REQUEST_NEWEST, /* $1 user: enum request_newest_column */
 	/* The worker's. */
 	REQUEST_READ,      /* $1 deletion: enum request_read_column */
 	REQUEST_ADOPT,     /* $1 deletion, user, mark, request id; nothing if there is one */
@@ -39,6 +44,7 @@ enum users_column { USERS_ID, USERS_DELETED_AT, USERS_COLUMNS };
 enum contact_column { CONTACT_ADDRESS, CONTACT_NAME, CONTACT_LOCALE, CONTACT_COLUMNS };
 enum request_column { REQUEST_NOW, REQUEST_ID, REQUEST_MARK, REQUEST_STATUS, REQUEST_REQUESTED_AT };
 enum request_new_column { REQUEST_NEW_STATUS, REQUEST_NEW_REQUESTED_AT, REQUEST_NEW_COLUMNS };
+enum table_lock_column { LOCK_TABLE, LOCK_MODE, LOCK_PID, LOCK_COLUMNS };
 enum request_read_column { READ_USER_ID, READ_MARK, READ_FINISHED, READ_REQUESTED_AT };
 
 /* In the order of REQUEST_NEWEST. */

@@ -64,6 +64,21 @@ enum sqlstate_kind db_kind(const struct db *db)
 	return sqlstate_kind(db->sqlstate);
 }
 
+const char *db_sql(const struct db *db, int statement)
+{
+	return db->options->statements[statement].sql;
+}
+
+const char *db_warning(const struct db *db)
+{
+	return db->warning;
+}
+
+unsigned int db_session(const struct db *db)
+{
+	return db->session;
+}
+
 bool db_may_pass(const struct db *db)
 {
 	enum sqlstate_kind kind = db_kind(db);
@@ -92,6 +107,13 @@ void db_say(struct db *db, const char *format, ...)
 	for (char *c = db->why; *c != '\0'; c++)
 		if (*c == '\n')
 			*c = c[1] == '\0' ? '\0' : ' ';
+}
+
+enum db_result db_refuse(struct db *db, const char *what)
+{
+	db_say(db, "%s", what);
+	db->sqlstate[0] = '\0';
+	return DB_REFUSED;
 }
 
 const char *db_title(const struct db *db, int statement)
@@ -258,6 +280,7 @@ enum db_result db_run(struct db *db, int statement, const char *const *params, P
 	if (!db->ready)
 		return db_lose(db, title);
 	assert(db->queued == 0 && row->sql != NULL);
+	db->warning[0] = '\0';
 	if (PQsendQueryPrepared(db->conn, row->name, row->params, params, NULL, NULL, 0) == 0)
 		return db_lose(db, title);
 	return db_collect(db, title, result, deadline_ms);
@@ -268,6 +291,7 @@ enum db_result db_run_sql(struct db *db, const char *sql, PGresult **result, int
 	if (!db->ready)
 		return db_lose(db, sql);
 	assert(db->queued == 0);
+	db->warning[0] = '\0';
 	if (PQsendQuery(db->conn, sql) == 0)
 		return db_lose(db, sql);
 	return db_collect(db, sql, result, deadline_ms);
@@ -322,6 +346,7 @@ enum db_result db_flush(struct db *db, PGresult **results, int count, int *faile
 	PGresult *sync = NULL;
 
 	assert(count == db->queued);
+	db->warning[0] = '\0';
 	for (int i = 0; i < count; i++)
 		results[i] = NULL;
 	if (db->queue_failed || PQpipelineSync(db->conn) == 0)

@@ -23,13 +23,20 @@ enum db_result {
 	DB_STOPPED, /* the pump said stop */
 };
 
+/* The lock that a statement must take on the row it finds, at least. */
+enum db_lock {
+	DB_LOCK_NONE,
+	DB_LOCK_SHARE,  /* FOR SHARE: waits for who changes the row */
+	DB_LOCK_CHANGE, /* FOR NO KEY UPDATE: waits for those, too */
+};
+
 /* A row of a session's table of statements, which an enum of the owner indexes. */
 struct db_statement {
 	const char *name;    /* of the prepared statement; shown in errors unless there is: */
 	const char *setting; /* "gateway.lock_user_sql", or NULL for Farewell's own */
 	const char *sql;     /* NULL: not prepared in this session */
 	int params, columns; /* how many it takes and returns, for db_check; columns -1: any number */
-	bool locks;          /* and its plan must have a LockRows node */
+	enum db_lock lock;   /* and it must find the row by $1 alone */
 };
 
 struct db_options {
@@ -63,8 +70,19 @@ const char *db_why(const struct db *);      /* one line for a person */
 const char *db_sqlstate(const struct db *); /* five characters, or "" */
 /* What the last DB_REFUSED is about. */
 enum sqlstate_kind db_kind(const struct db *);
+/* The text of a statement of the session's table. */
+const char *db_sql(const struct db *, int statement);
+/* What the server warned of during the last db_run, db_run_sql or db_flush, or "". What a function
+ * raises does not count, so after a COMMIT it is that the wait for a standby was given up: whether
+ * the commit will last is unknown then. */
+const char *db_warning(const struct db *);
+/* The number of the present session, or of the last one; each connect that succeeds has the next.
+ */
+unsigned int db_session(const struct db *);
 /* Whether the last refusal may pass by itself; if not, it is about a setting, a right or data. */
 bool db_may_pass(const struct db *);
+/* For an answer of the server's that is none: db_why says WHAT of it, without an SQLSTATE. */
+enum db_result db_refuse(struct db *, const char *what);
 /* A deadline for one exchange: a little after the server's own statement_timeout, which then comes
  * first and says what it was. */
 int64_t db_deadline(const struct db *);

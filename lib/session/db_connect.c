@@ -7,11 +7,17 @@
 #include "lib/base/log.h"
 #include "lib/session/db_session.h"
 
-static void db_log_notice(void *arg, const char *text)
+/* Keeps a warning that is not from within a function: those say where they are from. */
+static void db_take_notice(void *arg, const PGresult *notice)
 {
-	const struct db *db = arg;
+	struct db *db = arg;
+	const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+	const char *text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
 
-	log_debug("%s: notice: %s", db->options->name, text);
+	log_debug("%s: notice: %s", db->options->name, text != NULL ? text : "without a text");
+	if (severity != NULL && strcmp(severity, "WARNING") == 0 &&
+	    PQresultErrorField(notice, PG_DIAG_CONTEXT) == NULL)
+		snprintf(db->warning, sizeof(db->warning), "%s", text != NULL ? text : "without a text");
 }
 
 /* The server's SQLSTATE in what libpq says when a connection fails, `FATAL:  28P01: password …`,
@@ -86,7 +92,7 @@ static enum db_result db_connect(struct db *db, int64_t deadline_ms)
 		return db_fail_to_connect(db);
 	PQsetErrorVerbosity(db->conn, PQERRORS_DEFAULT);
 	PQsetnonblocking(db->conn, 1);
-	PQsetNoticeProcessor(db->conn, db_log_notice, db);
+	PQsetNoticeReceiver(db->conn, db_take_notice, db);
 	return DB_OK;
 }
 
@@ -151,9 +157,11 @@ enum db_result db_open(struct db *db, int64_t deadline_ms)
 		result = db_set_up_session(db, deadline_ms);
 	if (result == DB_OK)
 		result = db_prepare_statements(db, deadline_ms);
-	if (result == DB_OK)
+	if (result == DB_OK) {
 		db->ready = true;
-	else
+		db->session++;
+	} else {
 		db_close(db);
+	}
 	return result;
 }

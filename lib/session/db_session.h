@@ -5,6 +5,7 @@
 #include "lib/session/db.h"
 
 #define DB_WHY_SIZE 512
+#define DB_WARNING_SIZE 256
 #define DB_QUEUE_MAX 8 /* statements in one pipeline */
 
 struct db {
@@ -15,8 +16,10 @@ struct db {
 	int queued;                      /* statements in the pipeline that was begun */
 	const char *queue[DB_QUEUE_MAX]; /* what they are called in errors */
 	bool queue_failed;
+	unsigned int session; /* counts those that were opened */
 	char sqlstate[6];
 	char why[DB_WHY_SIZE];
+	char warning[DB_WARNING_SIZE];
 };
 
 /* Sets what db_why says: one line. */

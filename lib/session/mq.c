@@ -33,6 +33,7 @@ void mq_delivery_free(struct mq_delivery *delivery)
 	free(delivery->body);
 	free(delivery->correlation_id);
 	free(delivery->content_type);
+	free(delivery->lineage);
 	memset(delivery, 0, sizeof(*delivery));
 }
 
@@ -63,6 +64,11 @@ void mq_free(struct mq *mq)
 bool mq_is_open(const struct mq *mq)
 {
 	return mq->conn != NULL;
+}
+
+bool mq_is_blocked(const struct mq *mq)
+{
+	return mq->blocked;
 }
 
 int64_t mq_deadline(const struct mq *mq)
@@ -206,8 +212,9 @@ static enum mq_result mq_connect(struct mq *mq, struct amqp_connection_info *whe
 		return mq_give_up(mq, MQ_LOST, "broker: out of memory");
 	int status = amqp_socket_open_noblock(socket, where->host, where->port, &limit);
 	if (status != AMQP_STATUS_OK)
-		return mq_give_up(mq, MQ_LOST, "broker: can't connect to %s port %d: %s", where->host,
-		                  where->port, amqp_error_string2(status));
+		return mq_give_up(mq, status == AMQP_STATUS_TIMEOUT ? MQ_TIMEOUT : MQ_LOST,
+		                  "broker: can't connect to %s port %d: %s", where->host, where->port,
+		                  amqp_error_string2(status));
 	mq_limit_socket(amqp_get_sockfd(mq->conn), mq->options->heartbeat_ms);
 	amqp_set_handshake_timeout(mq->conn, &limit);
 	enum mq_result result = mq_log_in(mq, where);

@@ -1,9 +1,11 @@
 /* One AMQP session: one connection with one channel to RabbitMQ, in one process.
  *
  * Every call that waits has a deadline (clock_now_ms). After MQ_LOST, MQ_TIMEOUT or MQ_STOPPED the
- * connection has been dropped, so that a late confirm can't be taken for the next one's; the next
+ * connection has been dropped, so that a late answer can't be taken for the next one's; the next
  * mq_open makes a new one. The same holds after MQ_REFUSED, but for a message that the broker has
- * answered with a nack. mq_why has the sentence. */
+ * answered with a nack. After MQ_BLOCKED it is kept, for only there the broker says when the alarm
+ * is over; a late confirm has a delivery tag of its own, and a late basic.return can only make the
+ * next publish MQ_UNROUTABLE. mq_why has the sentence. */
 #ifndef FAREWELL_MQ_H
 #define FAREWELL_MQ_H
 
@@ -20,6 +22,7 @@ enum mq_result {
 	MQ_NOTHING,    /* mq_next: no delivery in time                            */
 	MQ_UNROUTABLE, /* published, but no queue took it (basic.return)          */
 	MQ_REFUSED,    /* the broker said no: nack, 404, 403, 406; see mq_why     */
+	MQ_BLOCKED,    /* publishing waits for the end of a memory or disk alarm  */
 	MQ_TIMEOUT,    /* no answer by the deadline                               */
 	MQ_LOST,       /* connection, channel or consumer is gone                 */
 	MQ_STOPPED,    /* the pump said stop                                      */
@@ -40,6 +43,7 @@ struct mq_properties {
 	int attempts;        /* header x-farewell-attempts; 0: none */
 	const char *reason;  /* header x-farewell-reason, or NULL */
 	uint64_t first_seen; /* header x-farewell-first-seen, seconds; 0: none */
+	const char *lineage; /* header x-farewell-lineage, or NULL */
 };
 
 struct mq_delivery {
@@ -49,6 +53,7 @@ struct mq_delivery {
 	size_t length;
 	char *correlation_id; /* or NULL */
 	char *content_type;   /* or NULL */
+	char *lineage;        /* header x-farewell-lineage, at most 255 bytes; or NULL */
 	int attempts;         /* from the headers, 0 when absent */
 	uint64_t first_seen;
 };
@@ -63,6 +68,10 @@ void mq_drop(struct mq *); /* closes the connection at once */
 /* Connects, logs in and opens the channel in confirm mode, unless that is so already. */
 enum mq_result mq_open(struct mq *, int64_t deadline_ms);
 bool mq_is_open(const struct mq *);
+/* As far as the broker has told us, which it does when something is published: mq_pump reads that
+ * the alarm is over. While it is true the broker reads nothing from this connection, so that
+ * inspecting is MQ_BLOCKED too, and nothing else that waits for an answer makes sense. */
+bool mq_is_blocked(const struct mq *);
 const char *mq_why(const struct mq *);
 /* A deadline for one exchange with the broker, connecting included. */
 int64_t mq_deadline(const struct mq *);
@@ -70,7 +79,9 @@ int mq_descriptor(const struct mq *); /* to poll; -1 when closed. Ask mq_buffere
                                          have been read already */
 bool mq_buffered(const struct mq *);
 
-/* Publishes persistent and mandatory, and waits for the confirm of just this message. */
+/* Publishes persistent and mandatory, and waits for the confirm of just this message. MQ_BLOCKED at
+ * once, also in the middle of it: a message that was sent then may come to a queue after the alarm.
+ */
 enum mq_result mq_publish(struct mq *, const char *exchange, const char *routing_key,
                           const struct mq_properties *, const char *body, size_t length,
                           int64_t deadline_ms);

@@ -9,6 +9,7 @@
 
 #define SLICE_MS 1000               /* the longest the pump waits for its turn */
 #define ATTEMPTS_MAX 1000000        /* anybody can write a header: with room left to count on */
+#define LINEAGE_MAX 255             /* a longer one is not ours */
 #define BODY_MAX (16 * 1024 * 1024) /* of a longer delivery only the length is kept */
 
 enum mq_result mq_take_frame(struct mq *mq, amqp_frame_t *frame, int64_t deadline_ms,
@@ -50,6 +51,26 @@ static int64_t field_integer(const amqp_field_value_t *value)
 	}
 }
 
+static bool entry_is(const amqp_table_entry_t *entry, const char *name)
+{
+	return entry->key.len == strlen(name) && memcmp(entry->key.bytes, name, entry->key.len) == 0;
+}
+
+/* What is not of the kind that we write is as good as absent. */
+static void delivery_read_header(const amqp_table_entry_t *entry, struct mq_delivery *delivery)
+{
+	int64_t value = field_integer(&entry->value);
+
+	if (entry_is(entry, MQ_HEADER_ATTEMPTS) && value >= 0)
+		delivery->attempts = value < ATTEMPTS_MAX ? (int)value : ATTEMPTS_MAX;
+	else if (entry_is(entry, MQ_HEADER_FIRST_SEEN) && value >= 0)
+		delivery->first_seen = (uint64_t)value;
+	else if (entry_is(entry, MQ_HEADER_LINEAGE) && delivery->lineage == NULL &&
+	         entry->value.kind == AMQP_FIELD_KIND_UTF8 &&
+	         entry->value.value.bytes.len <= LINEAGE_MAX)
+		delivery->lineage = field_copy(entry->value.value.bytes);
+}
+
 static void delivery_read_properties(const amqp_basic_properties_t *properties,
                                      struct mq_delivery *delivery)
 {
@@ -59,19 +80,8 @@ static void delivery_read_properties(const amqp_basic_properties_t *properties,
 		delivery->content_type = field_copy(properties->content_type);
 	if (!(properties->_flags & AMQP_BASIC_HEADERS_FLAG))
 		return;
-	for (int i = 0; i < properties->headers.num_entries; i++) {
-		const amqp_table_entry_t *entry = &properties->headers.entries[i];
-		int64_t value = field_integer(&entry->value);
-
-		if (value < 0)
-			continue;
-		if (entry->key.len == strlen(MQ_HEADER_ATTEMPTS) &&
-		    memcmp(entry->key.bytes, MQ_HEADER_ATTEMPTS, entry->key.len) == 0)
-			delivery->attempts = value < ATTEMPTS_MAX ? (int)value : ATTEMPTS_MAX;
-		else if (entry->key.len == strlen(MQ_HEADER_FIRST_SEEN) &&
-		         memcmp(entry->key.bytes, MQ_HEADER_FIRST_SEEN, entry->key.len) == 0)
-			delivery->first_seen = (uint64_t)value;
-	}
+	for (int i = 0; i < properties->headers.num_entries; i++)
+		delivery_read_header(&properties->headers.entries[i], delivery);
 }
 
 /* The next frame of a message's content. */

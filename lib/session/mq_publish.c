@@ -7,24 +7,29 @@
 #include "lib/base/crash.h"
 #include "lib/session/mq_session.h"
 
-static int properties_set_headers(const struct mq_properties *ours, amqp_table_entry_t entries[3])
+static void headers_add_number(amqp_table_t *headers, const char *key, int64_t value)
 {
-	int count = 0;
+	headers->entries[headers->num_entries++] = (amqp_table_entry_t){
+		.key = amqp_cstring_bytes(key), .value = {.kind = AMQP_FIELD_KIND_I64, .value.i64 = value}};
+}
 
+static void headers_add_text(amqp_table_t *headers, const char *key, const char *value)
+{
+	headers->entries[headers->num_entries++] = (amqp_table_entry_t){
+		.key = amqp_cstring_bytes(key),
+		.value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes(value)}};
+}
+
+static void properties_set_headers(const struct mq_properties *ours, amqp_table_t *headers)
+{
 	if (ours->attempts > 0)
-		entries[count++] = (amqp_table_entry_t){
-			.key = amqp_cstring_bytes(MQ_HEADER_ATTEMPTS),
-			.value = {.kind = AMQP_FIELD_KIND_I32, .value.i32 = ours->attempts}};
+		headers_add_number(headers, MQ_HEADER_ATTEMPTS, ours->attempts);
 	if (ours->reason != NULL)
-		entries[count++] =
-			(amqp_table_entry_t){.key = amqp_cstring_bytes(MQ_HEADER_REASON),
-		                         .value = {.kind = AMQP_FIELD_KIND_UTF8,
-		                                   .value.bytes = amqp_cstring_bytes(ours->reason)}};
+		headers_add_text(headers, MQ_HEADER_REASON, ours->reason);
 	if (ours->first_seen > 0)
-		entries[count++] = (amqp_table_entry_t){
-			.key = amqp_cstring_bytes(MQ_HEADER_FIRST_SEEN),
-			.value = {.kind = AMQP_FIELD_KIND_I64, .value.i64 = (int64_t)ours->first_seen}};
-	return count;
+		headers_add_number(headers, MQ_HEADER_FIRST_SEEN, (int64_t)ours->first_seen);
+	if (ours->lineage != NULL)
+		headers_add_text(headers, MQ_HEADER_LINEAGE, ours->lineage);
 }
 
 static void properties_set_text(amqp_basic_properties_t *theirs, amqp_flags_t flag,
@@ -41,11 +46,12 @@ static void properties_set_text(amqp_basic_properties_t *theirs, amqp_flags_t fl
 static int mq_send_message(struct mq *mq, const char *exchange, const char *routing_key,
                            const struct mq_properties *ours, const char *body, size_t length)
 {
-	amqp_table_entry_t headers[3];
+	amqp_table_entry_t headers[MQ_HEADERS];
 	amqp_basic_properties_t theirs = {
 		._flags = AMQP_BASIC_CONTENT_TYPE_FLAG | AMQP_BASIC_DELIVERY_MODE_FLAG,
 		.content_type = amqp_cstring_bytes("application/json"),
 		.delivery_mode = AMQP_DELIVERY_PERSISTENT,
+		.headers = {.num_entries = 0, .entries = headers},
 	};
 
 	properties_set_text(&theirs, AMQP_BASIC_MESSAGE_ID_FLAG, &theirs.message_id, ours->message_id);
@@ -57,13 +63,18 @@ static int mq_send_message(struct mq *mq, const char *exchange, const char *rout
 		theirs._flags |= AMQP_BASIC_TIMESTAMP_FLAG;
 		theirs.timestamp = ours->timestamp;
 	}
-	theirs.headers =
-		(amqp_table_t){.num_entries = properties_set_headers(ours, headers), .entries = headers};
+	properties_set_headers(ours, &theirs.headers);
 	if (theirs.headers.num_entries > 0)
 		theirs._flags |= AMQP_BASIC_HEADERS_FLAG;
 	return amqp_basic_publish(mq->conn, MQ_CHANNEL, amqp_cstring_bytes(exchange),
 	                          amqp_cstring_bytes(routing_key), 1, 0, &theirs,
 	                          (amqp_bytes_t){.len = length, .bytes = (void *)(uintptr_t)body});
+}
+
+enum mq_result mq_say_blocked(struct mq *mq)
+{
+	snprintf(mq->why, sizeof(mq->why), "broker: it blocks publishers: memory or disk alarm");
+	return MQ_BLOCKED;
 }
 
 static enum mq_result mq_await_confirm(struct mq *mq, struct mq_confirm *confirm,
@@ -74,12 +85,13 @@ static enum mq_result mq_await_confirm(struct mq *mq, struct mq_confirm *confirm
 		enum mq_result result = mq_take_frame(mq, &frame, deadline_ms, "waiting for a confirm");
 
 		if (result == MQ_NOTHING)
-			return mq_give_up(mq, MQ_TIMEOUT, "broker: no confirm in time%s",
-			                  mq->blocked ? "; it blocks publishers: memory or disk alarm" : "");
+			return mq_give_up(mq, MQ_TIMEOUT, "broker: no confirm in time");
 		if (result == MQ_OK)
 			result = mq_take_method(mq, &frame, confirm, deadline_ms);
 		if (result != MQ_OK)
 			return result;
+		if (mq->blocked && !confirm->acked && !confirm->nacked)
+			return mq_say_blocked(mq);
 	}
 	return MQ_OK;
 }
@@ -96,7 +108,7 @@ enum mq_result mq_publish(struct mq *mq, const char *exchange, const char *routi
 	if (mq_pump(mq) != MQ_OK)
 		return MQ_LOST;
 	if (mq->blocked)
-		return mq_give_up(mq, MQ_REFUSED, "broker: it blocks publishers: memory or disk alarm");
+		return mq_say_blocked(mq);
 	int status = mq_send_message(mq, exchange, routing_key, properties, body, length);
 	if (status != AMQP_STATUS_OK)
 		return mq_library_error(mq, status, "publishing");

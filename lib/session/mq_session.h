@@ -23,6 +23,8 @@
 #define MQ_HEADER_ATTEMPTS "x-farewell-attempts"
 #define MQ_HEADER_REASON "x-farewell-reason"
 #define MQ_HEADER_FIRST_SEEN "x-farewell-first-seen"
+#define MQ_HEADER_LINEAGE "x-farewell-lineage"
+#define MQ_HEADERS 4
 
 struct mq {
 	const struct mq_options *options;
@@ -62,6 +64,9 @@ enum mq_result mq_take_frame(struct mq *, amqp_frame_t *, int64_t deadline_ms, c
 /* Acts on one frame. CONFIRM may be NULL while nothing was published. */
 enum mq_result mq_take_method(struct mq *, const amqp_frame_t *, struct mq_confirm *,
                               int64_t deadline_ms);
+
+/* Says that an alarm blocks publishers; the connection stays. */
+enum mq_result mq_say_blocked(struct mq *);
 
 /* Limits the next RPC to what is left until DEADLINE_MS. */
 void mq_limit_rpc(struct mq *, int64_t deadline_ms);

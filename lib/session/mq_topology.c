@@ -91,6 +91,8 @@ enum mq_result mq_inspect_queue(struct mq *mq, const char *name, uint32_t *messa
 	snprintf(doing, sizeof(doing), "looking at queue %s", name);
 	if (mq->conn == NULL)
 		return mq_rpc_result(mq, doing);
+	if (mq->blocked)
+		return mq_say_blocked(mq);
 	mq_limit_rpc(mq, deadline_ms);
 	amqp_queue_declare_ok_t *ok = amqp_queue_declare(mq->conn, MQ_CHANNEL, amqp_cstring_bytes(name),
 	                                                 1, 0, 0, 0, amqp_empty_table);
@@ -106,6 +108,8 @@ enum mq_result mq_inspect_exchange(struct mq *mq, const char *name, int64_t dead
 	snprintf(doing, sizeof(doing), "looking at exchange %s", name);
 	if (mq->conn == NULL)
 		return mq_rpc_result(mq, doing);
+	if (mq->blocked)
+		return mq_say_blocked(mq);
 	mq_limit_rpc(mq, deadline_ms);
 	amqp_exchange_declare(mq->conn, MQ_CHANNEL, amqp_cstring_bytes(name),
 	                      amqp_cstring_bytes("direct"), 1, 0, 0, 0, amqp_empty_table);

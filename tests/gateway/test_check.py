@@ -31,6 +31,15 @@ WRONG_SQL = {
     "lock: two parameters": ("lock_user_sql", LOCK.replace("$1", "$1 AND name = $2"), "2 parameters"),
     "lock: no such table": ("lock_user_sql", LOCK.replace("users", "people"), "people"),
     "lock: no such column": ("lock_user_sql", LOCK.replace("deleted_at", "gone_at"), "gone_at"),
+    "lock: another condition": ("lock_user_sql", LOCK.replace("$1", "$1 AND deleted_at IS NULL"), "deleted_at IS NULL"),
+    "lock: a choice": ("lock_user_sql", LOCK.replace("$1", "$1 OR email = $1::text"), "email"),
+    "lock: a join": ("lock_user_sql", LOCK.replace("id::text", "u.id::text").replace("users", "users u JOIN farewell.request r ON r.user_id = u.id::text")
+                     .replace("id = $1", "u.id = $1").replace("UPDATE", "UPDATE OF u"), "user_id"),
+    "lock: no key": ("lock_user_sql", LOCK.replace("id = $1", "$1::text IS NOT NULL"), "key"),
+    "lock: skipping": ("lock_user_sql", LOCK + " SKIP locked", "SKIP LOCKED"),
+    "lock: not waiting": ("lock_user_sql", LOCK + " -- soon\n nowait", "NOWAIT"),
+    "lock: a weak one": ("lock_user_sql", LOCK.replace("NO KEY UPDATE", "KEY SHARE"), "FOR KEY SHARE"),
+    "lock: a shared one": ("lock_user_sql", LOCK.replace("NO KEY UPDATE", "SHARE"), "FOR NO KEY UPDATE"),
     "mark: syntax": ("mark_user_sql", MARK.replace("UPDATE", "UPDAET"), "syntax error"),
     "mark: returns nothing": ("mark_user_sql", MARK.replace("RETURNING deleted_at::text", ""), "0 columns"),
     "mark: two columns": ("mark_user_sql", MARK + ", name", "2 columns"),
@@ -47,6 +56,32 @@ def test_wrong_sql_names_the_setting(more_gateway, name):
     assert code == 78, output
     [line] = [line for line in output.splitlines() if "gateway." + setting in line]
     assert why in line
+
+
+def test_a_condition_that_an_index_has_in_it(fw, more_gateway):
+    """With an index for the deleted alone the plan shows no filter, and an active user seems not to exist."""
+    fw.psql("users", "CREATE INDEX users_deleted ON users (id) WHERE deleted_at IS NOT NULL")
+    try:
+        code, output = check(more_gateway, {"lock_user_sql": LOCK.replace("$1", "$1 AND deleted_at IS NOT NULL")})
+    finally:
+        fw.psql("users", "DROP INDEX users_deleted")
+    assert code == 78 and "deleted_at IS NOT NULL" in output, output
+
+
+GOOD_LOCKS = {
+    "for update": LOCK.replace("NO KEY ", ""),
+    "a cast": LOCK.replace("id = $1", "id::text = $1"),
+    "a function": LOCK.replace("id = $1", "lower(email) = lower($1)"),
+    "quoted": LOCK.replace("deleted_at::text", "deleted_at::text AS \"skip locked\"").replace("$1", "$1 /* NOWAIT */"),
+    "a subquery": "SELECT * FROM (" + LOCK + ") AS u",
+    "a limit": LOCK + " LIMIT 2",
+}
+
+
+@pytest.mark.parametrize("name", GOOD_LOCKS)
+def test_good_locks(more_gateway, name):
+    code, output = check(more_gateway, {"lock_user_sql": GOOD_LOCKS[name]})
+    assert code == 0, output
 
 
 def test_the_start_refuses_what_the_check_refuses(more_gateway, fw):
@@ -111,3 +146,22 @@ def test_options(stack, more_gateway):
         assert done.returncode == 64 and "Usage" in done.stdout
     done = run([program, "-t", "-c", "/nonexistent.conf"], check=False)
     assert done.returncode == 78 and "/nonexistent.conf" in done.stdout
+
+
+def test_without_a_right(fw, stack, more_gateway):
+    """A repeated DELETE locks the request's row: what is seldom needed is missed at the start."""
+    stack.postgres.admin("REVOKE UPDATE ON farewell.request FROM farewell", database="users_db")
+    try:
+        code, output = check(more_gateway)
+    finally:
+        stack.postgres.admin("GRANT UPDATE ON farewell.request TO farewell", database="users_db")
+    assert code == 78 and "farewell.request" in output and "UPDATE" in output, output
+
+
+def test_without_the_newest_migration(fw, more_gateway):
+    fw.psql("users", "ALTER TABLE farewell.request RENAME sweep_asked TO moved")
+    try:
+        code, output = check(more_gateway)
+    finally:
+        fw.psql("users", "ALTER TABLE farewell.request RENAME moved TO sweep_asked")
+    assert code == 78 and "have the migrations been applied?" in output, output

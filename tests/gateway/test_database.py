@@ -1,4 +1,5 @@
 """The user database is away, slow or breaks in the middle: what is answered is what is true."""
+import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -88,8 +89,24 @@ def test_somebody_holds_the_row(fw, stack, proxied, outbox, user):
     problem(client.delete(user), 503, "user-busy")
     assert time.monotonic() - started > 1.5, "lock_timeout was not waited for"
     assert outbox.messages() == []
+    assert "the row's lock that was waited for" in stack.extra[0].log_text()
     holder.rollback()
     holder.close()
+    assert client.delete(user).status == 200
+
+
+@pytest.mark.parametrize("lock", ["ACCESS EXCLUSIVE", "SHARE"])
+def test_somebody_holds_the_table(fw, stack, proxied, outbox, user, lock):
+    """As ALTER TABLE does, and CREATE INDEX: that is not somebody who changes this account."""
+    client, _ = proxied
+    with contextlib.closing(stack.postgres.connect("users")) as holder:
+        with holder.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE users IN {lock} MODE")
+        pid = holder.info.backend_pid
+        answer = client.delete(user)
+    assert "definition" in problem(answer, 503, "table-locked")["detail"]
+    assert f"table users that was waited for: process {pid} has or wants" in stack.extra[0].log_text()
+    assert unchanged(fw, user)
     assert client.delete(user).status == 200
 
 

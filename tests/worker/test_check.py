@@ -15,6 +15,10 @@ SQL = {
         "SELECT id::text, deleted_at::text FROM users WHERE id = $1 AND name = $2 FOR SHARE": "takes 2 parameters",
         "SELECT id::text FROM users WHERE id = $1 FOR SHARE": "returns 1 column, it must return 2",
         "SELECT id::text, deleted_at::text FROM users WHERE id = $1": "locks no row",
+        "SELECT id::text, deleted_at::text FROM users WHERE id = $1 AND deleted_at IS NOT NULL FOR SHARE": "deleted_at IS NOT NULL",
+        "SELECT id::text, deleted_at::text FROM users WHERE id = $1 FOR SHARE SKIP LOCKED": "SKIP LOCKED",
+        "SELECT id::text, deleted_at::text FROM users WHERE id = $1 FOR SHARE NOWAIT": "NOWAIT",
+        "SELECT id::text, deleted_at::text FROM users WHERE id = $1 FOR KEY SHARE": "FOR KEY SHARE",
     },
     "user_contact_sql": {
         "SELECT email, name FROM users WHERE id = $1": "returns 2 columns, it must return 3",
