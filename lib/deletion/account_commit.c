@@ -21,7 +21,7 @@ static void account_pause(int ms)
 }
 
 /* Whether a COMMIT that was answered is one. What it warned of may be lost with this server. */
-static bool account_commit_is_sure(struct db *db, const PGresult *commit)
+static bool account_commit_is_sure(struct db *db, PGresult *commit)
 {
 	if (strcmp(PQcmdStatus(commit), "COMMIT") != 0) {
 		log_error("database: COMMIT was answered with %s", PQcmdStatus(commit));
@@ -56,7 +56,7 @@ static enum account_result account_look_once(struct db *db, struct account *acco
 	db_queue(db, REQUEST_HOLD, params);
 	db_queue_sql(db, "COMMIT");
 	enum db_result result = db_flush(db, results, count, NULL, deadline_ms);
-	const PGresult *request = results[count - 2], *commit = results[count - 1];
+	PGresult *request = results[count - 2], *commit = results[count - 1];
 	if (result != DB_OK) {
 		answer = account_failed(db, result, deadline_ms);
 	} else if (!account_commit_is_sure(db, commit)) {
@@ -64,6 +64,7 @@ static enum account_result account_look_once(struct db *db, struct account *acco
 		answer = ACCOUNT_DOWN;
 	} else if (PQntuples(request) == 1) {
 		struct account_deletion *deletion = &account->deletion;
+
 		snprintf(deletion->id, sizeof(deletion->id), "%s", deletion_id);
 		*found =
 			db_copy(request, 0, REQUEST_NEW_STATUS, deletion->status, sizeof(deletion->status)) &&
@@ -92,6 +93,7 @@ static enum account_result account_look_up_commit(struct db *db, struct account 
 		db_close(db);
 		answer = account_look_once(db, account, deletion_id, deadline_ms, &found);
 		bool passes = answer == ACCOUNT_DOWN || answer == ACCOUNT_BUSY || answer == ACCOUNT_LOCKED;
+
 		if (!passes || clock_left_ms(deadline_ms) <= pause_ms)
 			break;
 		account_pause(pause_ms);
