@@ -29,6 +29,7 @@ static void settle_delivery(struct worker *worker, const struct mq_delivery *del
 		CRASH_POINT("worker-after-ack");
 		break;
 	case JOB_TOO_LARGE: mq_reject(worker->consumer, delivery->tag); break;
+	case JOB_AGAIN:
 	case JOB_ABANDONED: mq_requeue(worker->consumer, delivery->tag); break;
 	}
 }
@@ -58,19 +59,29 @@ static void serve_delivery(struct worker *worker, struct mq_delivery *delivery)
 	enum job_outcome outcome;
 	enum job_end end;
 	int pause_ms = BACK_OFF_FIRST_MS;
+	bool fresh = false;
 
 	worker->broker_lost = false;
 	for (;;) {
-		end = job_run(worker, delivery, &memory, &outcome);
-		if (end != JOB_ABANDONED)
+		end = job_run(worker, delivery, fresh, &memory, &outcome);
+		if (end != JOB_ABANDONED && end != JOB_AGAIN)
 			break;
+		if (end == JOB_AGAIN) {
+			log_info("once more, on new database sessions");
+			db_close(worker->sessions.users);
+			db_close(worker->sessions.ledger.db);
+		}
+		fresh = end == JOB_AGAIN;
 		if (!recover_sessions(worker, &memory) || worker->broker_lost ||
 		    child_stopping(worker->child))
 			break;
-		worker_back_off(worker->child, &worker->pump, &pause_ms);
+		if (end == JOB_ABANDONED)
+			worker_back_off(worker->child, &worker->pump, &pause_ms);
 	}
 	if (!worker->broker_lost)
 		settle_delivery(worker, delivery, end);
+	if (memory.unreported)
+		recover_sessions(worker, &memory);
 	if (outcome != JOB_NONE)
 		child_count(worker->child, (int)outcome, 1);
 	child_done(worker->child,

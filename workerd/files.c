@@ -9,10 +9,13 @@
 #include "lib/base/crash.h"
 #include "lib/base/log.h"
 #include "lib/base/text.h"
+#include "lib/deletion/guard.h"
 #include "lib/deletion/request.h"
 
-#define FILE_KEY_SIZE 1024 /* of a row's id as text */
-#define SHOWN_ID 60        /* bytes of it in a sentence */
+#define SHOWN_ID 60 /* bytes of a row's id in a sentence */
+
+#define BUCKETS_MAX 32        /* that are remembered for failing in one pass */
+#define BUCKET_FAILURES_MAX 3 /* batches in one pass; then its rows are left for the next */
 
 /* One row of the page in hand. */
 struct file {
@@ -21,49 +24,55 @@ struct file {
 	bool gone;
 };
 
+/* A bucket whose batches failed in this pass. */
+struct bucket {
+	char name[sizeof((struct s3_path){.key = NULL}.bucket)];
+	int failures;
+};
+
 /* A pass over all of the user's files. */
 struct pass {
 	const struct files_means *means;
+	const struct message *message;
 	struct ledger_entry *entry;
-	struct files_failure *failure;
+	struct failure *failure;
+	struct bucket buckets[BUCKETS_MAX];
 	int64_t found, deleted, failed;
-	bool server_away; /* stop the pass: the next page would fare no better */
+	bool useless; /* the pages behind would fare no better: the statements don't fit each other */
 	bool stopped;
-	const char *before; /* id of the first row of the pass before, which is done; empty: none */
-	char first[FILE_KEY_SIZE]; /* of this one */
-	char after[FILE_KEY_SIZE]; /* id of the last row read; empty: none yet */
+	const char *before; /* id of the first row of the pass before, which is done; NULL: none */
+	char *first;        /* of this one; NULL: none yet */
+	char *after;        /* id of the last row read; NULL: none yet */
 };
 
 /* Notes a failure; the one that heals by itself wins, since then it's worth while to come back. */
-static void note_failure(struct pass *pass, enum retry_cause cause, const char *why)
+static void note_failure(struct pass *pass, enum retry_cause cause, const char *what,
+                         const char *why)
 {
-	struct files_failure *failure = pass->failure;
-
 	pass->failed++;
-	if (failure->why[0] == '\0' || cause < failure->cause) {
-		failure->cause = cause;
-		snprintf(failure->why, sizeof(failure->why), "%.*s",
-		         (int)text_utf8_fit(why, sizeof(failure->why) - 1), why);
-	}
+	if (pass->failure->why[0] == '\0' || cause < pass->failure->cause)
+		failure_set(pass->failure, cause, what, why);
 }
 
 /* How many bytes of a row's ID a sentence shows: never half a character, which no database would
  * take. */
-static int shown(const char *id)
+static int shown_bytes(const char *id)
 {
 	return (int)text_utf8_fit(id, SHOWN_ID);
 }
 
+/* ---- one page's objects ---- */
+
 static int by_bucket(const void *left, const void *right)
 {
-	const struct file *a = *(const struct file *const *)left,
-					  *b = *(const struct file *const *)right;
+	const struct file *a = *(const struct file *const *)left;
+	const struct file *b = *(const struct file *const *)right;
 
 	return strcmp(a->path.bucket, b->path.bucket);
 }
 
-/* Reads the rows into FILES; those whose path is none are reported and left out of ORDER. Returns
- * how many are in ORDER. */
+/* Reads the rows into FILES; those whose path is not valid are reported and left out of ORDER.
+ * Returns how many are in ORDER. */
 static size_t read_rows(struct pass *pass, const PGresult *page, struct file *files,
                         struct file **order)
 {
@@ -71,7 +80,7 @@ static size_t read_rows(struct pass *pass, const PGresult *page, struct file *fi
 
 	for (int row = 0; row < PQntuples(page); row++) {
 		struct file *file = &files[row];
-		char why[160], sentence[FILES_WHY_SIZE];
+		char why[160], sentence[FAILURE_WHY_SIZE];
 		file->id = PQgetvalue(page, row, FILE_ID);
 		if (!PQgetisnull(page, row, FILE_PATH) &&
 		    s3_path_read(PQgetvalue(page, row, FILE_PATH), &file->path, why, sizeof(why))) {
@@ -79,45 +88,80 @@ static size_t read_rows(struct pass *pass, const PGresult *page, struct file *fi
 			continue;
 		}
 		snprintf(sentence, sizeof(sentence), "file row %.*s: %s; correct or remove the row",
-		         shown(file->id), file->id,
+		         shown_bytes(file->id), file->id,
 		         PQgetisnull(page, row, FILE_PATH) ? "the path is null" : why);
 		log_warning("a file can't be deleted: %s", sentence);
-		note_failure(pass, RETRY_HOPELESS, sentence);
+		note_failure(pass, RETRY_HOPELESS, "a file's path", sentence);
 	}
 	qsort(order, count, sizeof(*order), by_bucket);
 	return count;
 }
 
+/* The entry of the bucket NAME, or a free one; NULL: there is none. */
+static struct bucket *find_bucket(struct pass *pass, const char *name)
+{
+	for (int i = 0; i < BUCKETS_MAX; i++)
+		if (pass->buckets[i].name[0] == '\0' || strcmp(pass->buckets[i].name, name) == 0)
+			return &pass->buckets[i];
+	return NULL;
+}
+
+/* Whether so many batches of this bucket have failed that the pass goes on without it. */
+static bool is_left_out(struct pass *pass, const char *name)
+{
+	const struct bucket *bucket = find_bucket(pass, name);
+
+	return bucket != NULL && bucket->failures >= BUCKET_FAILURES_MAX;
+}
+
 static void note_object(struct pass *pass, struct file *file, const struct s3_object *object)
 {
-	char sentence[FILES_WHY_SIZE];
+	char sentence[FAILURE_WHY_SIZE], what[FAILURE_WHAT_SIZE];
 
 	if (object->result == S3_DELETED) {
 		file->gone = true;
 		return;
 	}
-	snprintf(sentence, sizeof(sentence), "file row %.*s in bucket %s: %s", shown(file->id),
+	snprintf(what, sizeof(what), "bucket %s", file->path.bucket);
+	snprintf(sentence, sizeof(sentence), "file row %.*s in bucket %s: %s", shown_bytes(file->id),
 	         file->id, file->path.bucket, object->why);
-	note_failure(pass, object->result == S3_OPERATOR ? RETRY_OPERATOR : RETRY_TIME_HEALS, sentence);
+	note_failure(pass, object->result == S3_OPERATOR ? RETRY_OPERATOR : RETRY_TIME_HEALS, what,
+	             sentence);
 }
 
 /* Deletes the COUNT files in ORDER, which all lie in one bucket. */
 static void delete_from_bucket(struct pass *pass, struct file **order, size_t count,
                                struct s3_object *objects)
 {
+	const char *name = order[0]->path.bucket;
+	char what[FAILURE_WHAT_SIZE];
+	size_t gone = 0;
+
+	if (is_left_out(pass, name)) {
+		pass->failed += (int64_t)count;
+		return;
+	}
 	for (size_t i = 0; i < count; i++)
 		objects[i] = (struct s3_object){.key = order[i]->path.key};
-	enum s3_result result = s3_delete(pass->means->s3, order[0]->path.bucket, objects, count);
-	bool some_gone = false;
+	enum s3_result result = s3_delete(pass->means->s3, name, objects, count);
 	for (size_t i = 0; i < count; i++) {
 		note_object(pass, order[i], &objects[i]);
-		some_gone = some_gone || order[i]->gone;
+		gone += order[i]->gone;
 	}
 	pass->stopped = result == S3_STOPPED;
-	/* A store that deleted some is there: an object it can't delete must not keep us from the pages
-	 * behind it. */
-	pass->server_away = result == S3_RETRY && !some_gone;
+	struct bucket *bucket = find_bucket(pass, name);
+	if (gone > 0) {
+		snprintf(what, sizeof(what), "bucket %s", name);
+		served_note(pass->means->served, what, pass->entry->deletion_id);
+		if (bucket != NULL && bucket->name[0] != '\0')
+			bucket->failures = 0;
+	} else if (bucket != NULL && !pass->stopped) {
+		snprintf(bucket->name, sizeof(bucket->name), "%s", name);
+		bucket->failures++;
+	}
 }
+
+/* ---- one page's rows ---- */
 
 /* The ids of those that are gone as an array literal; malloc'ed. */
 static char *list_ids(const struct file *files, size_t count, int64_t *gone)
@@ -149,6 +193,15 @@ static char *list_ids(const struct file *files, size_t count, int64_t *gone)
 	return list;
 }
 
+static enum files_result result_of(enum ledger_answer answer)
+{
+	switch (answer) {
+	case LEDGER_SUPERSEDED: return FILES_SUPERSEDED;
+	case LEDGER_REFUSED: return FILES_REFUSED;
+	default: return FILES_LOST;
+	}
+}
+
 /* Commits what is gone and reports it. */
 static enum files_result commit_page(struct pass *pass, const struct file *files, size_t count)
 {
@@ -166,25 +219,36 @@ static enum files_result commit_page(struct pass *pass, const struct file *files
 	enum ledger_answer answer =
 		ledger_progress(pass->means->ledger, pass->entry, ids, gone, &changed, &state);
 	free(ids);
-	if (answer == LEDGER_REFUSED) {
-		note_failure(pass, RETRY_OPERATOR, db_why(pass->means->ledger->db));
-		pass->server_away = true;
-		return FILES_GONE;
-	}
 	if (answer != LEDGER_OK)
-		return answer == LEDGER_SUPERSEDED ? FILES_SUPERSEDED : FILES_LOST;
+		return result_of(answer);
 	CRASH_POINT("worker-after-progress");
+	served_note(pass->means->served, "worker.files_done_sql", pass->entry->deletion_id);
 	pass->deleted += gone;
-	if (request_report(pass->means->users, &state) != DB_OK)
-		return FILES_LOST;
+	request_report(pass->means->users, &state);
 	if (changed == 0) {
 		/* Their rows would be found again for ever. */
-		note_failure(pass, RETRY_HOPELESS,
+		note_failure(pass, RETRY_HOPELESS, "worker.files_done_sql",
 		             "worker.files_done_sql changed no row, though their objects are deleted; fix "
 		             "the setting");
-		pass->server_away = true;
+		pass->useless = true;
 	}
 	return FILES_GONE;
+}
+
+/* S3 knows nothing of leases: who has lost his, or whose user was restored after the page was read,
+ * leaves the objects alone. FILES_GONE means: go on. */
+static enum files_result look_again(const struct pass *pass)
+{
+	if (!db_is_alive(pass->means->ledger->db)) {
+		log_warning("the lease is gone: %s", db_why(pass->means->ledger->db));
+		return FILES_LOST;
+	}
+	switch (guard_look_again(pass->means->users, pass->message)) {
+	case GUARD_GO: return FILES_GONE;
+	case GUARD_REFUSED:
+	case GUARD_LOST: return FILES_LOST;
+	default: return FILES_CHANGED;
+	}
 }
 
 /* Deletes one page's files. FILES_GONE means: go on. */
@@ -201,14 +265,11 @@ static enum files_result delete_page(struct pass *pass, const PGresult *page)
 		goto out;
 	}
 	CRASH_POINT("worker-before-batch");
-	/* S3 knows nothing of leases: who has lost his leaves the objects alone. */
-	if (!db_is_alive(pass->means->ledger->db)) {
-		log_warning("the lease is gone: %s", db_why(pass->means->ledger->db));
+	result = look_again(pass);
+	if (result != FILES_GONE)
 		goto out;
-	}
 	count = read_rows(pass, page, files, order);
-	for (size_t first = 0, next; first < count && !pass->stopped && !pass->server_away;
-	     first = next) {
+	for (size_t first = 0, next; first < count && !pass->stopped; first = next) {
 		for (next = first + 1; next < count && by_bucket(&order[first], &order[next]) == 0; next++)
 			;
 		delete_from_bucket(pass, order + first, next - first, objects);
@@ -221,44 +282,56 @@ out:
 	return result;
 }
 
-/* A row that is done and comes back would come back for ever. */
-static void see_first_row(struct pass *pass, const char *id)
+/* ---- pages ---- */
+
+/* Replaces *PLACE by a copy of TEXT. */
+static bool keep_text(char **place, const char *text)
 {
-	snprintf(pass->first, sizeof(pass->first), "%s", id);
-	if (pass->first[0] == '\0' || strcmp(pass->first, pass->before) != 0)
-		return;
-	note_failure(pass, RETRY_HOPELESS,
-	             "worker.files_sql returns rows again that worker.files_done_sql was told are "
-	             "done; fix one of the settings");
-	pass->server_away = true;
+	char *copy = strdup(text);
+
+	if (copy == NULL)
+		return false;
+	free(*place);
+	*place = copy;
+	return true;
 }
 
-/* Reads the page behind pass->after; it stays NULL, which ends the pass, when this user's rows are
- * what the statement fails on. */
+/* A row that is done and comes back would come back for ever. */
+static void see_first_row(struct pass *pass)
+{
+	if (pass->before == NULL || strcmp(pass->first, pass->before) != 0)
+		return;
+	note_failure(pass, RETRY_HOPELESS, "worker.files_sql",
+	             "worker.files_sql returns rows again that worker.files_done_sql was told are "
+	             "done; fix one of the settings");
+	pass->useless = true;
+}
+
+/* Reads the page behind pass->after. */
 static enum files_result read_page(struct pass *pass, PGresult **page)
 {
 	struct db *db = pass->means->ledger->db;
 	char limit[24];
 
-	snprintf(limit, sizeof(limit), "%lld", (long long)pass->means->page);
-	const char *params[] = {pass->entry->user_id, pass->after[0] != '\0' ? pass->after : NULL,
-	                        limit};
+	snprintf(limit, sizeof(limit), "%lld", (long long)pass->means->conf->worker.files_page);
+	const char *params[] = {pass->entry->user_id, pass->after, limit};
 	enum db_result result = db_run(db, FILES_PAGE, params, page, db_deadline(db));
-	if (result != DB_OK)
+	if (result != DB_OK) {
 		log_warning("the files can't be read: %s", db_why(db));
-	if (result == DB_REFUSED &&
-	    (db_kind(db) == SQLSTATE_DATA || db_kind(db) == SQLSTATE_NO_SUCH_ID)) {
-		note_failure(pass, RETRY_OPERATOR, db_why(db));
-		return FILES_GONE;
+		return result == DB_REFUSED && db_is_open(db) ? FILES_REFUSED : FILES_LOST;
 	}
-	if (result != DB_OK)
-		return FILES_LOST;
+	served_note(pass->means->served, "worker.files_sql", pass->entry->deletion_id);
 	int rows = PQntuples(*page);
-	if (rows > 0 && pass->found == 0)
-		see_first_row(pass, PQgetvalue(*page, 0, FILE_ID));
+	if (rows == 0)
+		return FILES_GONE;
+	if (!keep_text(&pass->after, PQgetvalue(*page, rows - 1, FILE_ID)))
+		return FILES_LOST;
+	if (pass->first == NULL) {
+		if (!keep_text(&pass->first, PQgetvalue(*page, 0, FILE_ID)))
+			return FILES_LOST;
+		see_first_row(pass);
+	}
 	pass->found += rows;
-	if (rows > 0)
-		snprintf(pass->after, sizeof(pass->after), "%s", PQgetvalue(*page, rows - 1, FILE_ID));
 	return FILES_GONE;
 }
 
@@ -275,35 +348,42 @@ static enum files_result run_pass(struct pass *pass)
 		PGresult *page = NULL;
 		enum files_result result = read_page(pass, &page);
 		bool last = result == FILES_GONE && PQntuples(page) == 0;
-		if (result == FILES_GONE && !last)
+		if (result == FILES_GONE && !last && !pass->useless)
 			result = delete_page(pass, page);
 		PQclear(page);
-		if (result != FILES_GONE || last || pass->server_away)
+		if (result != FILES_GONE || last || pass->useless)
 			return result;
 		if (must_stop(pass))
 			return FILES_UNFINISHED;
 	}
 }
 
-enum files_result files_delete(const struct files_means *means, struct ledger_entry *entry,
-                               bool *progress, struct files_failure *failure)
+enum files_result files_delete(const struct files_means *means, const struct message *message,
+                               struct ledger_entry *entry, bool *progress, struct failure *failure)
 {
-	char first[FILE_KEY_SIZE] = "";
+	char *before = NULL;
+	enum files_result result;
 
 	*progress = false;
 	for (;;) {
-		struct pass pass = {.means = means, .entry = entry, .failure = failure, .before = first};
+		struct pass pass = {.means = means,
+		                    .message = message,
+		                    .entry = entry,
+		                    .failure = failure,
+		                    .before = before};
 		memset(failure, 0, sizeof(*failure));
-		enum files_result result = run_pass(&pass);
+		result = run_pass(&pass);
 		*progress = *progress || pass.deleted > 0;
-		if (result != FILES_GONE)
-			return result;
-		if (pass.failed > 0)
-			return FILES_FAILED;
+		free(pass.after);
+		free(before);
+		before = pass.first;
+		if (result == FILES_GONE && pass.failed > 0)
+			result = FILES_FAILED;
 		/* Rows may have come in behind the cursor: only a pass that finds nothing proves that
 		 * nothing is left. */
-		if (pass.found == 0)
-			return FILES_GONE;
-		snprintf(first, sizeof(first), "%s", pass.first);
+		if (result != FILES_GONE || pass.found == 0)
+			break;
 	}
+	free(before);
+	return result;
 }

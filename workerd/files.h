@@ -3,38 +3,36 @@
 #ifndef FAREWELL_FILES_H
 #define FAREWELL_FILES_H
 
+#include "lib/config/conf.h"
 #include "lib/deletion/ledger.h"
 #include "lib/deletion/retry.h"
+#include "lib/deletion/served.h"
 #include "lib/s3/s3.h"
 #include "lib/session/pump.h"
 
-#define FILES_WHY_SIZE 384
-
 enum files_result {
 	FILES_GONE,       /* a whole pass found none                                             */
-	FILES_FAILED,     /* some could not be deleted: cause and why; the rest is gone          */
+	FILES_FAILED,     /* some could not be deleted: see the failure; the rest is gone        */
 	FILES_UNFINISHED, /* the pump said stop, or HANDOVER_AT_MS has passed                    */
 	FILES_SUPERSEDED, /* the turn has passed to somebody else                                */
+	FILES_CHANGED,    /* the user does not carry this request's mark any more                */
+	FILES_REFUSED,    /* a statement was refused by the ledger's session: db_kind            */
 	FILES_LOST,       /* a database is away: abandon                                         */
-};
-
-struct files_failure {
-	enum retry_cause cause;
-	char why[FILES_WHY_SIZE];
 };
 
 /* What deleting takes. */
 struct files_means {
+	const struct conf *conf;
 	struct ledger *ledger; /* its session has the files' statements too */
-	struct db *users;      /* progress is reported there */
+	struct db *users;      /* the guard looks again there, and progress is reported */
 	struct s3 *s3;
+	struct served *served;
 	const struct pump *pump;
-	int64_t page;           /* rows to read at a time */
 	int64_t handover_at_ms; /* clock_now_ms from which to stop */
 };
 
 /* Works until nothing is left or something is in the way. *PROGRESS: files were deleted. */
-enum files_result files_delete(const struct files_means *, struct ledger_entry *, bool *progress,
-                               struct files_failure *);
+enum files_result files_delete(const struct files_means *, const struct message *,
+                               struct ledger_entry *, bool *progress, struct failure *);
 
 #endif

@@ -6,12 +6,14 @@
 
 #include "lib/deletion/ledger.h"
 #include "lib/session/mq.h"
-#include "workerd/worker.h"
+
+struct worker;
 
 enum job_end {
-	JOB_DONE,      /* its outcome is recorded, or it needs none: acknowledge            */
-	JOB_ABANDONED, /* a database or the broker is away: nothing recorded, the same again */
-	JOB_TOO_LARGE, /* not even its body was kept: reject it to the parked queue          */
+	JOB_DONE,      /* its outcome is recorded, or it needs none: acknowledge                   */
+	JOB_AGAIN,     /* a statement was refused: the same once more, at once, on new sessions    */
+	JOB_ABANDONED, /* a database or the broker is away: nothing recorded, the same again       */
+	JOB_TOO_LARGE, /* not even its body was kept: reject it to the parked queue                */
 };
 
 /* How a message ended, or this turn of it; counted in the scoreboard under job_outcome_names. */
@@ -24,20 +26,24 @@ enum job_outcome {
 	JOB_PARKED,
 	JOB_RETRIED,
 	JOB_HANDED_OVER,
-	JOB_DEFERRED, /* busy, locked, or not yet marked: later, not counted as an attempt */
+	JOB_DEFERRED, /* busy, or not yet marked: later, not counted as a failure */
 };
 extern const char *const job_outcome_names[];
 
+/* What became of a mail marked `sending`, as long as it is not written down. */
+enum job_mail_fact { JOB_MAIL_NOTHING, JOB_MAIL_SENT, JOB_MAIL_NOT_SENT };
+
 /* What a child remembers of a job that it had to abandon, until it can be written down. */
 struct job_memory {
-	bool started;     /* a start was counted, or may have been */
-	const char *mail; /* what became of a mail marked `sending`: sent, or pending if it certainly
-	                     wasn't; or NULL */
+	bool started; /* a start was counted, or may have been */
+	enum job_mail_fact fact;
+	bool unreported; /* the request has not heard of STATE */
+	struct deletion_state state;
 	struct ledger_entry entry;
 };
 
-/* Works on DELIVERY. */
-enum job_end job_run(struct worker *, const struct mq_delivery *, struct job_memory *,
+/* Works on DELIVERY. FRESH: the database sessions were opened for this run of it. */
+enum job_end job_run(struct worker *, const struct mq_delivery *, bool fresh, struct job_memory *,
                      enum job_outcome *);
 
 /* Writes down what is in MEMORY and clears it. False: the database is away (still). */

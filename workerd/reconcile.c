@@ -12,6 +12,7 @@
 #include "lib/deletion/sessions.h"
 #include "lib/deletion/status.h"
 #include "lib/deletion/topology.h"
+#include "workerd/sweep.h"
 #include "workerd/worker.h"
 
 #define BACK_OFF_FIRST_MS 1000
@@ -87,7 +88,7 @@ static enum fate publish_next_turn(struct reconciler *r, struct message *message
 	                                             message->user_id, &message->turn, &note.attempts);
 
 	if (answer != LEDGER_OK)
-		return answer == LEDGER_LOST ? FATE_FAILED : FATE_LEFT_ALONE;
+		return answer == LEDGER_SUPERSEDED ? FATE_LEFT_ALONE : FATE_FAILED;
 	CRASH_POINT("reconciler-after-turn");
 	ledger_release(&r->sessions.ledger, message->deletion_id);
 	if (!dispatch_continuation(&r->sessions.dispatch, message, &note))
@@ -100,18 +101,24 @@ static enum fate publish_next_turn(struct reconciler *r, struct message *message
 	return FATE_PUBLISHED;
 }
 
+static bool report_state(struct reconciler *r, const struct deletion_state *state)
+{
+	return request_report(r->sessions.users, state) == DB_OK &&
+	       ledger_note_reported(&r->sessions.ledger, state) == LEDGER_OK;
+}
+
 /* What the ledger knows decides: finished or parked, the request only hears of it; due later, it is
  * left alone. */
 static enum fate fate_by_ledger(struct reconciler *r, const char *deletion_id)
 {
 	struct ledger_row row;
-	enum ledger_answer answer = ledger_look(&r->sessions.ledger, deletion_id, &row);
 
-	if (answer != LEDGER_OK)
-		return answer == LEDGER_ABSENT ? FATE_PUBLISHED : FATE_FAILED;
+	if (ledger_look(&r->sessions.ledger, deletion_id, &row) != LEDGER_OK)
+		return FATE_FAILED;
+	if (row.turn == 0)
+		return FATE_PUBLISHED;
 	if (row.state.finished_at[0] != '\0' || strcmp(row.state.status, STATUS_PARKED) == 0)
-		return request_report(r->sessions.users, &row.state) == DB_OK ? FATE_BROUGHT_UP_TO_DATE :
-		                                                                FATE_FAILED;
+		return report_state(r, &row.state) ? FATE_BROUGHT_UP_TO_DATE : FATE_FAILED;
 	return row.waiting ? FATE_LEFT_ALONE : FATE_PUBLISHED;
 }
 
@@ -122,7 +129,8 @@ static enum fate reconcile_one(struct reconciler *r, struct message *message,
 
 	if (fate != FATE_PUBLISHED)
 		return fate;
-	enum ledger_answer answer = ledger_lease(&r->sessions.ledger, message->deletion_id);
+	struct ledger_row row;
+	enum ledger_answer answer = ledger_lease(&r->sessions.ledger, message->deletion_id, &row);
 	if (answer != LEDGER_OK)
 		return answer == LEDGER_BUSY ? FATE_LEFT_ALONE : FATE_FAILED;
 	fate = publish_next_turn(r, message, request_id);
@@ -130,11 +138,28 @@ static enum fate reconcile_one(struct reconciler *r, struct message *message,
 	return fate;
 }
 
-/* One pass. False: a server is away. */
-static bool reconcile_pass(struct reconciler *r)
+/* ---- the passes ---- */
+
+static void read_claim(const PGresult *rows, int row, struct message *message)
+{
+	*message = (struct message){.turn = 1};
+	db_copy(rows, row, CLAIM_DELETION_ID, message->deletion_id, sizeof(message->deletion_id));
+	db_copy(rows, row, CLAIM_USER_ID, message->user_id, sizeof(message->user_id));
+	db_copy(rows, row, CLAIM_REQUESTED_AT, message->requested_at, sizeof(message->requested_at));
+}
+
+static const char *claim_request_id(const PGresult *rows, int row)
+{
+	return PQgetisnull(rows, row, CLAIM_REQUEST_ID) ? NULL :
+	                                                  PQgetvalue(rows, row, CLAIM_REQUEST_ID);
+}
+
+/* Publishes what does not get on. False: a server is away; the claims that were not got to are
+ * given back, for they were not tried. */
+static bool republish_pass(struct reconciler *r)
 {
 	PGresult *rows = NULL;
-	int fates[4] = {0};
+	int fates[4] = {0}, row = 0;
 
 	if (!queue_is_short(r))
 		return mq_is_open(r->sessions.publisher);
@@ -146,25 +171,47 @@ static bool reconcile_pass(struct reconciler *r)
 	int count = PQntuples(rows);
 	if (count > 0)
 		CRASH_POINT("reconciler-after-claim");
-	for (int row = 0; row < count && fates[FATE_FAILED] == 0 && !child_hurry(r->child); row++) {
-		struct message message = {.turn = 1};
-		const char *request_id = PQgetisnull(rows, row, CLAIM_REQUEST_ID) ?
-		                             NULL :
-		                             PQgetvalue(rows, row, CLAIM_REQUEST_ID);
-		db_copy(rows, row, CLAIM_DELETION_ID, message.deletion_id, sizeof(message.deletion_id));
-		db_copy(rows, row, CLAIM_USER_ID, message.user_id, sizeof(message.user_id));
-		db_copy(rows, row, CLAIM_REQUESTED_AT, message.requested_at, sizeof(message.requested_at));
+	for (; row < count && fates[FATE_FAILED] == 0 && !child_hurry(r->child); row++) {
+		struct message message;
+		read_claim(rows, row, &message);
 		child_busy(r->child, message.deletion_id, "reconciling");
-		enum fate fate = reconcile_one(r, &message, request_id);
+		enum fate fate = reconcile_one(r, &message, claim_request_id(rows, row));
 		fates[fate]++;
 		child_done(r->child, fate != FATE_FAILED);
 	}
+	if (fates[FATE_FAILED] > 0)
+		row--;
+	if (row < count && request_give_back(r->sessions.users, rows, row) != DB_OK)
+		log_warning("%s", db_why(r->sessions.users));
 	PQclear(rows);
 	if (count > 0)
 		log_info("reconciled %d requests: published=%d updated=%d left=%d failed=%d", count,
 		         fates[FATE_PUBLISHED], fates[FATE_BROUGHT_UP_TO_DATE], fates[FATE_LEFT_ALONE],
 		         fates[FATE_FAILED]);
 	return fates[FATE_FAILED] == 0;
+}
+
+/* Carries to the requests what none of them has heard of. */
+static bool report_pass(struct reconciler *r)
+{
+	PGresult *rows = NULL;
+	bool good = ledger_unreported(&r->sessions.ledger, r->conf->worker.reconcile_after_ms,
+	                              r->conf->worker.reconcile_batch, &rows) == LEDGER_OK;
+
+	for (int row = 0; good && row < PQntuples(rows) && !child_hurry(r->child); row++) {
+		struct deletion_state state;
+		ledger_read_state(rows, row, &state);
+		good = report_state(r, &state);
+	}
+	PQclear(rows);
+	return good;
+}
+
+/* One pass of everything. False: a server is away. */
+static bool reconcile_pass(struct reconciler *r)
+{
+	return report_pass(r) && republish_pass(r) &&
+	       sweep_pass(&r->sessions, &r->conf->worker.sweep_after, r->conf->worker.reconcile_batch);
 }
 
 static void wait_for_next_pass(struct reconciler *r)

@@ -126,6 +126,12 @@ void worker_free(struct worker *worker)
 	memset(worker, 0, sizeof(*worker));
 }
 
+int64_t worker_mail_bound_ms(const struct conf *conf)
+{
+	return conf->worker.sessions.connect_timeout_ms + conf->worker.smtp_timeout_ms +
+	       conf->worker.smtp_answer_timeout_ms;
+}
+
 void worker_back_off(struct child *child, const struct pump *pump, int *pause_ms)
 {
 	int64_t until_ms = clock_now_ms() + *pause_ms + arc4random_uniform((uint32_t)*pause_ms / 2 + 1);

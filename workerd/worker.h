@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "lib/config/conf.h"
+#include "lib/deletion/served.h"
 #include "lib/deletion/sessions.h"
 #include "lib/mail/mail.h"
 #include "lib/s3/s3.h"
@@ -27,6 +28,7 @@ struct worker {
 	struct mq_options consumer_options;
 	struct mq *consumer;
 	struct sessions sessions;
+	struct served served; /* what has served whom, in this child */
 	struct s3 *s3;
 	struct mailer *mailer;
 };
@@ -34,6 +36,9 @@ struct worker {
 /* Opens no connection, but says what is wrong with the options: false, and it has been logged. */
 bool worker_init(struct worker *, struct child *, const struct conf *);
 void worker_free(struct worker *);
+
+/* How long a worker that marked a mail may still be sending it, whatever became of its sessions. */
+int64_t worker_mail_bound_ms(const struct conf *);
 
 /* Waits for a server to come back: *PAUSE_MS, which it doubles up to half a minute, with jitter;
  * less when CHILD is told to stop. */

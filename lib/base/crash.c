@@ -36,7 +36,7 @@ const char *const crash_points[] = {
 	"worker-before-retry",      /* failed, nothing recorded                        */
 	"worker-after-turn",        /* turn + 1 committed, retry not published         */
 	"worker-after-republish",   /* retry confirmed, old message not acknowledged   */
-	"worker-after-park",        /* parked in the broker, not yet in the ledger     */
+	"worker-after-park",        /* parked in the ledger, no copy in the broker     */
 	"reconciler-after-claim",   /* request claimed, nothing published              */
 	"reconciler-after-turn",    /* turn + 1 committed, nothing published           */
 	"reconciler-after-publish", /* published, claim not closed                     */

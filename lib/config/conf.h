@@ -36,6 +36,8 @@ enum conf_log_level { LOG_ERROR_LEVEL, LOG_WARNING_LEVEL, LOG_INFO_LEVEL, LOG_DE
 enum conf_auth { AUTH_UNSET, AUTH_JWT, AUTH_NONE };
 enum conf_topology { TOPOLOGY_DECLARE, TOPOLOGY_CHECK };
 enum conf_when_unknown { WHEN_UNKNOWN_RESEND, WHEN_UNKNOWN_HOLD };
+enum conf_absent_user { ABSENT_USER_PARK, ABSENT_USER_CONTINUE };
+enum conf_touched_mark { TOUCHED_MARK_PARK, TOUCHED_MARK_ADOPT };
 enum conf_addressing { ADDRESSING_PATH, ADDRESSING_VIRTUAL };
 enum conf_smtp_auth {
 	SMTP_AUTH_AUTO,
@@ -126,6 +128,9 @@ struct conf {
 		char *mail_from, *mail_templates, *mail_locale;
 		int when_unknown; /* enum conf_when_unknown */
 		int64_t max_starts;
+		int64_t operator_attempts;
+		int absent_user;  /* enum conf_absent_user */
+		int touched_mark; /* enum conf_touched_mark */
 		int64_t park_after_ms;
 		int64_t handover_after_ms;
 		int64_t broker_consumer_timeout_ms;
@@ -133,6 +138,7 @@ struct conf {
 		bool reconciler;
 		int64_t reconcile_after_ms, reconcile_every_ms;
 		int64_t reconcile_batch, reconcile_queue_limit;
+		struct conf_durations sweep_after;
 	} worker;
 
 	char **origins; /* for conf_origin, in the table's order */

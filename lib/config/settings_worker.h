@@ -120,6 +120,24 @@ WORKER("park_after", CONF_DURATION, park_after_ms, .fallback = "7d", .min = 1000
            "A deletion that has been failing for so long is parked for a person. Count in days: "
            "stores come back.")
 
+WORKER("operator_attempts", CONF_INT, operator_attempts, .fallback = "3", .min = 1, .max = 100,
+       .text =
+           "After so many failures in a row for which only a person can do something (a refused "
+           "statement, AccessDenied, a missing bucket) a deletion is parked, if what failed "
+           "has served another deletion meanwhile. What fails for everybody parks nobody: it "
+           "is tried again for as long as park_after.")
+
+WORKER("absent_user", CONF_ENUM, absent_user, .fallback = "park", .choices = absent_users,
+       .text = "What a committed request means whose user has no row any more. park: a person "
+               "looks, because row-level security, a view or a wrong search_path look the same. "
+               "continue: the application removes rows on purpose, and the files are deleted.")
+
+WORKER("touched_mark", CONF_ENUM, touched_mark, .fallback = "park", .choices = touched_marks,
+       .text = "What it means that a deleted user has another deleted_at than when he was deleted. "
+               "park: a person looks, because a user who was restored and then suspended looks the "
+               "same. adopt: in this application deleted_at can only mean deleted, and something "
+               "wrote it twice; the deletion goes on with the new value.")
+
 WORKER("handover_after", CONF_DURATION, handover_after_ms, .fallback = "10m", .min = 100,
        .max = DAY,
        .text = "A deletion that takes longer is interrupted there: the rest goes back to the queue "
@@ -191,3 +209,9 @@ WORKER(
 	"reconcile_queue_limit", CONF_INT, reconcile_queue_limit, .fallback = "1000", .max = INT32_MAX,
 	.text = "It does not look while more messages than this are waiting: then requests are late, "
 			"not lost. 0: only when the queue is empty.")
+
+WORKER("sweep_after", CONF_DURATIONS, sweep_after, .fallback = "1h 1d", .min = 1000,
+       .max = 365 * DAY,
+       .text = "When a completed deletion looks for files that were recorded after its last look: "
+               "an upload that was under way when the account was deleted. Each delay counts from "
+               "the look before it. A repeated DELETE asks for a look at once.")

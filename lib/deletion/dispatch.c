@@ -51,7 +51,8 @@ static bool parcel_deliver(const struct dispatch *dispatch, const struct parcel 
 		if (result == MQ_OK)
 			return true;
 		log_warning("a message could not be passed on: %s", mq_why(dispatch->mq));
-		if (result == MQ_STOPPED || !pump_wait(dispatch->pump, pause_ms))
+		/* An alarm may last for hours: what is recorded, the reconciler publishes. */
+		if (result == MQ_BLOCKED || result == MQ_STOPPED || !pump_wait(dispatch->pump, pause_ms))
 			return false;
 		pause_ms = pause_ms * 2 < PAUSE_LONGEST_MS ? pause_ms * 2 : PAUSE_LONGEST_MS;
 	}
@@ -109,6 +110,12 @@ bool dispatch_continuation(const struct dispatch *dispatch, const struct message
 {
 	return message_deliver(dispatch, dispatch->conf->common.exchange,
 	                       dispatch->conf->common.routing_key, message, note);
+}
+
+bool dispatch_parked_message(const struct dispatch *dispatch, const struct message *message,
+                             const struct dispatch_note *note)
+{
+	return message_deliver(dispatch, "", dispatch->conf->common.parked_queue, message, note);
 }
 
 bool dispatch_parked(const struct dispatch *dispatch, const char *message_id, const void *body,

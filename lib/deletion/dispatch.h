@@ -32,7 +32,10 @@ bool dispatch_retry(const struct dispatch *, const struct message *, int delay,
 /* To the exchange, at once. */
 bool dispatch_continuation(const struct dispatch *, const struct message *,
                            const struct dispatch_note *);
-/* To the parked queue; BODY is the message as it came. MESSAGE_ID may be NULL. */
+/* To the parked queue. */
+bool dispatch_parked_message(const struct dispatch *, const struct message *,
+                             const struct dispatch_note *);
+/* Likewise a message that is none of ours; BODY is as it came. MESSAGE_ID may be NULL. */
 bool dispatch_parked(const struct dispatch *, const char *message_id, const void *body,
                      size_t length, const struct dispatch_note *);
 

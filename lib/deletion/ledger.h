@@ -22,15 +22,23 @@ enum worker_db_statement {
 	/* The ledger's own; parameters and columns are ledger.c's. */
 	LEDGER_LEASE,
 	LEDGER_RELEASE,
-	LEDGER_BEGIN,
 	LEDGER_LOOK,
+	LEDGER_BEGIN,
 	LEDGER_PROGRESS,
 	LEDGER_SENDING,
+	LEDGER_NOT_SENT,
+	LEDGER_SENT,
+	LEDGER_UNANSWERED,
 	LEDGER_COMPLETE,
 	LEDGER_PASS_ON,
 	LEDGER_PARK,
 	LEDGER_CANCEL,
 	LEDGER_UNCOUNT,
+	LEDGER_REPORTED,
+	LEDGER_UNREPORTED,
+	LEDGER_SWEEPS,
+	LEDGER_SWEPT,
+	LEDGER_REOPEN,
 	LEDGER_NEXT_TURN,
 	WORKER_DB_STATEMENTS
 };
@@ -43,79 +51,128 @@ struct ledger {
 	bool leased;
 };
 
-struct ledger_entry {
-	char deletion_id[ID_UUID_SIZE];
-	char user_id[ID_SIZE];
-	int turn;
-	int attempts;
-	int starts; /* this one included */
-	int64_t files_deleted;
-	char mail[STATUS_SIZE];
-	int64_t failing_ms; /* since the first failure of this series; 0: none */
-};
+#define LEDGER_CAUSE_SIZE 96
 
 /* A deletion as it stands, whoever works on it. */
 struct ledger_row {
 	struct deletion_state state;
 	int turn;
 	bool waiting; /* its next attempt lies in the future */
+	char cause[LEDGER_CAUSE_SIZE];
+	int cause_attempts;
+	int64_t failing_ms, cause_ms;
+};
+
+struct ledger_entry {
+	char deletion_id[ID_UUID_SIZE];
+	char user_id[ID_SIZE];
+	int turn;
+	int attempts; /* failures since the last progress */
+	int starts;   /* this one included; 0: none was counted yet */
+	int64_t files_deleted;
+	char mail[STATUS_SIZE];
+	int mails;                     /* begun, and not taken back by a definite failure */
+	char cause[LEDGER_CAUSE_SIZE]; /* what failed last, or "" */
+	int cause_attempts;            /* so many times in a row */
+	/* Ages; 0: never. */
+	int64_t failing_ms; /* since the first failure of this series */
+	int64_t cause_ms;   /* since the first of that cause */
+	int64_t sending_ms; /* since the mail was marked */
+	int64_t passed_ms;  /* since the first whole pass over the files */
 };
 
 enum ledger_answer {
 	LEDGER_OK,
 	LEDGER_BUSY,       /* lease: another child works on it             */
-	LEDGER_FINISHED,   /* completed or cancelled before                */
-	LEDGER_PARKED,     /* parked before, and this is the echo          */
-	LEDGER_SUPERSEDED, /* a later turn has taken over                  */
-	LEDGER_ABSENT,     /* look: there is no such deletion              */
-	LEDGER_REFUSED,    /* progress: worker.files_done_sql fails on these rows; db_why says how */
-	LEDGER_LOST,       /* the database is away or refuses; logged      */
+	LEDGER_FINISHED,   /* cancel: completed or cancelled before        */
+	LEDGER_SUPERSEDED, /* a later turn has taken over, or it is finished */
+	LEDGER_REFUSED,    /* the server answered with an error, db_kind has which; the session and its
+	                      lease are still there; logged                */
+	LEDGER_LOST,       /* the database is away; logged                 */
 };
 
 /* Fills TABLE for a session; its texts live as long as CONF. */
 void ledger_statements(const struct conf *, struct db_statement table[WORKER_DB_STATEMENTS]);
 
-/* Takes the lease, a session advisory lock. */
-enum ledger_answer ledger_lease(struct ledger *, const char *deletion_id);
+/* Takes the lease, a session advisory lock, and reads the deletion: ROW's turn is 0 if there is
+ * none. Without LEDGER_OK there is no lease. */
+enum ledger_answer ledger_lease(struct ledger *, const char *deletion_id, struct ledger_row *);
 /* Gives it back, if it is still held. */
-enum ledger_answer ledger_release(struct ledger *, const char *deletion_id);
+void ledger_release(struct ledger *, const char *deletion_id);
 
-/* Reads a deletion. */
+/* Reads a deletion; ROW's turn is 0 if there is none. */
 enum ledger_answer ledger_look(struct ledger *, const char *deletion_id, struct ledger_row *);
 
-/* Counts a start of the message's turn and fills ENTRY. ATTEMPTS as the message's header has it.
- * On LEDGER_FINISHED and LEDGER_PARKED STATE is filled. */
-enum ledger_answer ledger_begin(struct ledger *, const struct message *, int attempts,
-                                bool redelivered, struct ledger_entry *, struct deletion_state *);
+/* An entry for a job of which no start is counted yet: with the failures that ROW counts, or those
+ * of none (NULL). */
+void ledger_entry_init(struct ledger_entry *, const struct message *, const struct ledger_row *);
+
+/* Counts a start of the entry's turn and fills in the rest. */
+enum ledger_answer ledger_begin(struct ledger *, struct ledger_entry *);
 
 /* COUNT files with the row ids IDS (a PostgreSQL array literal) are gone: marks their rows and
- * counts them, in one transaction. *CHANGED: rows that worker.files_done_sql changed. */
+ * counts them, in one transaction, which ends a series of failures. *CHANGED: rows that
+ * worker.files_done_sql changed. */
 enum ledger_answer ledger_progress(struct ledger *, struct ledger_entry *, const char *ids,
                                    int64_t count, int64_t *changed, struct deletion_state *);
 
-/* The mark before a mail is sent. */
+/* The mark before a mail is sent, which counts it. */
 enum ledger_answer ledger_sending(struct ledger *, struct ledger_entry *);
+/* Takes mark and count back: it was certainly not sent. */
+enum ledger_answer ledger_not_sent(struct ledger *, struct ledger_entry *);
+/* The attempt is over without an answer: whoever is next may decide at once. */
+enum ledger_answer ledger_unanswered(struct ledger *, const struct ledger_entry *);
+/* It was sent: a fact, whoever has the lease by now. */
+enum ledger_answer ledger_sent(struct ledger *, const struct ledger_entry *);
 
-/* The outcomes. Each also gives the lease back, and fills STATE. WHY may be NULL. */
+/* The outcomes. Each also gives the lease back, and fills STATE. WHY may be NULL.
+ * SWEEP_AFTER_MS -1: no sweep. */
 enum ledger_answer ledger_complete(struct ledger *, const struct ledger_entry *, const char *mail,
-                                   const char *why, struct deletion_state *);
-/* turn + 1 in ENTRY as in the table. FAILURES to count; DELAY_MS -1: a continuation. */
+                                   const char *why, int64_t sweep_after_ms,
+                                   struct deletion_state *);
+/* turn + 1 in ENTRY as in the table, also before there is a row. FAILURES to count, for CAUSE (or
+ * NULL); DELAY_MS -1: a continuation. */
 enum ledger_answer ledger_pass_on(struct ledger *, struct ledger_entry *, int failures,
-                                  const char *why, int64_t delay_ms, struct deletion_state *);
-enum ledger_answer ledger_park(struct ledger *, const struct ledger_entry *, int failures,
+                                  const char *cause, const char *why, int64_t delay_ms,
+                                  struct deletion_state *);
+/* Likewise. */
+enum ledger_answer ledger_park(struct ledger *, struct ledger_entry *, int failures,
                                const char *why, struct deletion_state *);
 
 /* The user was restored: needs no lease. LEDGER_FINISHED: it was finished before. */
 enum ledger_answer ledger_cancel(struct ledger *, const char *deletion_id, const char *user_id,
                                  struct deletion_state *);
 
-/* Takes back the start of a job that was given up for a server's sake. A mail still marked
- * `sending` becomes MAIL; NULL: stays. */
-enum ledger_answer ledger_uncount(struct ledger *, const struct ledger_entry *, const char *mail);
+/* Takes back the start of a job that was given up for a server's sake, if it is still the last. */
+enum ledger_answer ledger_uncount(struct ledger *, const struct ledger_entry *);
+
+/* ---- reports ---- */
+
+/* The request has heard of this state. */
+enum ledger_answer ledger_note_reported(struct ledger *, const struct deletion_state *);
+
+/* The states, at most LIMIT, that no request has heard of for AFTER_MS: *ROWS, PQclear it; each is
+ * read by ledger_read_state. */
+enum ledger_answer ledger_unreported(struct ledger *, int64_t after_ms, int64_t limit,
+                                     PGresult **rows);
+void ledger_read_state(const PGresult *rows, int row, struct deletion_state *);
 
 /* The next turn of an unfinished deletion that is not parked, for the reconciler: *TURN, and the
  * *ATTEMPTS counted so far. LEDGER_SUPERSEDED: there is none. */
 enum ledger_answer ledger_next_turn(struct ledger *, const char *deletion_id, const char *user_id,
                                     int *turn, int *attempts);
+
+/* ---- sweeps ---- */
+
+enum sweep_column { SWEEP_DELETION_ID, SWEEP_USER_ID, SWEEP_SWEPT };
+
+/* The completed deletions, at most LIMIT, that are due for a sweep: rows of enum sweep_column. */
+enum ledger_answer ledger_sweeps(struct ledger *, int64_t limit, PGresult **rows);
+/* Nothing was found; the next sweep in AFTER_MS, -1: never. */
+enum ledger_answer ledger_note_swept(struct ledger *, const char *deletion_id, int64_t after_ms);
+/* Something was: the deletion goes on with *TURN. LEDGER_SUPERSEDED: it is not completed. */
+enum ledger_answer ledger_reopen(struct ledger *, const char *deletion_id, int *turn);
+/* Whether worker.files_sql has a row of this user. */
+enum ledger_answer ledger_has_files(struct ledger *, const char *user_id, bool *has);
 
 #endif

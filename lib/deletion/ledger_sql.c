@@ -5,84 +5,153 @@
 
 /* In the order of enum state_column. */
 #define STATE                                                                                      \
-	"deletion_id, status, mail, files_deleted, attempts, last_error, next_attempt_at, finished_at"
+	"deletion_id, status, mail, files_deleted, attempts, last_error, next_attempt_at,"             \
+	" finished_at, version"
+#define AGE_MS(column) "COALESCE(extract(epoch FROM now() - " column ") * 1000, 0)::bigint"
 
 static const char lease_sql[] =
 	"SELECT pg_try_advisory_lock(hashtextextended('farewell.deletion ' || $1, 0))";
 static const char release_sql[] =
 	"SELECT pg_advisory_unlock(hashtextextended('farewell.deletion ' || $1, 0))";
 
-/* Counts a start. No row: the job is finished, or this message's turn is over, or it is parked and
- * this delivery is only the echo of what was parked. A message that somebody moved back from the
- * parked queue starts afresh. */
-static const char begin_sql[] =
-	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, status, turn, attempts, starts) "
-	"VALUES ($1, $2, 'running', $3, $4, 1)"
-	" ON CONFLICT (deletion_id) DO UPDATE SET status = 'running', turn = $3,"
-	" starts = CASE WHEN d.status = 'parked' THEN 1 ELSE d.starts + 1 END,"
-	" attempts = CASE WHEN d.status = 'parked' THEN 0 ELSE GREATEST(d.attempts, $4) END,"
-	" failing_since = CASE WHEN d.status = 'parked' THEN NULL ELSE d.failing_since END,"
-	" next_attempt_at = NULL, updated_at = now()"
-	" WHERE d.finished_at IS NULL AND d.turn <= $3 AND NOT (d.status = 'parked' AND d.turn = $3 "
-	"AND $5)"
-	" RETURNING attempts, starts, files_deleted, mail,"
-	" COALESCE(extract(epoch FROM now() - failing_since) * 1000, 0)::bigint";
-
 static const char look_sql[] =
-	"SELECT " STATE ", turn, next_attempt_at > now() FROM farewell.deletion WHERE deletion_id = $1";
+	"SELECT " STATE ", turn, next_attempt_at > now(), cause, cause_attempts,"
+	" " AGE_MS("failing_since") ", " AGE_MS(
+		"cause_since") " FROM farewell.deletion WHERE deletion_id = $1";
+
+/* A turn that is not over: the one of the ledger or a later one. A message of the ledger's own turn
+ * while it is parked was moved back by a person, and whatever it came to before is forgotten. */
+#define FENCE(turn) " WHERE d.finished_at IS NULL AND d.turn <= " turn
+#define AFRESH(column, fresh, kept)                                                                \
+	" " column " = CASE WHEN d.status = 'parked' THEN " fresh " ELSE " kept " END"
+
+/* Counts a start. */
+static const char begin_sql[] =
+	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, status, turn, starts)"
+	" VALUES ($1, $2, 'running', $3, 1)"
+	" ON CONFLICT (deletion_id) DO UPDATE SET status = 'running', turn = $3,"
+	" version = d.version + 1, next_attempt_at = NULL, updated_at = now()," AFRESH("starts", "1", "d.starts + 1") "," AFRESH(
+		"attempts", "0",
+		"d.attempts") "," AFRESH("failing_since", "NULL",
+                                 "d.failing_since") "," AFRESH("cause", "NULL",
+                                                               "d.cause") "," AFRESH("cause_"
+                                                                                     "attempt"
+                                                                                     "s",
+                                                                                     "0",
+                                                                                     "d.cause_"
+                                                                                     "attempt"
+                                                                                     "s") "," AFRESH("passed_at",
+                                                                                                     "NULL",
+                                                                                                     "d.passed_at")
+		FENCE(
+			"$3") " RETURNING attempts, starts, files_deleted, mail, mails, cause, cause_attempts,"
+				  " " AGE_MS("failing_since") ", " AGE_MS("cause_since") ", " AGE_MS(
+					  "sending_since") ","
+									   " " AGE_MS("passed_at");
 
 /* What is written in the course of a job is fenced by its turn, and by its end: whose user was
- * restored meanwhile stops at the next step. */
+ * restored meanwhile stops at the next step. A file that is gone is progress, and ends a series of
+ * failures. */
 static const char progress_sql[] =
-	"UPDATE farewell.deletion SET files_deleted = files_deleted + $3, updated_at = now()"
+	"UPDATE farewell.deletion SET files_deleted = files_deleted + $3, version = version + 1,"
+	" attempts = 0, failing_since = NULL, cause = NULL, cause_attempts = 0, updated_at = now()"
 	" WHERE deletion_id = $1 AND turn = $2 AND finished_at IS NULL RETURNING " STATE;
 
 static const char sending_sql[] =
-	"UPDATE farewell.deletion SET mail = 'sending', updated_at = now()"
+	"UPDATE farewell.deletion SET mail = 'sending', mails = mails + 1, sending_since = now(),"
+	" passed_at = COALESCE(passed_at, now()), updated_at = now()"
 	" WHERE deletion_id = $1 AND turn = $2 AND finished_at IS NULL RETURNING deletion_id";
 
+/* The mail that was marked was certainly not sent. */
+static const char not_sent_sql[] =
+	"UPDATE farewell.deletion SET mail = 'pending', mails = GREATEST(mails - 1, 0),"
+	" updated_at = now()"
+	" WHERE deletion_id = $1 AND turn = $2 AND mail = 'sending' AND finished_at IS NULL";
+
+static const char unanswered_sql[] =
+	"UPDATE farewell.deletion SET sending_since = to_timestamp(0), updated_at = now()"
+	" WHERE deletion_id = $1 AND turn = $2 AND mail = 'sending' AND finished_at IS NULL";
+
+/* A fact is not fenced: it was sent, whoever has the lease by now. */
+static const char sent_sql[] =
+	"UPDATE farewell.deletion SET mail = 'sent', mailed_at = COALESCE(mailed_at, now()),"
+	" version = version + 1, updated_at = now() WHERE deletion_id = $1 AND mail = 'sending'";
+
 static const char complete_sql[] =
-	"UPDATE farewell.deletion SET status = 'completed', mail = $3, last_error = $4, "
-	"next_attempt_at = NULL, starts = 0,"
-	" updated_at = now(), finished_at = now(), mailed_at = CASE WHEN $3 = 'sent' THEN "
-	"COALESCE(mailed_at, now()) END"
+	"UPDATE farewell.deletion SET status = 'completed', mail = $3, last_error = $4,"
+	" next_attempt_at = NULL, starts = 0, version = version + 1, updated_at = now(),"
+	" finished_at = now(), sweep_at = now() + make_interval(secs => $5::float8),"
+	" mailed_at = CASE WHEN $3 = 'sent' THEN COALESCE(mailed_at, now()) END"
 	" WHERE deletion_id = $1 AND turn = $2 AND finished_at IS NULL RETURNING " STATE;
 
-/* A retry or a continuation: the turn passes on. $3 failures to count, $4 mail, $5 error or null,
- * $6 delay in seconds or null. */
+/* A retry or a continuation: the turn passes on. $4 failures to count, $5 error or null, $6 delay
+ * in seconds or null, $7 the failure's cause or null. The guard may fail before there is a row. */
 static const char pass_on_sql[] =
-	"UPDATE farewell.deletion SET status = CASE WHEN $6::float8 IS NULL THEN 'running' ELSE "
-	"'retrying' END, turn = turn + 1, starts = 0,"
-	" attempts = attempts + $3, mail = $4, last_error = COALESCE($5, last_error),"
-	" next_attempt_at = now() + make_interval(secs => $6::float8),"
-	" failing_since = CASE WHEN $3 > 0 THEN COALESCE(failing_since, now()) END, updated_at = now()"
-	" WHERE deletion_id = $1 AND turn = $2 AND finished_at IS NULL RETURNING " STATE;
+	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, status, turn, attempts, last_error,"
+	" next_attempt_at, failing_since, cause, cause_attempts, cause_since)"
+	" VALUES ($1, $2, CASE WHEN $6::float8 IS NULL THEN 'running' ELSE 'retrying' END, $3::int + 1,"
+	" $4::int, $5, now() + make_interval(secs => $6::float8), now(), $7, $4::int, now())"
+	" ON CONFLICT (deletion_id) DO UPDATE SET status = EXCLUDED.status, turn = EXCLUDED.turn,"
+	" starts = 0, last_error = COALESCE($5, d.last_error), version = d.version + 1,"
+	" next_attempt_at = EXCLUDED.next_attempt_at, updated_at = now()," AFRESH(
+		"attempts", "0",
+		"d.attempts") " + $4::int,"
+					  " failing_since = CASE WHEN $4::int > 0 AND d.status <> 'parked'"
+					  " THEN COALESCE(d.failing_since, now()) WHEN $4::int > 0 THEN now() END,"
+					  " cause_attempts = CASE WHEN $7 = d.cause THEN d.cause_attempts + $4::int "
+					  "ELSE $4::int END,"
+					  " cause_since = CASE WHEN $7 = d.cause THEN d.cause_since ELSE now() END, "
+					  "cause = $7" FENCE("$3") " RETURNING " STATE;
 
+/* Parking is a turn too, so that an echo of the message that was parked is superseded, and the
+ * parked copy, moved back, is not. $4 failures to count, $5 reason. */
 static const char park_sql[] =
-	"UPDATE farewell.deletion SET status = 'parked', starts = 0, attempts = "
-	"attempts + $3, mail = $4, last_error = $5, next_attempt_at = NULL,"
-	" updated_at = now() WHERE deletion_id = $1 AND turn = $2 AND "
-	"finished_at IS NULL RETURNING " STATE;
+	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, status, turn, attempts, last_error)"
+	" VALUES ($1, $2, 'parked', $3::int + 1, $4::int, $5)"
+	" ON CONFLICT (deletion_id) DO UPDATE SET status = 'parked', turn = EXCLUDED.turn, starts = 0,"
+	" last_error = $5, next_attempt_at = NULL, version = d.version + 1, updated_at = now()," AFRESH(
+		"attempts", "0", "d.attempts") " + $4::int" FENCE("$3") " RETURNING " STATE;
 
 static const char cancel_sql[] =
-	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, status, "
-	"mail, finished_at) VALUES ($1, $2, 'cancelled', 'none', now())"
-	" ON CONFLICT (deletion_id) DO UPDATE SET status = 'cancelled', "
-	"next_attempt_at = NULL, updated_at = now(), finished_at = now()"
+	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, status, mail, finished_at)"
+	" VALUES ($1, $2, 'cancelled', 'none', now())"
+	" ON CONFLICT (deletion_id) DO UPDATE SET status = 'cancelled', next_attempt_at = NULL,"
+	" version = d.version + 1, updated_at = now(), finished_at = now()"
 	" WHERE d.finished_at IS NULL RETURNING " STATE;
 
-/* The start that was counted for a job that was given up because a database or the broker went
- * away; $3: what became of its mail. */
+/* The start that was counted for a job that was given up because a server went away. */
 static const char uncount_sql[] =
-	"UPDATE farewell.deletion SET starts = GREATEST(starts - 1, 0), mail = CASE WHEN mail = "
-	"'sending' THEN COALESCE($3, mail) ELSE mail END,"
-	" mailed_at = CASE WHEN $3 = 'sent' THEN COALESCE(mailed_at, now()) ELSE mailed_at END"
-	" WHERE deletion_id = $1 AND turn = $2 AND finished_at IS NULL";
+	"UPDATE farewell.deletion SET starts = starts - 1"
+	" WHERE deletion_id = $1 AND turn = $2 AND starts = $3 AND starts > 0 AND finished_at IS NULL";
+
+static const char reported_sql[] = "UPDATE farewell.deletion SET reported = $2::bigint"
+								   " WHERE deletion_id = $1 AND reported < $2::bigint";
+
+static const char unreported_sql[] =
+	"SELECT " STATE " FROM farewell.deletion WHERE reported < version"
+	" AND updated_at < now() - make_interval(secs => $1::float8) ORDER BY updated_at LIMIT $2";
 
 static const char next_turn_sql[] =
 	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, turn) VALUES ($1, $2, 2)"
 	" ON CONFLICT (deletion_id) DO UPDATE SET turn = d.turn + 1, updated_at = now()"
 	" WHERE d.finished_at IS NULL AND d.status <> 'parked' RETURNING turn, attempts";
+
+/* Completed deletions whose files are to be looked for once more. */
+static const char sweeps_sql[] =
+	"SELECT deletion_id, user_id, swept FROM farewell.deletion WHERE sweep_at <= now()"
+	" ORDER BY sweep_at LIMIT $1";
+
+/* $2 seconds until the next one, or null: that was the last. */
+static const char swept_sql[] = "UPDATE farewell.deletion SET swept = swept + 1,"
+								" sweep_at = now() + make_interval(secs => $2::float8)"
+								" WHERE deletion_id = $1 AND status = 'completed'";
+
+/* The mail's state is final and stays. */
+static const char reopen_sql[] =
+	"UPDATE farewell.deletion SET status = 'accepted', finished_at = NULL, turn = turn + 1,"
+	" version = version + 1, starts = 0, attempts = 0, failing_since = NULL, cause = NULL,"
+	" passed_at = NULL, sweep_at = NULL, updated_at = now()"
+	" WHERE deletion_id = $1 AND status = 'completed' RETURNING turn";
 
 void ledger_statements(const struct conf *conf, struct db_statement table[WORKER_DB_STATEMENTS])
 {
@@ -92,15 +161,23 @@ void ledger_statements(const struct conf *conf, struct db_statement table[WORKER
 		[FILES_DONE] = {"files_done", "worker.files_done_sql", done, 2, -1, false},
 		[LEDGER_LEASE] = {.name = "lease", .sql = lease_sql, .params = 1},
 		[LEDGER_RELEASE] = {.name = "release", .sql = release_sql, .params = 1},
-		[LEDGER_BEGIN] = {.name = "begin_job", .sql = begin_sql, .params = 5},
 		[LEDGER_LOOK] = {.name = "look", .sql = look_sql, .params = 1},
+		[LEDGER_BEGIN] = {.name = "begin_job", .sql = begin_sql, .params = 3},
 		[LEDGER_PROGRESS] = {.name = "progress", .sql = progress_sql, .params = 3},
 		[LEDGER_SENDING] = {.name = "sending", .sql = sending_sql, .params = 2},
-		[LEDGER_COMPLETE] = {.name = "complete", .sql = complete_sql, .params = 4},
-		[LEDGER_PASS_ON] = {.name = "pass_on", .sql = pass_on_sql, .params = 6},
+		[LEDGER_NOT_SENT] = {.name = "not_sent", .sql = not_sent_sql, .params = 2},
+		[LEDGER_SENT] = {.name = "sent", .sql = sent_sql, .params = 1},
+		[LEDGER_UNANSWERED] = {.name = "unanswered", .sql = unanswered_sql, .params = 2},
+		[LEDGER_COMPLETE] = {.name = "complete", .sql = complete_sql, .params = 5},
+		[LEDGER_PASS_ON] = {.name = "pass_on", .sql = pass_on_sql, .params = 7},
 		[LEDGER_PARK] = {.name = "park", .sql = park_sql, .params = 5},
 		[LEDGER_CANCEL] = {.name = "cancel", .sql = cancel_sql, .params = 2},
 		[LEDGER_UNCOUNT] = {.name = "uncount", .sql = uncount_sql, .params = 3},
+		[LEDGER_REPORTED] = {.name = "reported", .sql = reported_sql, .params = 2},
+		[LEDGER_UNREPORTED] = {.name = "unreported", .sql = unreported_sql, .params = 2},
+		[LEDGER_SWEEPS] = {.name = "sweeps", .sql = sweeps_sql, .params = 1},
+		[LEDGER_SWEPT] = {.name = "ledger_swept", .sql = swept_sql, .params = 2},
+		[LEDGER_REOPEN] = {.name = "ledger_reopen", .sql = reopen_sql, .params = 1},
 		[LEDGER_NEXT_TURN] = {.name = "next_turn", .sql = next_turn_sql, .params = 2},
 	};
 

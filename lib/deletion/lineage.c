@@ -53,6 +53,7 @@ bool lineage_agrees(const char *one, const char *other)
 	for (;;) {
 		size_t length = lineage_part_length(one), others = lineage_part_length(other);
 		bool told = !(length == 1 && *one == '-') && !(others == 1 && *other == '-');
+
 		if (told && (length != others || memcmp(one, other, length) != 0))
 			return false;
 		one += length;

@@ -78,19 +78,23 @@ static const char adopt_sql[] =
 	" VALUES ($1, $2, $3, $4, now()) ON CONFLICT (user_id, mark) WHERE status <> 'cancelled' DO "
 	"NOTHING";
 
-static const char find_sql[] =
-	"SELECT deletion_id FROM farewell.request WHERE user_id = $1 AND mark = $2"
-	" AND status <> 'cancelled'";
+static const char find_sql[] = "SELECT deletion_id, finished_at IS NOT NULL FROM farewell.request"
+							   " WHERE user_id = $1 AND mark = $2"
+							   " AND status <> 'cancelled'";
+
+static const char remark_sql[] =
+	"UPDATE farewell.request SET mark = $2 WHERE deletion_id = $1 AND finished_at IS NULL";
 
 static const char start_sql[] =
-	"UPDATE farewell.request SET started_at = COALESCE(started_at, now()) WHERE deletion_id = $1";
+	"UPDATE farewell.request SET started_at = COALESCE(started_at, now())"
+	" WHERE deletion_id = $1 AND finished_at IS NULL";
 
-/* A request that is finished stays as it is. */
+/* A request that is finished stays as it is, and a copy is never replaced by an older one. */
 static const char report_sql[] =
 	"UPDATE farewell.request SET status = $2, mail = $3, files_deleted = $4, attempts = $5,"
 	" last_error = $6, next_attempt_at = $7, finished_at = $8,"
-	" reconcile_at = GREATEST(reconcile_at, COALESCE($7, now()))"
-	" WHERE deletion_id = $1 AND finished_at IS NULL";
+	" reconcile_at = GREATEST(reconcile_at, COALESCE($7, now())), version = $9::bigint"
+	" WHERE deletion_id = $1 AND finished_at IS NULL AND version < $9::bigint";
 
 static const char claim_sql[] =
 	"UPDATE farewell.request SET reconciled = reconciled + 1, reconcile_at = now()"
@@ -100,6 +104,25 @@ static const char claim_sql[] =
 	"   AND reconcile_at <= now() - make_interval(secs => $1::float8)"
 	"   ORDER BY reconcile_at LIMIT $2 FOR UPDATE SKIP LOCKED)"
 	" RETURNING deletion_id, user_id, " SECONDS("requested_at") ", request_id";
+
+static const char unclaim_sql[] =
+	"UPDATE farewell.request SET reconciled = GREATEST(reconciled - 1, 0),"
+	" reconcile_at = now() - interval '1 year' WHERE deletion_id = ANY ($1::uuid[])"
+	" AND finished_at IS NULL";
+
+/* An earlier state of the ledger than any: the finished ledger finishes it again. */
+static const char reopen_sql[] =
+	"UPDATE farewell.request SET status = 'accepted', finished_at = NULL, version = 0,"
+	" reconciled = 0, reconcile_at = now(), sweep_asked = NULL"
+	" WHERE deletion_id = $1 AND mark = $2 AND status = 'completed' RETURNING deletion_id";
+
+static const char asked_sql[] = "SELECT deletion_id, user_id, " SECONDS(
+	"requested_at") ", request_id FROM farewell.request"
+					" WHERE sweep_asked IS NOT NULL AND status = 'completed' ORDER BY sweep_asked "
+					"LIMIT $1";
+
+static const char swept_sql[] =
+	"UPDATE farewell.request SET sweep_asked = NULL WHERE deletion_id = $1";
 
 static const char published_sql[] =
 	"UPDATE farewell.request SET published_at = now() WHERE deletion_id = $1";
@@ -160,9 +183,14 @@ void request_worker_statements(const struct conf *conf,
 		[REQUEST_READ] = {.name = "read_request", .sql = read_sql, .params = 1},
 		[REQUEST_ADOPT] = {.name = "adopt_request", .sql = adopt_sql, .params = 4},
 		[REQUEST_FIND] = {.name = "find_request", .sql = find_sql, .params = 2},
+		[REQUEST_REMARK] = {.name = "remark", .sql = remark_sql, .params = 2},
 		[REQUEST_START] = {.name = "stamp_start", .sql = start_sql, .params = 1},
-		[REQUEST_REPORT] = {.name = "report", .sql = report_sql, .params = 8},
+		[REQUEST_REPORT] = {.name = "report", .sql = report_sql, .params = 9},
 		[REQUEST_CLAIM] = {.name = "claim", .sql = claim_sql, .params = 2},
+		[REQUEST_UNCLAIM] = {.name = "unclaim", .sql = unclaim_sql, .params = 1},
+		[REQUEST_REOPEN] = {.name = "reopen", .sql = reopen_sql, .params = 2},
+		[REQUEST_ASKED] = {.name = "sweeps_asked", .sql = asked_sql, .params = 1},
+		[REQUEST_SWEPT] = {.name = "swept", .sql = swept_sql, .params = 1},
 		[REQUEST_PUBLISHED] = {.name = "note_published", .sql = published_sql, .params = 1},
 		[REQUEST_LEAD] = {.name = "lead", .sql = lead_sql},
 	};
@@ -179,10 +207,11 @@ static const char *or_null(const char *text)
 
 enum db_result request_report(struct db *db, const struct deletion_state *state)
 {
-	char files[24], attempts[16];
+	char files[24], attempts[16], version[24];
 
 	snprintf(files, sizeof(files), "%lld", (long long)state->files_deleted);
 	snprintf(attempts, sizeof(attempts), "%d", state->attempts);
+	snprintf(version, sizeof(version), "%lld", (long long)state->version);
 	const char *params[] = {state->deletion_id,
 	                        state->status,
 	                        state->mail,
@@ -190,7 +219,8 @@ enum db_result request_report(struct db *db, const struct deletion_state *state)
 	                        attempts,
 	                        or_null(state->last_error),
 	                        or_null(state->next_attempt_at),
-	                        or_null(state->finished_at)};
+	                        or_null(state->finished_at),
+	                        version};
 	enum db_result result = db_run(db, REQUEST_REPORT, params, NULL, db_deadline(db));
 	if (result != DB_OK)
 		log_warning("the request could not be brought up to date: %s", db_why(db));
@@ -220,5 +250,80 @@ enum db_result request_lead(struct db *db, bool *leading)
 
 	*leading = result == DB_OK && db_is_true(row, 0, 0);
 	PQclear(row);
+	return result;
+}
+
+enum db_result request_give_back(struct db *db, const PGresult *rows, int first)
+{
+	size_t count = (size_t)(PQntuples(rows) - first), used = 1;
+	char *ids = count > 0 ? malloc(count * ID_UUID_SIZE + 2) : NULL;
+
+	if (ids == NULL)
+		return DB_OK;
+	ids[0] = '{';
+	for (int row = first; row < PQntuples(rows); row++) {
+		if (row > first)
+			ids[used++] = ',';
+		db_copy(rows, row, CLAIM_DELETION_ID, ids + used, ID_UUID_SIZE);
+		used += strlen(ids + used);
+	}
+	ids[used++] = '}';
+	ids[used] = '\0';
+	const char *params[] = {ids};
+	enum db_result result = db_run(db, REQUEST_UNCLAIM, params, NULL, db_deadline(db));
+	free(ids);
+	return result;
+}
+
+/* ---- sweeps ---- */
+
+enum db_result request_sweeps_asked(struct db *db, int64_t limit, PGresult **rows)
+{
+	char most[24];
+
+	snprintf(most, sizeof(most), "%lld", (long long)limit);
+	const char *params[] = {most};
+	return db_run(db, REQUEST_ASKED, params, rows, db_deadline(db));
+}
+
+enum db_result request_note_swept(struct db *db, const char *deletion_id)
+{
+	return db_run(db, REQUEST_SWEPT, &deletion_id, NULL, db_deadline(db));
+}
+
+/* In the open transaction that holds the row's lock. */
+static enum db_result reopen_locked(struct db *db, const char *deletion_id, const char *mark,
+                                    bool *reopened)
+{
+	const char *params[] = {deletion_id, mark};
+	PGresult *results[2] = {NULL};
+
+	db_queue(db, REQUEST_REOPEN, params);
+	db_queue_sql(db, "COMMIT");
+	enum db_result result = db_flush(db, results, 2, NULL, db_deadline(db));
+	*reopened = result == DB_OK && PQntuples(results[0]) == 1 &&
+	            strcmp(PQcmdStatus(results[1]), "COMMIT") == 0;
+	db_clear(results, 2);
+	return result;
+}
+
+enum db_result request_reopen(struct db *db, const char *deletion_id, const char *user_id,
+                              bool *reopened)
+{
+	const char *user[] = {user_id};
+	PGresult *results[2] = {NULL};
+	char mark[128];
+
+	*reopened = false;
+	db_queue_sql(db, "BEGIN");
+	db_queue(db, USERS_LOCK, user);
+	enum db_result result = db_flush(db, results, 2, NULL, db_deadline(db));
+	bool marked = result == DB_OK && PQntuples(results[1]) == 1 &&
+	              db_copy(results[1], 0, USERS_DELETED_AT, mark, sizeof(mark));
+	db_clear(results, 2);
+	if (marked)
+		result = reopen_locked(db, deletion_id, mark, reopened);
+	if (!*reopened)
+		db_roll_back(db);
 	return result;
 }

@@ -31,11 +31,16 @@ enum user_db_statement {
 	/* The worker's. */
 	REQUEST_READ,      /* $1 deletion: enum request_read_column */
 	REQUEST_ADOPT,     /* $1 deletion, user, mark, request id; nothing if there is one */
-	REQUEST_FIND,      /* $1 user, mark: the deletion's id */
+	REQUEST_FIND,      /* $1 user, mark: enum request_find_column */
+	REQUEST_REMARK,    /* $1 deletion, mark */
 	REQUEST_START,     /* $1 deletion: the point of no return */
 	REQUEST_REPORT,    /* see request_report */
 	REQUEST_CLAIM,     /* see request_claim */
+	REQUEST_UNCLAIM,   /* see request_give_back */
 	REQUEST_PUBLISHED, /* $1 deletion */
+	REQUEST_REOPEN,    /* see request_reopen */
+	REQUEST_ASKED,     /* see request_sweeps_asked */
+	REQUEST_SWEPT,     /* see request_note_swept */
 	REQUEST_LEAD,      /* see request_lead */
 	USER_DB_STATEMENTS
 };
@@ -44,6 +49,7 @@ enum users_column { USERS_ID, USERS_DELETED_AT, USERS_COLUMNS };
 enum contact_column { CONTACT_ADDRESS, CONTACT_NAME, CONTACT_LOCALE, CONTACT_COLUMNS };
 enum request_column { REQUEST_NOW, REQUEST_ID, REQUEST_MARK, REQUEST_STATUS, REQUEST_REQUESTED_AT };
 enum request_new_column { REQUEST_NEW_STATUS, REQUEST_NEW_REQUESTED_AT, REQUEST_NEW_COLUMNS };
+enum request_find_column { FIND_DELETION_ID, FIND_FINISHED };
 enum table_lock_column { LOCK_TABLE, LOCK_MODE, LOCK_PID, LOCK_COLUMNS };
 enum request_read_column { READ_USER_ID, READ_MARK, READ_FINISHED, READ_REQUESTED_AT };
 
@@ -86,5 +92,20 @@ enum db_result request_note_published(struct db *, const char *deletion_id);
 
 /* Takes the session lock that lets one reconciler work at a time; *LEADING: whether it is ours. */
 enum db_result request_lead(struct db *, bool *leading);
+
+/* Gives back the claims of ROWS from row FIRST on: they were not got to. */
+enum db_result request_give_back(struct db *, const PGresult *rows, int first);
+
+/* ---- sweeps: completed deletions whose files are looked for once more ---- */
+
+/* The completed requests, at most LIMIT, for which a repeated DELETE has asked for a sweep: rows of
+ * enum claim_column. */
+enum db_result request_sweeps_asked(struct db *, int64_t limit, PGresult **rows);
+enum db_result request_note_swept(struct db *, const char *deletion_id);
+
+/* Reopens a completed request under the lock of the user's row, and only if that still carries this
+ * request's mark: *REOPENED. */
+enum db_result request_reopen(struct db *, const char *deletion_id, const char *user_id,
+                              bool *reopened);
 
 #endif

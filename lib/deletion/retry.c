@@ -1,18 +1,40 @@
 /* The decision between a delay and the parked queue. */
 #include "lib/deletion/retry.h"
 
-/* Long enough to outlast a policy that is just being changed, short enough to be noticed. */
-#define OPERATOR_ATTEMPTS 3
+#include <stdio.h>
 
-int retry_decide(const struct conf *conf, enum retry_cause cause, int attempts, int64_t failing_ms)
+#include "lib/base/text.h"
+
+void failure_set(struct failure *failure, enum retry_cause cause, const char *what, const char *why)
 {
-	int last = conf->common.retry_delays.count - 1;
+	failure->cause = cause;
+	snprintf(failure->what, sizeof(failure->what), "%.*s",
+	         (int)text_utf8_fit(what, sizeof(failure->what) - 1), what);
+	snprintf(failure->why, sizeof(failure->why), "%.*s",
+	         (int)text_utf8_fit(why, sizeof(failure->why) - 1), why);
+}
 
-	if (cause == RETRY_HOPELESS || failing_ms >= conf->worker.park_after_ms)
+enum retry_cause retry_cause_of(enum sqlstate_kind kind)
+{
+	switch (kind) {
+	case SQLSTATE_BUSY:
+	case SQLSTATE_PASSING:
+	case SQLSTATE_STALE:
+	case SQLSTATE_ENDED: return RETRY_TIME_HEALS;
+	default: return RETRY_OPERATOR;
+	}
+}
+
+int retry_decide(const struct conf *conf, const struct retry_case *failed)
+{
+	int last = conf->common.retry_delays.count - 1, wait = failed->attempts - 1;
+
+	if (failed->cause == RETRY_HOPELESS || failed->failing_ms >= conf->worker.park_after_ms)
 		return RETRY_PARK;
-	if (cause == RETRY_OPERATOR && attempts >= OPERATOR_ATTEMPTS)
-		return RETRY_PARK;
-	if (attempts < 1)
+	/* What fails for everybody is no reason to park one after the other. */
+	if (failed->cause == RETRY_OPERATOR && failed->own_attempts >= conf->worker.operator_attempts)
+		return failed->serves_others ? RETRY_PARK : last;
+	if (wait < 0)
 		return 0;
-	return attempts - 1 < last ? attempts - 1 : last;
+	return wait < last ? wait : last;
 }

@@ -1,22 +1,49 @@
-/* The retry policy: after a failure, when again? Pure. */
+/* Failures of a job and the retry policy: after one, when again? Pure. */
 #ifndef FAREWELL_RETRY_H
 #define FAREWELL_RETRY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/config/conf.h"
+#include "lib/session/sqlstate.h"
 
-/* What kind of failure it was. */
+#define FAILURE_WHAT_SIZE 96
+#define FAILURE_WHY_SIZE 384
+
+/* What kind of failure it was (doc/DESIGN.md, "Whose fault is it"). */
 enum retry_cause {
-	RETRY_TIME_HEALS, /* a server is away or slow                     */
-	RETRY_OPERATOR,   /* AccessDenied and its kind: only a person can */
-	RETRY_HOPELESS,   /* the next attempt would find the same         */
+	RETRY_TIME_HEALS, /* a lock, a slow statement, one object's 503       */
+	RETRY_OPERATOR,   /* AccessDenied and its kind: only a person can     */
+	RETRY_HOPELESS,   /* the next attempt would find the same             */
+};
+
+/* One failure. */
+struct failure {
+	enum retry_cause cause;
+	char what[FAILURE_WHAT_SIZE]; /* failed: a setting, "bucket media", "mail"; kinds are counted
+	                                 apart by it */
+	char why[FAILURE_WHY_SIZE];   /* the sentence for a person; empty: no failure */
+};
+
+/* Fills FAILURE; WHAT and WHY are cut, never inside a character. */
+void failure_set(struct failure *, enum retry_cause, const char *what, const char *why);
+
+/* The cause of a statement's refusal. */
+enum retry_cause retry_cause_of(enum sqlstate_kind);
+
+/* Everything that the decision depends on. */
+struct retry_case {
+	enum retry_cause cause;
+	int attempts;       /* failures since the last progress, this one included */
+	int own_attempts;   /* of this one's kind in a row, this one included */
+	int64_t failing_ms; /* since the first of them */
+	bool serves_others; /* what failed has served another deletion since this one's first failure */
 };
 
 #define RETRY_PARK (-1)
 
-/* ATTEMPTS failures so far, this one included; the first of them FAILING_MS ago. Returns the index
- * of a delay in common.retry_delays, or RETRY_PARK. */
-int retry_decide(const struct conf *, enum retry_cause cause, int attempts, int64_t failing_ms);
+/* Returns the index of a delay in common.retry_delays, or RETRY_PARK. */
+int retry_decide(const struct conf *, const struct retry_case *);
 
 #endif

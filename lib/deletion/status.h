@@ -29,6 +29,7 @@ struct deletion_state {
 	int attempts;
 	char last_error[STATUS_ERROR_SIZE];
 	char next_attempt_at[STATUS_TIME_SIZE], finished_at[STATUS_TIME_SIZE];
+	int64_t version; /* of the ledger's row: a later one is truer */
 };
 
 #endif

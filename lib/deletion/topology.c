@@ -5,6 +5,8 @@
 
 /* A backstop only: every lost connection and every broker crash counts as a delivery. */
 #define DELIVERY_LIMIT 50
+/* Whoever looks at a parked message counts as a delivery, and RabbitMQ 4 drops it at the 21st. */
+#define LOOKS_LIMIT 1000000
 
 void topology_retry_queue(const struct conf *conf, int delay, char name[QUEUE_NAME_SIZE])
 {
@@ -16,7 +18,11 @@ static enum mq_result topology_declare_main(struct mq *mq, const struct conf *co
                                             int64_t deadline_ms)
 {
 	/* The default exchange leads to the parked queue by its name. */
-	struct mq_queue parked = {.name = conf->common.parked_queue, .quorum = true};
+	struct mq_queue parked = {
+		.name = conf->common.parked_queue,
+		.quorum = true,
+		.delivery_limit = LOOKS_LIMIT,
+	};
 	struct mq_queue queue = {
 		.name = conf->common.queue,
 		.quorum = true,

@@ -59,6 +59,11 @@ const char *db_sqlstate(const struct db *db)
 	return db->sqlstate;
 }
 
+const char *db_refused_title(const struct db *db)
+{
+	return db->refused;
+}
+
 enum sqlstate_kind db_kind(const struct db *db)
 {
 	return sqlstate_kind(db->sqlstate);
@@ -153,6 +158,7 @@ static enum db_result db_take_refusal(struct db *db, const char *title, const PG
 	db_say(db, "%s: %s%s%s%s", title, message != NULL ? message : PQresultErrorMessage(result),
 	       *state != '\0' ? " (SQLSTATE " : "", state, *state != '\0' ? ")" : "");
 	snprintf(db->sqlstate, sizeof(db->sqlstate), "%s", state);
+	snprintf(db->refused, sizeof(db->refused), "%s", title);
 	enum sqlstate_kind kind = db_kind(db);
 	if (PQstatus(db->conn) == CONNECTION_BAD || kind == SQLSTATE_ENDED ||
 	    (db->ready && kind == SQLSTATE_STALE)) {

@@ -68,6 +68,8 @@ bool db_is_open(const struct db *); /* as far as we know */
 bool db_is_alive(struct db *);
 const char *db_why(const struct db *);      /* one line for a person */
 const char *db_sqlstate(const struct db *); /* five characters, or "" */
+/* The setting or statement that was refused last; "" if none was. */
+const char *db_refused_title(const struct db *);
 /* What the last DB_REFUSED is about. */
 enum sqlstate_kind db_kind(const struct db *);
 /* The text of a statement of the session's table. */

@@ -63,6 +63,7 @@ static enum db_result db_judge_plan(struct db *db, const char *title, const PGre
 
 	for (int line = 0; line < PQntuples(plan); line++) {
 		const char *text = PQgetvalue(plan, line, 0), *condition = plan_condition(text);
+
 		locks = locks || strstr(text, "LockRows") != NULL;
 		if (condition == NULL)
 			continue;

@@ -18,6 +18,7 @@ struct db {
 	bool queue_failed;
 	unsigned int session; /* counts those that were opened */
 	char sqlstate[6];
+	char refused[96]; /* what was refused last */
 	char why[DB_WHY_SIZE];
 	char warning[DB_WARNING_SIZE];
 };

@@ -55,6 +55,7 @@ struct mq_delivery {
 	char *content_type;   /* or NULL */
 	char *lineage;        /* header x-farewell-lineage, at most 255 bytes; or NULL */
 	int attempts;         /* from the headers, 0 when absent */
+	int deliveries;       /* before this one, as the broker counts them; 0 when it does not */
 	uint64_t first_seen;
 };
 

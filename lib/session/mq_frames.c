@@ -8,7 +8,7 @@
 #include "lib/session/mq_session.h"
 
 #define SLICE_MS 1000               /* the longest the pump waits for its turn */
-#define ATTEMPTS_MAX 1000000        /* anybody can write a header: with room left to count on */
+#define COUNT_MAX 1000000           /* anybody can write a header: with room left to count on */
 #define LINEAGE_MAX 255             /* a longer one is not ours */
 #define BODY_MAX (16 * 1024 * 1024) /* of a longer delivery only the length is kept */
 
@@ -62,7 +62,9 @@ static void delivery_read_header(const amqp_table_entry_t *entry, struct mq_deli
 	int64_t value = field_integer(&entry->value);
 
 	if (entry_is(entry, MQ_HEADER_ATTEMPTS) && value >= 0)
-		delivery->attempts = value < ATTEMPTS_MAX ? (int)value : ATTEMPTS_MAX;
+		delivery->attempts = value < COUNT_MAX ? (int)value : COUNT_MAX;
+	else if (entry_is(entry, MQ_HEADER_DELIVERIES) && value >= 0)
+		delivery->deliveries = value < COUNT_MAX ? (int)value : COUNT_MAX;
 	else if (entry_is(entry, MQ_HEADER_FIRST_SEEN) && value >= 0)
 		delivery->first_seen = (uint64_t)value;
 	else if (entry_is(entry, MQ_HEADER_LINEAGE) && delivery->lineage == NULL &&
@@ -178,13 +180,11 @@ enum mq_result mq_take_method(struct mq *mq, const amqp_frame_t *frame, struct m
 	case AMQP_BASIC_RETURN_METHOD: return mq_take_return(mq, method->decoded, confirm, deadline_ms);
 	case AMQP_BASIC_ACK_METHOD: {
 		const amqp_basic_ack_t *ack = method->decoded;
-
 		confirm_take_answer(mq, confirm, true, ack->delivery_tag, ack->multiple);
 		return MQ_OK;
 	}
 	case AMQP_BASIC_NACK_METHOD: {
 		const amqp_basic_nack_t *nack = method->decoded;
-
 		confirm_take_answer(mq, confirm, false, nack->delivery_tag, nack->multiple);
 		return MQ_OK;
 	}

@@ -25,6 +25,8 @@
 #define MQ_HEADER_FIRST_SEEN "x-farewell-first-seen"
 #define MQ_HEADER_LINEAGE "x-farewell-lineage"
 #define MQ_HEADERS 4
+/* And the broker's, of quorum queues: deliveries of this message before this one. */
+#define MQ_HEADER_DELIVERIES "x-delivery-count"
 
 struct mq {
 	const struct mq_options *options;

@@ -71,6 +71,7 @@ static const char *next_word(const char *c, bool *broken)
 	*broken = false;
 	while (*c != '\0' && !is_word_character((unsigned char)*c)) {
 		const char *from = c;
+
 		if ((c[0] == '-' && c[1] == '-') || (c[0] == '/' && c[1] == '*')) {
 			c = skip_comment(c);
 			continue;
@@ -103,6 +104,7 @@ bool sql_has_words(const char *sql, const char *words)
 
 	for (const char *c = next_word(sql, &broken); *c != '\0'; c = next_word(c, &broken)) {
 		const char *end = c;
+
 		while (is_word_character((unsigned char)*end))
 			end++;
 		size_t length = (size_t)(end - c);
@@ -111,6 +113,7 @@ bool sql_has_words(const char *sql, const char *words)
 		for (int attempt = 0; attempt < 2; attempt++) {
 			size_t word_length = strcspn(wanted, " ");
 			bool same = is_word(c, length, wanted, word_length);
+
 			if (same && wanted[word_length] == '\0')
 				return true;
 			if (same) {

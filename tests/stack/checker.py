@@ -29,7 +29,7 @@ END $$;
 CREATE TRIGGER keep_history AFTER INSERT OR UPDATE ON farewell.deletion
     FOR EACH ROW EXECUTE FUNCTION public.keep_ledger_history();
 """
-MARKING = {"updated_at", "mails", "version"}   # what may differ where a row is only marked `sending`
+MARKING = {"updated_at", "mails", "sending_since", "passed_at", "version"}   # what may differ where a row is only marked `sending`
 
 
 @dataclasses.dataclass
@@ -150,7 +150,7 @@ def judge_mails(f, evidence):
             if not count and address and row.get("status") == "completed":
                 f.note("unmailed", f"user {user_id}, deletion {deletion}: no mail, and the ledger says {row['mail']}")
             if count > 1:
-                again = begun_again(evidence.history.get(deletion, []))
+                again = min(begun_again(evidence.history.get(deletion, [])), 1)   # never a third
                 f.explained += min(count - 1, again)
                 if count - 1 > again:
                     f.note("duplicates", f"deletion {deletion} was mailed {count} times, and begun again {again} times", count - 1 - again)

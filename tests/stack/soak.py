@@ -15,7 +15,7 @@ from .proc import StackError, wait_until
 SETTINGS = {
     "common": {"retry_delays": "1s 2s 4s 8s"},
     "gateway": {"children": 6},
-    "worker": {"children": 6, "reconcile_every": "1s", "reconcile_after": "5s", "s3_timeout": "10s", "smtp_timeout": "10s",
+    "worker": {"children": 6, "reconcile_every": "1s", "reconcile_after": "5s", "s3_timeout": "10s", "smtp_timeout": "10s", "smtp_answer_timeout": "5s",
                "mail_locale": "en"},
 }
 CLIENTS = 6

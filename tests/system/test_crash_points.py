@@ -28,7 +28,8 @@ ROUNDS = ["alone", "broker restarted", "PostgreSQL stopped at once"]
 SETTINGS = {
     "common": {"retry_delays": "1s 2s 4s"},
     "gateway": {"children": 1, "soft_timeout": "5m", "hard_timeout": "10m"},     # who stands at a point is not hanging
-    "worker": {"children": 1, "reconcile_every": "1s", "reconcile_after": "3s"},
+    "worker": {"children": 1, "reconcile_every": "1s", "reconcile_after": "3s",
+               "smtp_timeout": "8s", "smtp_answer_timeout": "4s"},     # so long a mail may still be under way, and is not sent again
 }
 
 

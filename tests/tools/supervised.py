@@ -84,9 +84,10 @@ class Watched:
         self.signal(signal.SIGHUP)
 
     def bad_lines(self):
-        """What was warned of, but that the machine had no time for the master."""
+        """What was warned of, but that the machine had no time for the master, and that the stack has no standby."""
+        expected = ("the master did not run for", "synchronous_standby_names is empty")
         return [line for line in self.log().splitlines()
-                if (" warning " in line or " error " in line) and "the master did not run for" not in line]
+                if (" warning " in line or " error " in line) and not any(words in line for words in expected)]
 
 
 class Site(Watched):

@@ -73,13 +73,15 @@ static void says_what_is_away(void)
 {
 	struct sessions sessions;
 	struct message message = {.user_id = "1", .turn = 1};
-	struct guard_contact contact;
+	struct guard_answer answer;
+	const struct guard_question question = {.conf = &conf};
+	struct ledger_row row;
 
 	CU_ASSERT_FATAL(sessions_new(&sessions, &conf, "test", NULL, NULL));
 	CU_ASSERT_EQUAL(sessions_connect_databases(&sessions), SESSIONS_AWAY);
 	CU_ASSERT_PTR_NOT_NULL(strstr(db_why(sessions.users), "worker.user_db: can't connect"));
-	CU_ASSERT_EQUAL(guard_judge(sessions.users, &message, NULL, &contact), GUARD_LOST);
-	CU_ASSERT_EQUAL(ledger_lease(&sessions.ledger, "x"), LEDGER_LOST);
+	CU_ASSERT_EQUAL(guard_judge(sessions.users, &message, &question, &answer), GUARD_LOST);
+	CU_ASSERT_EQUAL(ledger_lease(&sessions.ledger, "x", &row), LEDGER_LOST);
 	sessions_free(&sessions);
 }
 

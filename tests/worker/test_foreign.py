@@ -69,7 +69,7 @@ def test_other_producers_messages(fw):
     def of_nobody():
         user_id = random.randrange(10 ** 12, 10 ** 18)
         fw.publish({"userId": str(user_id)})
-        said(fw, "aborted", f"user={user_id} ")
+        said(fw, "parked: there is no such user", f"user={user_id} ")
 
     together(as_plain_message, in_nestjs_envelope, of_an_active_user, published_before_the_commit, the_same_three_times,
              beside_the_gateways, of_nobody)

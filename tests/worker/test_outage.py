@@ -49,7 +49,7 @@ def lost_at(fw, wire, times, *place, **how):
 
 
 def test_ledger_lost_again_and_again(fw, wires):
-    wires.worker(max_starts=1)
+    wires.worker()
     lost_at(fw, wires.ledger, 1, BEGIN)
     lost_at(fw, wires.ledger, 2, BEGIN, deliver=True)
     lost_at(fw, wires.ledger, 2, PROGRESS)
@@ -70,7 +70,7 @@ def test_ledger_lost_after_the_mail(fw, wires):
 
 
 def test_user_database_lost_again_and_again(fw, wires):
-    wires.worker(max_starts=1)
+    wires.worker()
     lost_at(fw, wires.users, 1, STAMP)
     lost_at(fw, wires.users, 2, COMMIT_ANSWER, way="down")
     lost_at(fw, wires.users, 2, REPORT)
@@ -78,7 +78,7 @@ def test_user_database_lost_again_and_again(fw, wires):
 
 
 def test_databases_that_hang(fw, wires):
-    wires.worker(lock_timeout="1s", statement_timeout="2s", max_starts=1)
+    wires.worker(lock_timeout="1s", statement_timeout="2s")
     for wire in (wires.users, wires.ledger):
         user = fw.make_user()
         wire.hold()

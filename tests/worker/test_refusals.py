@@ -46,7 +46,7 @@ def test_an_error_in_the_contact_statement_is_no_missing_request(fw):
         "children": 1, "user_contact_sql": "SELECT email, (name::int)::text, locale FROM users WHERE id = $1"}})
     user, other = fw.make_user(name="Kim"), fw.make_user(name="7")
     assert fw.delete(user).status == 200
-    said(fw, "the guard's question was refused", "22P02", f"user={user.id} ")
+    said(fw, "failed, attempt 1", "22P02", f"user={user.id} ")
     fw.delete(other)
     completed(fw, other, files=3)
     fw.psql("users", "UPDATE users SET name = '7' WHERE id = %s", user.id)
@@ -166,7 +166,8 @@ def test_restored_while_a_worker_is_at_it(fw, store):
     fw.wait_until(lambda: asked, what="the first batch")
     fw.psql("users", "UPDATE users SET deleted_at = NULL WHERE id = %s", user.id)
     fw.publish(message(user, deletion_id))
-    fw.wait_status(user, "cancelled")
+    said(fw, "another worker has this deletion in hand", deletion_id)
     go_on.set()
-    said(fw, "superseded", f"user={user.id} ")
+    fw.wait_status(user, "cancelled")
+    fw.wait_finished(user)
     assert asked == ["b/1"] and fw.mails(user) == [] and fw.requests(user)[0]["status"] == "cancelled"

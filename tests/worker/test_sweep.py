@@ -1,0 +1,52 @@
+"""Sweeps: a file row committed after the last pass does not stay for ever."""
+from tools.jobs import ask, completed, log_lines, quiet, said
+
+QUICK = {"children": 1, "sweep_after": "1s 2s", "reconcile_every": "300ms", "reconcile_after": "1s"}
+
+
+def late_file(fw, user, name):
+    fw.add_files(user, [name])
+
+
+def test_a_late_row_is_swept(fw):
+    fw.stack.worker.configure({"worker": QUICK})
+    user = fw.make_user()
+    ask(fw, user)
+    completed(fw, user, files=3)
+    late_file(fw, user, "late-one")
+    said(fw, "files were recorded after the deletion was completed", f"user={user.id} ")
+    fw.wait_until(lambda: fw.ledger(user)[0]["files_deleted"] == 4 and fw.ledger(user)[0]["status"] == "completed", what="the sweep")
+    fw.wait_until(lambda: fw.requests(user)[0]["status"] == "completed" and fw.requests(user)[0]["files_deleted"] == 4, what="the request to follow")
+    assert fw.objects_of(user) == [] and len(fw.mails(user)) == 1, "one mail"
+    quiet(fw)
+
+
+def test_a_restored_user_is_not_swept(fw):
+    fw.stack.worker.configure({"worker": QUICK})
+    user = fw.make_user()
+    ask(fw, user)
+    completed(fw, user, files=3)
+    fw.psql("users", "UPDATE users SET deleted_at = NULL WHERE id = %s", user.id)
+    late_file(fw, user, "of-an-active-user")
+    said(fw, "left alone", f"user={user.id} ")
+    assert fw.objects_of(user) and fw.ledger(user)[0]["status"] == "completed"
+
+
+def test_sweeps_end(fw):
+    fw.stack.worker.configure({"worker": QUICK})
+    user = fw.make_user()
+    ask(fw, user)
+    completed(fw, user, files=3)
+    fw.wait_until(lambda: fw.ledger(user)[0]["sweep_at"] is None, what="the last sweep")
+    assert fw.ledger(user)[0]["swept"] == 2 and not log_lines(fw.stack.worker, "files were recorded after", f"user={user.id} ")
+
+
+def test_asked_for_by_a_repeated_delete(fw):
+    fw.stack.worker.configure({"worker": {**QUICK, "sweep_after": "1h"}})
+    user = fw.make_user()
+    assert fw.delete(user).status == 200
+    completed(fw, user, files=3)
+    late_file(fw, user, "late-two")
+    assert fw.delete(user).status == 200
+    fw.wait_until(lambda: fw.ledger(user)[0]["files_deleted"] == 4 and fw.ledger(user)[0]["status"] == "completed", what="the sweep")
+    assert fw.objects_of(user) == []

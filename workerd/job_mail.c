@@ -1,0 +1,123 @@
+/* Marking, sending and recording a mail, so that there are never more than two. */
+#include "workerd/job_mail.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/crash.h"
+#include "lib/base/log.h"
+#include "lib/deletion/status.h"
+#include "lib/mail/mail.h"
+#include "workerd/worker.h"
+
+#define MAILS_MAX 2
+#define SERVED_MAIL "the mail server"
+
+/* Whether a mail of unknown fate is sent once more. */
+static bool may_resend(const struct job *job)
+{
+	return job->worker->conf->worker.when_unknown == WHEN_UNKNOWN_RESEND &&
+	       job->entry->mails < MAILS_MAX;
+}
+
+/* The mark is taken back before anything else is recorded: a mail that certainly was not sent is
+ * not counted. */
+static enum job_end take_mark_back(struct job *job)
+{
+	job->memory->fact = JOB_MAIL_NOT_SENT;
+	enum ledger_answer answer = ledger_not_sent(&job->worker->sessions.ledger, job->entry);
+	if (answer != LEDGER_OK)
+		return JOB_ABANDONED;
+	job->memory->fact = JOB_MAIL_NOTHING;
+	return JOB_DONE;
+}
+
+static enum job_end fail_mail(struct job *job, enum retry_cause cause, const char *why)
+{
+	struct failure failure;
+
+	failure_set(&failure, cause, SERVED_MAIL, why);
+	return outcome_fail(job, &failure);
+}
+
+static enum job_end record_mail(struct job *job, enum mail_result result, const char *why)
+{
+	switch (result) {
+	case MAIL_ACCEPTED:
+		job->memory->fact = JOB_MAIL_SENT;
+		served_note(&job->worker->served, SERVED_MAIL, job->entry->deletion_id);
+		CRASH_POINT("worker-after-smtp");
+		return outcome_complete(job, MAIL_SENT, NULL);
+	case MAIL_REJECTED:
+		log_warning("the mail was refused for good: %s", why);
+		return outcome_complete(job, MAIL_REFUSED, why);
+	case MAIL_NO_ANSWER:
+		log_warning("whether the mail was sent is unknown: %s", why);
+		/* The mark stays `sending`, and the next attempt decides, at once. */
+		ledger_unanswered(&job->worker->sessions.ledger, job->entry);
+		return may_resend(job) ? fail_mail(job, RETRY_TIME_HEALS, why) :
+		                         outcome_complete(job, MAIL_UNKNOWN, why);
+	default: break;
+	}
+	enum job_end end = take_mark_back(job);
+	if (end != JOB_DONE)
+		return end;
+	if (result == MAIL_STOPPED)
+		return job->worker->broker_lost ? JOB_ABANDONED : outcome_hand_over(job, true);
+	return fail_mail(job, result == MAIL_OPERATOR ? RETRY_OPERATOR : RETRY_TIME_HEALS, why);
+}
+
+static enum job_end send_mail(struct job *job)
+{
+	char why[FAILURE_WHY_SIZE];
+	struct mail_letter letter = {
+		.to = job->guard.contact.address,
+		.name = job->guard.contact.name,
+		.locale = job->guard.contact.locale,
+		.user_id = job->message.user_id,
+		.deletion_id = job->message.deletion_id,
+		.requested_at = job->message.requested_at,
+		.files_deleted = job->entry->files_deleted,
+	};
+
+	child_step(job->worker->child, "mail");
+	CRASH_POINT("worker-before-sending");
+	job->changed = true;
+	enum ledger_answer answer = ledger_sending(&job->worker->sessions.ledger, job->entry);
+	if (answer != LEDGER_OK)
+		return outcome_of_ledger(job, answer);
+	CRASH_POINT("worker-after-sending");
+	enum mail_result result = mail_send(job->worker->mailer, &letter, why, sizeof(why));
+	return record_mail(job, result, why);
+}
+
+/* A mail that somebody marked and did not record: he died, or is still at it. */
+static enum job_end decide_unknown(struct job *job)
+{
+	if (job->entry->sending_ms < worker_mail_bound_ms(job->worker->conf))
+		return outcome_defer(job, 1, "an earlier attempt may still be sending the mail");
+	if (!may_resend(job))
+		return outcome_complete(job, MAIL_UNKNOWN,
+		                        job->entry->mails >= MAILS_MAX ?
+		                            "two mails were begun, and of neither is known whether it "
+		                            "arrived" :
+		                            "a worker died while it was sending the mail; look whether it "
+		                            "arrived");
+	log_warning("an earlier attempt ended while it was sending the mail: sending it again, as "
+	            "worker.when_unknown says");
+	return send_mail(job);
+}
+
+enum job_end job_mail(struct job *job)
+{
+	const char *mail = job->entry->mail;
+
+	if (strcmp(mail, MAIL_SENT) == 0 || strcmp(mail, MAIL_REFUSED) == 0 ||
+	    strcmp(mail, MAIL_UNKNOWN) == 0)
+		return outcome_complete(job, mail, NULL);
+	if (strcmp(mail, MAIL_SENDING) == 0)
+		return decide_unknown(job);
+	if (job->guard.contact.address[0] == '\0')
+		return outcome_complete(job, MAIL_NONE, NULL);
+	return send_mail(job);
+}

@@ -1,0 +1,101 @@
+/* Asking for one file row of a completed deletion, and reopening it when there is one. */
+#include "workerd/sweep.h"
+
+#include <stdio.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+/* Reopens request and ledger, in this order: a request whose ledger is finished is finished again
+ * by the reconciler, if we die in between. */
+static bool reopen(struct sessions *s, struct message *message, const char *request_id)
+{
+	struct dispatch_note note = {.request_id = request_id};
+	bool reopened = false;
+
+	if (request_reopen(s->users, message->deletion_id, message->user_id, &reopened) != DB_OK) {
+		log_warning("%s", db_why(s->users));
+		return db_is_open(s->users);
+	}
+	if (!reopened) {
+		log_warning("there are files of a user whose deletion is completed, but he is not deleted "
+		            "any more as it was asked for: left alone user=%s deletion=%s",
+		            message->user_id, message->deletion_id);
+		return true;
+	}
+	if (ledger_reopen(&s->ledger, message->deletion_id, &message->turn) != LEDGER_OK)
+		return false;
+	log_info("files were recorded after the deletion was completed: it goes on deletion=%s user=%s "
+	         "turn=%d",
+	         message->deletion_id, message->user_id, message->turn);
+	if (!dispatch_continuation(&s->dispatch, message, &note))
+		log_warning("the message of turn %d is not out; the reconciler publishes it",
+		            message->turn);
+	return true;
+}
+
+/* One sweep. NEXT_MS: until the next one of this deletion, -1: none. */
+static bool sweep_one(struct sessions *s, struct message *message, const char *request_id,
+                      int64_t next_ms)
+{
+	bool found = false;
+	enum ledger_answer answer = ledger_has_files(&s->ledger, message->user_id, &found);
+
+	/* A statement that this user's data makes fail must not keep the others from being swept. */
+	if (answer == LEDGER_LOST)
+		return false;
+	if (ledger_note_swept(&s->ledger, message->deletion_id, next_ms) != LEDGER_OK)
+		return false;
+	return !found || reopen(s, message, request_id);
+}
+
+static int64_t next_delay_ms(const struct conf_durations *delays, int64_t swept)
+{
+	return swept + 1 < delays->count ? delays->item[swept + 1].ms : -1;
+}
+
+/* Those that are due by the ledger. */
+static bool sweep_due(struct sessions *s, const struct conf_durations *delays, int64_t limit)
+{
+	PGresult *rows = NULL;
+	bool good = ledger_sweeps(&s->ledger, limit, &rows) == LEDGER_OK;
+
+	for (int row = 0; good && row < PQntuples(rows); row++) {
+		struct message message = {.turn = 1};
+		db_copy(rows, row, SWEEP_DELETION_ID, message.deletion_id, sizeof(message.deletion_id));
+		db_copy(rows, row, SWEEP_USER_ID, message.user_id, sizeof(message.user_id));
+		clock_rfc3339(time(NULL), message.requested_at);
+		good =
+			sweep_one(s, &message, NULL, next_delay_ms(delays, db_number(rows, row, SWEEP_SWEPT)));
+	}
+	PQclear(rows);
+	return good;
+}
+
+/* Those that a repeated DELETE asked for. */
+static bool sweep_asked(struct sessions *s, const struct conf_durations *delays, int64_t limit)
+{
+	PGresult *rows = NULL;
+	bool good = request_sweeps_asked(s->users, limit, &rows) == DB_OK;
+
+	if (!good)
+		log_warning("%s", db_why(s->users));
+	for (int row = 0; good && row < PQntuples(rows); row++) {
+		struct message message = {.turn = 1};
+		const char *request_id = PQgetisnull(rows, row, CLAIM_REQUEST_ID) ?
+		                             NULL :
+		                             PQgetvalue(rows, row, CLAIM_REQUEST_ID);
+		db_copy(rows, row, CLAIM_DELETION_ID, message.deletion_id, sizeof(message.deletion_id));
+		db_copy(rows, row, CLAIM_USER_ID, message.user_id, sizeof(message.user_id));
+		db_copy(rows, row, CLAIM_REQUESTED_AT, message.requested_at, sizeof(message.requested_at));
+		good = request_note_swept(s->users, message.deletion_id) == DB_OK &&
+		       sweep_one(s, &message, request_id, delays->item[0].ms);
+	}
+	PQclear(rows);
+	return good;
+}
+
+bool sweep_pass(struct sessions *s, const struct conf_durations *delays, int64_t limit)
+{
+	return sweep_due(s, delays, limit) && sweep_asked(s, delays, limit);
+}
