@@ -243,7 +243,8 @@ static enum files_result look_again(const struct pass *pass)
 		log_warning("the lease is gone: %s", db_why(pass->means->ledger->db));
 		return FILES_LOST;
 	}
-	switch (guard_look_again(pass->means->users, pass->message)) {
+	bool absent_ok = pass->means->conf->worker.absent_user == ABSENT_USER_CONTINUE;
+	switch (guard_look_again(pass->means->users, pass->message, absent_ok)) {
 	case GUARD_GO: return FILES_GONE;
 	case GUARD_REFUSED:
 	case GUARD_LOST: return FILES_LOST;

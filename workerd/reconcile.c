@@ -101,10 +101,12 @@ static enum fate publish_next_turn(struct reconciler *r, struct message *message
 	return FATE_PUBLISHED;
 }
 
+/* False: a server is away. One request that refuses to be told keeps no other from it. */
 static bool report_state(struct reconciler *r, const struct deletion_state *state)
 {
-	return request_report(r->sessions.users, state) == DB_OK &&
-	       ledger_note_reported(&r->sessions.ledger, state) == LEDGER_OK;
+	if (request_report(r->sessions.users, state) != DB_OK)
+		return db_is_open(r->sessions.users);
+	return ledger_note_reported(&r->sessions.ledger, state) == LEDGER_OK;
 }
 
 /* What the ledger knows decides: finished or parked, the request only hears of it; due later, it is
@@ -179,8 +181,6 @@ static bool republish_pass(struct reconciler *r)
 		fates[fate]++;
 		child_done(r->child, fate != FATE_FAILED);
 	}
-	if (fates[FATE_FAILED] > 0)
-		row--;
 	if (row < count && request_give_back(r->sessions.users, rows, row) != DB_OK)
 		log_warning("%s", db_why(r->sessions.users));
 	PQclear(rows);

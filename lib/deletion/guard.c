@@ -52,6 +52,13 @@ __attribute__((format(printf, 2, 3))) static enum guard_verdict guard_park(
 	return GUARD_PARK;
 }
 
+static enum guard_verdict park_ambiguous(const struct guard *guard)
+{
+	return guard_park(
+		guard, "worker.lock_user_sql returned %d rows for one id; it must select by a unique key",
+		guard->finding.users);
+}
+
 /* ---- lock and read ---- */
 
 static void read_user_row(const PGresult *row, struct finding *finding)
@@ -152,6 +159,8 @@ static enum guard_verdict adopt_request(struct guard *guard)
 
 	if (finding->users == 0)
 		return GUARD_ABSENT;
+	if (finding->users > 1)
+		return park_ambiguous(guard);
 	if (!finding->user_marked)
 		return GUARD_ACTIVE;
 	id_fresh(fresh);
@@ -238,10 +247,7 @@ static enum guard_verdict judge_ours(struct guard *guard)
 	const char *named = guard->message->user_id;
 
 	if (finding->users > 1)
-		return guard_park(guard,
-		                  "worker.lock_user_sql returned %d rows for one id; it must select by a "
-		                  "unique key",
-		                  finding->users);
+		return park_ambiguous(guard);
 	if (!finding->request_exists && guard->question->seen)
 		return guard_park(guard, "the request was seen before and is gone from the user database: "
 		                         "was it restored from a backup, has a standby taken over, or is "
@@ -317,7 +323,7 @@ enum guard_verdict guard_judge(struct db *users, struct message *message,
 	return verdict;
 }
 
-enum guard_verdict guard_look_again(struct db *users, const struct message *message)
+enum guard_verdict guard_look_again(struct db *users, const struct message *message, bool absent_ok)
 {
 	const char *user[] = {message->user_id}, *deletion[] = {message->deletion_id};
 	struct guard guard = {.users = users};
@@ -343,9 +349,8 @@ enum guard_verdict guard_look_again(struct db *users, const struct message *mess
 	}
 	if (!finding->request_exists || finding->request_finished)
 		return GUARD_FINISHED;
-	/* Whether the row may be absent was decided when the job began. */
 	if (finding->users == 0)
-		return GUARD_GO;
+		return absent_ok ? GUARD_GO : GUARD_PARK;
 	return finding->user_marked && strcmp(finding->mark, finding->request_mark) == 0 ?
 	           GUARD_GO :
 	           GUARD_CANCELLED;

@@ -54,7 +54,7 @@ enum guard_verdict guard_judge(struct db *users, struct message *, const struct 
                                struct guard_answer *);
 
 /* Looks once more whether the user still carries the mark of MESSAGE's request, and commits: GO,
- * or what else was found. */
-enum guard_verdict guard_look_again(struct db *users, const struct message *);
+ * or what else was found. ABSENT_OK: his row may be gone. */
+enum guard_verdict guard_look_again(struct db *users, const struct message *, bool absent_ok);
 
 #endif
