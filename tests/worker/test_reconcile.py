@@ -155,3 +155,23 @@ def test_a_long_queue_is_left_to_be_worked_on(fw):
     for user in backlog:
         completed(fw, user)
     quiet(fw)
+
+
+def test_one_request_that_can_not_be_told_keeps_no_other(fw):
+    """The reconciler carries to the requests what they have not heard of, past one that refuses to be told."""
+    fw.stack.worker.stop()
+    odd, other = fw.make_user(), fw.make_user()
+    for user in (odd, other):
+        deletion_id = commit_request(fw, user)
+        fw.psql("worker", "INSERT INTO farewell.deletion (deletion_id, user_id, status, mail, finished_at, updated_at, version)"
+                " VALUES (%s, %s, 'completed', 'none', now(), now() - interval '1 hour', 2)", deletion_id, str(user.id))
+    fw.psql("users", "CREATE FUNCTION refuse_one() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$")
+    fw.psql("users", f"CREATE TRIGGER refuse_one BEFORE UPDATE ON farewell.request FOR EACH ROW WHEN (NEW.user_id = '{odd.id}'"
+            " AND NEW.status = 'completed') EXECUTE FUNCTION refuse_one()")
+    try:
+        fw.stack.worker.configure({"worker": QUICK})
+        assert fw.wait_finished(other)["status"] == "completed"
+        assert fw.requests(odd)[0]["finished_at"] is None
+    finally:
+        fw.psql("users", "DROP FUNCTION refuse_one CASCADE")
+    assert fw.wait_finished(odd)["status"] == "completed"

@@ -171,3 +171,23 @@ def test_restored_while_a_worker_is_at_it(fw, store):
     fw.wait_status(user, "cancelled")
     fw.wait_finished(user)
     assert asked == ["b/1"] and fw.mails(user) == [] and fw.requests(user)[0]["status"] == "cancelled"
+
+
+def test_the_users_row_vanishes_while_a_worker_is_at_it(fw, store):
+    """An empty answer of the lock statement is no leave to go on, also not for a job that has begun."""
+    asked, go_on = [], threading.Event()
+
+    def reply(keys):
+        asked.extend(keys)
+        go_on.wait(20)
+        return deleted(keys)
+    fw.purge(PARKED)
+    fw.stack.worker.configure({"worker": {"s3_endpoint": store(reply), "files_page": 1}})
+    user = fw.make_user(["c/1", "c/2", "c/3"], put=False)
+    ask(fw, user)
+    fw.wait_until(lambda: asked, what="the first batch")
+    fw.psql("users", "DELETE FROM users WHERE id = %s", user.id)
+    go_on.set()
+    assert "worker.absent_user" in fw.wait_status(user, "parked")["last_error"]
+    assert asked == ["c/1"] and fw.mails(user) == []
+    parked_message(fw, user)
