@@ -23,7 +23,7 @@ def test_what_refuses_us_is_tried_again(fw):
         assert reply[:3] in completed(fw, user, mail="refused", files=1)["last_error"]
     for user, reply in ours:
         row = fw.wait_status(user, "retrying")
-        assert row["mail"] == "pending" and row["attempts"] >= 1, row
+        assert row["mail"] in ("pending", "sending") and row["attempts"] >= 1, row   # the next attempt may be under way
         assert reply[:3] in row["last_error"] and OURS[reply] in row["last_error"] and user.email not in row["last_error"], row
     fw.stack.smtp.control()
     for user, _ in ours:

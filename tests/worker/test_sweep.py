@@ -1,7 +1,7 @@
 """Sweeps: a file row committed after the last pass does not stay for ever."""
 from tools.jobs import ask, completed, log_lines, quiet, said
 
-QUICK = {"children": 1, "sweep_after": "1s 2s", "reconcile_every": "300ms", "reconcile_after": "1s"}
+QUICK = {"children": 1, "sweep_after": "1s 2s 3s 5s 8s 13s 21s 34s", "reconcile_every": "300ms", "reconcile_after": "1s"}
 
 
 def late_file(fw, user, name):
@@ -33,7 +33,7 @@ def test_a_restored_user_is_not_swept(fw):
 
 
 def test_sweeps_end(fw):
-    fw.stack.worker.configure({"worker": QUICK})
+    fw.stack.worker.configure({"worker": {**QUICK, "sweep_after": "1s 2s"}})
     user = fw.make_user()
     ask(fw, user)
     completed(fw, user, files=3)
