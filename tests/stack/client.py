@@ -231,12 +231,15 @@ class Client:
     def wait_status(self, user, *wanted, timeout=PATIENCE):
         """Until the ledger says one of these (default: completed); returns its row."""
         wanted = wanted or ("completed",)
+
+        def row():
+            rows = self.ledger(user)
+            return rows and rows[-1]["status"] in wanted and rows[-1]     # the very row: the next one may be another
         try:
-            wait_until(lambda: self.status(user) in wanted, timeout, f"user {user} to be {' or '.join(wanted)}")
+            return wait_until(row, timeout, f"user {user} to be {' or '.join(wanted)}")
         except Exception as e:
             raise AssertionError(f"{e}; ledger: {self.ledger(user)}; requests: {self.requests(user)}\n"
                                  f"{self.stack.worker.log_tail(15)}") from None
-        return self.ledger(user)[-1]
 
     def wait_finished(self, user, timeout=PATIENCE):
         """Until the user DB's request has finished_at (the reconciler carries it back); returns the row."""
