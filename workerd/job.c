@@ -190,14 +190,17 @@ static bool take_lease(struct job *job, bool *seen, enum job_end *end)
 	return false;
 }
 
-static void give_lease_back(struct job *job, enum job_end end)
+/* A mail that was sent is a fact, however the job ended: until it is written, the job has not. */
+static enum job_end give_lease_back(struct job *job, enum job_end end)
 {
 	struct ledger *ledger = &job->worker->sessions.ledger;
+	bool open = end == JOB_ABANDONED || end == JOB_AGAIN;
 
 	/* Before anybody else can take it; if the database is what is away, then later. */
-	if ((end == JOB_ABANDONED || end == JOB_AGAIN) && db_is_open(ledger->db))
+	if ((open || job->memory->fact != JOB_MAIL_NOTHING) && db_is_open(ledger->db))
 		job_remember(job->worker, job->memory);
 	ledger_release(ledger, job->message.deletion_id); /* unless an outcome gave it back */
+	return job->memory->fact != JOB_MAIL_NOTHING && !open ? JOB_ABANDONED : end;
 }
 
 /* A message of ours. */
@@ -210,8 +213,7 @@ static enum job_end job_of_request(struct job *job)
 		end = job->delivery->deliveries >= DELIVERIES_MAX ?
 		          outcome_park(job, 0, too_often) :
 		          follow_verdict(job, ask_guard(job, seen || job->message.turn > 1));
-	give_lease_back(job, end);
-	return end;
+	return give_lease_back(job, end);
 }
 
 /* Another producer's message, which has no deletion until the guard has found or made it. */
@@ -239,8 +241,7 @@ static enum job_end job_of_stranger(struct job *job)
 	job_introduce(job);
 	if (take_lease(job, &seen, &end))
 		end = job_start(job);
-	give_lease_back(job, end);
-	return end;
+	return give_lease_back(job, end);
 }
 
 enum job_end job_run(struct worker *worker, const struct mq_delivery *delivery, bool fresh,

@@ -265,6 +265,7 @@ enum job_end outcome_complete(struct job *job, const char *mail, const char *why
 	if (answer != LEDGER_OK)
 		return outcome_of_ledger(job, answer);
 	job->memory->started = false;
+	job->memory->fact = JOB_MAIL_NOTHING;
 	job->outcome = JOB_COMPLETED;
 	log_info("completed files=%lld mail=%s attempts=%d ms=%lld",
 	         (long long)job->entry->files_deleted, mail, job->entry->attempts,
