@@ -103,6 +103,8 @@ static enum job_end wait_for_mark(struct job *job, bool absent)
 		return outcome_drop(job, JOB_ABORTED,
 		                    "aborted: the user is active, and no request says otherwise");
 	}
+	log_info("later: %s; another producer may publish before it commits",
+	         absent ? "there is no such user" : "the user is active");
 	job->outcome = JOB_DEFERRED;
 	return dispatch_retry(&job->worker->sessions.dispatch, &job->message, delay, &note) ?
 	           JOB_DONE :

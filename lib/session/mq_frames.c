@@ -63,7 +63,7 @@ static void delivery_read_header(const amqp_table_entry_t *entry, struct mq_deli
 
 	if (entry_is(entry, MQ_HEADER_ATTEMPTS) && value >= 0)
 		delivery->attempts = value < COUNT_MAX ? (int)value : COUNT_MAX;
-	else if (entry_is(entry, MQ_HEADER_DELIVERIES) && value >= 0)
+	else if (entry_is(entry, MQ_HEADER_DELIVERIES) && value >= 0 && delivery->redelivered)
 		delivery->deliveries = value < COUNT_MAX ? (int)value : COUNT_MAX;
 	else if (entry_is(entry, MQ_HEADER_FIRST_SEEN) && value >= 0)
 		delivery->first_seen = (uint64_t)value;

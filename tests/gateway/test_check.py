@@ -1,6 +1,8 @@
 """-t and the start: a wrong setting is refused and named, a server that is away is not."""
 import pytest
 
+from stack import PATIENCE
+
 LOCK = "SELECT id::text, deleted_at::text FROM users WHERE id = $1 FOR NO KEY UPDATE"
 MARK = "UPDATE users SET deleted_at = now() WHERE id = $1 RETURNING deleted_at::text"
 
@@ -87,8 +89,7 @@ def test_good_locks(more_gateway, name):
 def test_the_start_refuses_what_the_check_refuses(more_gateway, fw):
     gateway = more_gateway({"gateway": {"lock_user_sql": WRONG_SQL["lock: no lock"][1]}}, start=False)
     gateway.start(wait=False)
-    fw.wait_until(lambda: not gateway.running, what="the program to give up")
-    assert gateway.child.returncode == 78
+    assert gateway.child.wait(PATIENCE) == 78
     assert "gateway.lock_user_sql" in gateway.log_text()
 
 

@@ -43,7 +43,7 @@ def test_a_column_that_was_changed_needs_no_restart(fw):
 
 def test_an_error_in_the_contact_statement_is_no_missing_request(fw):
     fw.stack.worker.configure({"worker": {
-        "children": 1, "user_contact_sql": "SELECT email, (name::int)::text, locale FROM users WHERE id = $1"}})
+        "children": 1, "operator_attempts": 100, "user_contact_sql": "SELECT email, (name::int)::text, locale FROM users WHERE id = $1"}})
     user, other = fw.make_user(name="Kim"), fw.make_user(name="7")
     assert fw.delete(user).status == 200
     said(fw, "failed, attempt 1", "22P02", f"user={user.id} ")
