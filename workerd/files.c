@@ -11,6 +11,7 @@
 #include "lib/base/text.h"
 #include "lib/deletion/guard.h"
 #include "lib/deletion/request.h"
+#include "lib/s3/s3_allow.h"
 
 #define SHOWN_ID 60 /* bytes of a row's id in a sentence */
 
@@ -71,27 +72,37 @@ static int by_bucket(const void *left, const void *right)
 	return strcmp(a->path.bucket, b->path.bucket);
 }
 
-/* Reads the rows into FILES; those whose path is not valid are reported and left out of ORDER.
- * Returns how many are in ORDER. */
+/* Reads where the object of ROW lies into FILE. False: the row is reported, and left alone. */
+static bool read_path(struct pass *pass, const PGresult *page, int row, struct file *file)
+{
+	const char *allowed = pass->means->conf->worker.s3_allow, *advice = "", *what = "a file's path";
+	char why[192] = "the path is null", sentence[FAILURE_WHY_SIZE];
+
+	if (!PQgetisnull(page, row, FILE_PATH) &&
+	    s3_path_read(PQgetvalue(page, row, FILE_PATH), &file->path, why, sizeof(why))) {
+		if (s3_allow_path(allowed, pass->entry->user_id, &file->path, why, sizeof(why)))
+			return true;
+		what = "worker.s3_allow";
+		advice = ", or the setting";
+	}
+	snprintf(sentence, sizeof(sentence), "file row %.*s: %s; correct or remove the row%s",
+	         shown_bytes(file->id), file->id, why, advice);
+	log_warning("a file can't be deleted: %s", sentence);
+	note_failure(pass, RETRY_HOPELESS, what, sentence);
+	return false;
+}
+
+/* Reads the rows into FILES; those that name no object, or one that they may not name, are left out
+ * of ORDER. Returns how many are in ORDER. */
 static size_t read_rows(struct pass *pass, const PGresult *page, struct file *files,
                         struct file **order)
 {
 	size_t count = 0;
 
 	for (int row = 0; row < PQntuples(page); row++) {
-		struct file *file = &files[row];
-		char why[160], sentence[FAILURE_WHY_SIZE];
-		file->id = PQgetvalue(page, row, FILE_ID);
-		if (!PQgetisnull(page, row, FILE_PATH) &&
-		    s3_path_read(PQgetvalue(page, row, FILE_PATH), &file->path, why, sizeof(why))) {
-			order[count++] = file;
-			continue;
-		}
-		snprintf(sentence, sizeof(sentence), "file row %.*s: %s; correct or remove the row",
-		         shown_bytes(file->id), file->id,
-		         PQgetisnull(page, row, FILE_PATH) ? "the path is null" : why);
-		log_warning("a file can't be deleted: %s", sentence);
-		note_failure(pass, RETRY_HOPELESS, "a file's path", sentence);
+		files[row].id = PQgetvalue(page, row, FILE_ID);
+		if (read_path(pass, page, row, &files[row]))
+			order[count++] = &files[row];
 	}
 	qsort(order, count, sizeof(*order), by_bucket);
 	return count;

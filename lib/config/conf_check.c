@@ -257,6 +257,19 @@ static void check_smtp_timeouts(struct conf_loader *loader)
 		              loader->given[hard].text, conf->origins[hard]);
 }
 
+/* Nothing at all would allow everything: whoever wants that leaves the setting out. */
+static void check_allow(struct conf_loader *loader)
+{
+	int index = conf_find("worker", "s3_allow");
+	const struct conf_given *given = &loader->given[index];
+
+	if (!given->wrong && is_written(given) && given->text[strspn(given->text, " ")] == '\0')
+		conf_complain(loader, index,
+		              "must not be empty; write it as in %s, or leave it out to let rows name "
+		              "everything",
+		              conf_table[index].example);
+}
+
 /* ---- all ---- */
 
 /* The checks of a section. A program makes only those of the sections that are its own, unless
@@ -267,7 +280,7 @@ static const struct {
 } checks[] = {
 	{NULL, check_orders},         {NULL, check_reserved_names}, {NULL, check_retry_prefix},
 	{NULL, check_queues},         {NULL, check_socket},         {"gateway", check_auth},
-	{"worker", check_smtp_login}, {NULL, check_smtp_timeouts},
+	{"worker", check_smtp_login}, {NULL, check_smtp_timeouts},  {NULL, check_allow},
 };
 
 void conf_check(struct conf_loader *loader)

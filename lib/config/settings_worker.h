@@ -30,6 +30,17 @@ WORKER("s3_access_key", CONF_STRING, s3_access_key, .example = "AKIAIOSFODNN7EXA
 WORKER("s3_secret_key_file", CONF_SECRET, s3_secret_key, .example = "/etc/farewell/s3.secret",
        .text = "File with the secret key.")
 
+WORKER("s3_allow", CONF_ALLOW, s3_allow, .fallback = "",
+       .example = "s3://media/users/{id}/ s3://avatars/{id}",
+       .text =
+           "The buckets and prefixes that the rows of an account may name, separated by spaces; "
+           "{id} is the account's id, in a prefix or in a bucket's name. What ends without a slash "
+           "ends a segment: s3://avatars/{id} allows 42 and 42/a of account 42, and never 421. "
+           "Bytes are compared as the row has them. A row that names anything else is not "
+           "touched: the account's other files are deleted, and the deletion is parked. Not set: "
+           "a row may name any object that the access key may delete, another account's too, and "
+           "a warning says so.")
+
 WORKER("s3_ca_file", CONF_STRING, s3_ca_file, .fallback = "",
        .text = "File with the certificates of the authorities that are trusted (PEM). Empty: the "
                "system's.")
