@@ -12,6 +12,7 @@
 #include "lib/deletion/guard.h"
 #include "lib/deletion/request.h"
 #include "lib/s3/s3_allow.h"
+#include "lib/session/sql_text.h"
 
 #define SHOWN_ID 60 /* bytes of a row's id in a sentence */
 
@@ -177,30 +178,15 @@ static void delete_from_bucket(struct pass *pass, struct file **order, size_t co
 /* The ids of those that are gone as an array literal; malloc'ed. */
 static char *list_ids(const struct file *files, size_t count, int64_t *gone)
 {
-	size_t size = 3, used = 0;
+	const char **ids = calloc(count, sizeof(*ids));
+	size_t listed = 0;
 
-	for (size_t i = 0; i < count; i++)
-		size += files[i].gone ? 2 * strlen(files[i].id) + 3 : 0;
-	char *list = malloc(size);
-	if (list == NULL)
-		return NULL;
-	*gone = 0;
-	list[used++] = '{';
-	for (size_t i = 0; i < count; i++) {
-		if (!files[i].gone)
-			continue;
-		if ((*gone)++ > 0)
-			list[used++] = ',';
-		list[used++] = '"';
-		for (const char *c = files[i].id; *c != '\0'; c++) {
-			if (*c == '"' || *c == '\\')
-				list[used++] = '\\';
-			list[used++] = *c;
-		}
-		list[used++] = '"';
-	}
-	list[used++] = '}';
-	list[used] = '\0';
+	for (size_t i = 0; ids != NULL && i < count; i++)
+		if (files[i].gone)
+			ids[listed++] = files[i].id;
+	char *list = ids != NULL ? sql_array(ids, listed) : NULL;
+	free(ids);
+	*gone = (int64_t)listed;
 	return list;
 }
 
