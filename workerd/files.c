@@ -40,6 +40,7 @@ struct pass {
 	struct failure *failure;
 	struct bucket buckets[BUCKETS_MAX];
 	int64_t found, deleted, failed;
+	bool whole;   /* with the page in hand all rows were read that there are */
 	bool useless; /* the pages behind would fare no better: the statements don't fit each other */
 	bool stopped;
 	const char *before; /* id of the first row of the pass before, which is done; NULL: none */
@@ -213,8 +214,8 @@ static enum files_result commit_page(struct pass *pass, const struct file *files
 		return FILES_GONE;
 	}
 	CRASH_POINT("worker-after-batch");
-	enum ledger_answer answer =
-		ledger_progress(pass->means->ledger, pass->entry, ids, gone, &changed, &state);
+	enum ledger_answer answer = ledger_progress(pass->means->ledger, pass->entry, ids, gone,
+	                                            pass->whole && pass->failed == 0, &changed, &state);
 	free(ids);
 	if (answer != LEDGER_OK)
 		return result_of(answer);
@@ -330,6 +331,7 @@ static enum files_result read_page(struct pass *pass, PGresult **page)
 		see_first_row(pass);
 	}
 	pass->found += rows;
+	pass->whole = rows < pass->means->conf->worker.files_page;
 	return FILES_GONE;
 }
 
@@ -356,6 +358,24 @@ static enum files_result run_pass(struct pass *pass)
 	}
 }
 
+/* Rows that are found when all were deleted long ago are made faster than they go, and as each of
+ * them is progress, nothing else would end that. */
+static bool see_rows_coming(const struct pass *pass, enum files_result result)
+{
+	if (pass->found == 0 || pass->stopped ||
+	    pass->entry->passed_ms < pass->means->conf->worker.park_after_ms)
+		return false;
+	if (result != FILES_GONE && (result != FILES_UNFINISHED || !pump_turn(pass->means->pump)))
+		return false;
+	failure_set(
+		pass->failure, RETRY_HOPELESS, "worker.files_sql",
+		"rows keep coming: worker.files_sql finds some, worker.park_after after all of them "
+		"were deleted for the first time; stop the application or the trigger that inserts "
+		"them for a deleted account, or fix worker.files_done_sql if it does not remove "
+		"them");
+	return true;
+}
+
 enum files_result files_delete(const struct files_means *means, const struct message *message,
                                struct ledger_entry *entry, bool *progress, struct failure *failure)
 {
@@ -375,7 +395,7 @@ enum files_result files_delete(const struct files_means *means, const struct mes
 		free(pass.after);
 		free(before);
 		before = pass.first;
-		if (result == FILES_GONE && pass.failed > 0)
+		if (see_rows_coming(&pass, result) || (result == FILES_GONE && pass.failed > 0))
 			result = FILES_FAILED;
 		/* Rows may have come in behind the cursor: only a pass that finds nothing proves that
 		 * nothing is left. */
