@@ -92,12 +92,15 @@ WORKER("smtp_timeout", CONF_DURATION, smtp_timeout_ms, .fallback = "60s", .min =
        .text = "For a mail until its last byte is handed over. What is not through by then is "
                "certainly not sent, and tried again.")
 
-WORKER("smtp_answer_timeout", CONF_DURATION, smtp_answer_timeout_ms, .fallback = "10m", .min = 1000,
+WORKER("smtp_answer_timeout", CONF_DURATION, smtp_answer_timeout_ms, .fallback = "10m", .min = 100,
        .max = HOUR,
        .text =
            "For the server's answer to a mail that was handed over whole; 10 minutes is what RFC "
            "5321 (4.5.3.2.6) wants. Lower it only for a server that is known to answer sooner: "
-           "after that nobody knows whether the mail was sent, and when_unknown decides.")
+           "after that nobody knows whether the mail was sent, and when_unknown decides. A mail is "
+           "begun only if smtp_timeout and smtp_answer_timeout together are left until "
+           "soft_timeout, else the deletion is handed over first; so together they must be less "
+           "than soft_timeout.")
 
 WORKER("mail_from", CONF_STRING, mail_from, .example = "Example <no-reply@example.com>",
        .text = "The sender: an address, or a name and an address in angle brackets.")
