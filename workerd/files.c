@@ -16,6 +16,8 @@
 
 #define SHOWN_ID 60 /* bytes of a row's id in a sentence */
 
+#define SERVED_STORE "the object store"
+
 #define BUCKETS_MAX 32        /* that are remembered for failing in one pass */
 #define BUCKET_FAILURES_MAX 3 /* batches in one pass; then its rows are left for the next */
 
@@ -127,6 +129,24 @@ static bool is_left_out(struct pass *pass, const char *name)
 	return bucket != NULL && bucket->failures >= BUCKET_FAILURES_MAX;
 }
 
+/* What failed, by which its failures are counted and others' success is asked for: the bucket. One
+ * that is not there serves nobody, so for a name that only this deletion knows it is the store. */
+static void name_failed(struct pass *pass, const char *bucket, bool no_bucket, char *what,
+                        size_t what_size)
+{
+	struct served *served = pass->means->served;
+	const char *deletion_id = pass->entry->deletion_id;
+	char missing[FAILURE_WHAT_SIZE];
+
+	snprintf(what, what_size, "bucket %s", bucket);
+	snprintf(missing, sizeof(missing), "missing bucket %s", bucket);
+	if (!no_bucket)
+		return;
+	if (!served_another(served, missing, deletion_id, pass->means->conf->worker.park_after_ms))
+		snprintf(what, what_size, SERVED_STORE);
+	served_note(served, missing, deletion_id);
+}
+
 static void note_object(struct pass *pass, struct file *file, const struct s3_object *object)
 {
 	char sentence[FAILURE_WHY_SIZE], what[FAILURE_WHAT_SIZE];
@@ -135,7 +155,7 @@ static void note_object(struct pass *pass, struct file *file, const struct s3_ob
 		file->gone = true;
 		return;
 	}
-	snprintf(what, sizeof(what), "bucket %s", file->path.bucket);
+	name_failed(pass, file->path.bucket, object->no_bucket, what, sizeof(what));
 	snprintf(sentence, sizeof(sentence), "file row %.*s in bucket %s: %s", shown_bytes(file->id),
 	         file->id, file->path.bucket, object->why);
 	note_failure(pass, object->result == S3_OPERATOR ? RETRY_OPERATOR : RETRY_TIME_HEALS, what,
@@ -166,6 +186,7 @@ static void delete_from_bucket(struct pass *pass, struct file **order, size_t co
 	if (gone > 0) {
 		snprintf(what, sizeof(what), "bucket %s", name);
 		served_note(pass->means->served, what, pass->entry->deletion_id);
+		served_note(pass->means->served, SERVED_STORE, pass->entry->deletion_id);
 		if (bucket != NULL && bucket->name[0] != '\0')
 			bucket->failures = 0;
 	} else if (bucket != NULL && !pass->stopped) {
