@@ -48,6 +48,15 @@ static bool check_broker(const struct conf *conf)
 	return good;
 }
 
+/* A warning, and no finding: whoever leaves it out may want that. */
+static bool check_allowed(const struct conf *conf)
+{
+	if (conf->worker.s3_allow[0] == '\0')
+		log_warning("worker.s3_allow is not set: a row may name any object that the access key may "
+		            "delete, another account's too; name the buckets and prefixes of an account");
+	return true;
+}
+
 /* In one check, because worker_init opens both and says itself what is wrong with their options. */
 static bool check_store_and_mail(const struct conf *conf)
 {
@@ -70,6 +79,7 @@ static bool check_store_and_mail(const struct conf *conf)
 }
 
 const struct program_check worker_checks[] = {
+	{"s3_allow", check_allowed, true},
 	{"user_db", check_user_db, false},
 	{"worker_db", check_worker_db, false},
 	{"broker", check_broker, false},

@@ -11,8 +11,12 @@
 #include "lib/base/text.h"
 #include "lib/deletion/guard.h"
 #include "lib/deletion/request.h"
+#include "lib/s3/s3_allow.h"
+#include "lib/session/sql_text.h"
 
 #define SHOWN_ID 60 /* bytes of a row's id in a sentence */
+
+#define SERVED_STORE "the object store"
 
 #define BUCKETS_MAX 32        /* that are remembered for failing in one pass */
 #define BUCKET_FAILURES_MAX 3 /* batches in one pass; then its rows are left for the next */
@@ -38,6 +42,7 @@ struct pass {
 	struct failure *failure;
 	struct bucket buckets[BUCKETS_MAX];
 	int64_t found, deleted, failed;
+	bool whole;   /* with the page in hand all rows were read that there are */
 	bool useless; /* the pages behind would fare no better: the statements don't fit each other */
 	bool stopped;
 	const char *before; /* id of the first row of the pass before, which is done; NULL: none */
@@ -71,27 +76,37 @@ static int by_bucket(const void *left, const void *right)
 	return strcmp(a->path.bucket, b->path.bucket);
 }
 
-/* Reads the rows into FILES; those whose path is not valid are reported and left out of ORDER.
- * Returns how many are in ORDER. */
+/* Reads where the object of ROW lies into FILE. False: the row is reported, and left alone. */
+static bool read_path(struct pass *pass, const PGresult *page, int row, struct file *file)
+{
+	const char *allowed = pass->means->conf->worker.s3_allow, *advice = "", *what = "a file's path";
+	char why[192] = "the path is null", sentence[FAILURE_WHY_SIZE];
+
+	if (!PQgetisnull(page, row, FILE_PATH) &&
+	    s3_path_read(PQgetvalue(page, row, FILE_PATH), &file->path, why, sizeof(why))) {
+		if (s3_allow_path(allowed, pass->entry->user_id, &file->path, why, sizeof(why)))
+			return true;
+		what = "worker.s3_allow";
+		advice = ", or the setting";
+	}
+	snprintf(sentence, sizeof(sentence), "file row %.*s: %s; correct or remove the row%s",
+	         shown_bytes(file->id), file->id, why, advice);
+	log_warning("a file can't be deleted: %s", sentence);
+	note_failure(pass, RETRY_HOPELESS, what, sentence);
+	return false;
+}
+
+/* Reads the rows into FILES; those that name no object, or one that they may not name, are left out
+ * of ORDER. Returns how many are in ORDER. */
 static size_t read_rows(struct pass *pass, const PGresult *page, struct file *files,
                         struct file **order)
 {
 	size_t count = 0;
 
 	for (int row = 0; row < PQntuples(page); row++) {
-		struct file *file = &files[row];
-		char why[160], sentence[FAILURE_WHY_SIZE];
-		file->id = PQgetvalue(page, row, FILE_ID);
-		if (!PQgetisnull(page, row, FILE_PATH) &&
-		    s3_path_read(PQgetvalue(page, row, FILE_PATH), &file->path, why, sizeof(why))) {
-			order[count++] = file;
-			continue;
-		}
-		snprintf(sentence, sizeof(sentence), "file row %.*s: %s; correct or remove the row",
-		         shown_bytes(file->id), file->id,
-		         PQgetisnull(page, row, FILE_PATH) ? "the path is null" : why);
-		log_warning("a file can't be deleted: %s", sentence);
-		note_failure(pass, RETRY_HOPELESS, "a file's path", sentence);
+		files[row].id = PQgetvalue(page, row, FILE_ID);
+		if (read_path(pass, page, row, &files[row]))
+			order[count++] = &files[row];
 	}
 	qsort(order, count, sizeof(*order), by_bucket);
 	return count;
@@ -114,6 +129,24 @@ static bool is_left_out(struct pass *pass, const char *name)
 	return bucket != NULL && bucket->failures >= BUCKET_FAILURES_MAX;
 }
 
+/* What failed, by which its failures are counted and others' success is asked for: the bucket. One
+ * that is not there serves nobody, so for a name that only this deletion knows it is the store. */
+static void name_failed(struct pass *pass, const char *bucket, bool no_bucket, char *what,
+                        size_t what_size)
+{
+	struct served *served = pass->means->served;
+	const char *deletion_id = pass->entry->deletion_id;
+	char missing[FAILURE_WHAT_SIZE];
+
+	snprintf(what, what_size, "bucket %s", bucket);
+	snprintf(missing, sizeof(missing), "missing bucket %s", bucket);
+	if (!no_bucket)
+		return;
+	if (!served_another(served, missing, deletion_id, pass->means->conf->worker.park_after_ms))
+		snprintf(what, what_size, SERVED_STORE);
+	served_note(served, missing, deletion_id);
+}
+
 static void note_object(struct pass *pass, struct file *file, const struct s3_object *object)
 {
 	char sentence[FAILURE_WHY_SIZE], what[FAILURE_WHAT_SIZE];
@@ -122,7 +155,7 @@ static void note_object(struct pass *pass, struct file *file, const struct s3_ob
 		file->gone = true;
 		return;
 	}
-	snprintf(what, sizeof(what), "bucket %s", file->path.bucket);
+	name_failed(pass, file->path.bucket, object->no_bucket, what, sizeof(what));
 	snprintf(sentence, sizeof(sentence), "file row %.*s in bucket %s: %s", shown_bytes(file->id),
 	         file->id, file->path.bucket, object->why);
 	note_failure(pass, object->result == S3_OPERATOR ? RETRY_OPERATOR : RETRY_TIME_HEALS, what,
@@ -153,6 +186,7 @@ static void delete_from_bucket(struct pass *pass, struct file **order, size_t co
 	if (gone > 0) {
 		snprintf(what, sizeof(what), "bucket %s", name);
 		served_note(pass->means->served, what, pass->entry->deletion_id);
+		served_note(pass->means->served, SERVED_STORE, pass->entry->deletion_id);
 		if (bucket != NULL && bucket->name[0] != '\0')
 			bucket->failures = 0;
 	} else if (bucket != NULL && !pass->stopped) {
@@ -166,30 +200,15 @@ static void delete_from_bucket(struct pass *pass, struct file **order, size_t co
 /* The ids of those that are gone as an array literal; malloc'ed. */
 static char *list_ids(const struct file *files, size_t count, int64_t *gone)
 {
-	size_t size = 3, used = 0;
+	const char **ids = calloc(count, sizeof(*ids));
+	size_t listed = 0;
 
-	for (size_t i = 0; i < count; i++)
-		size += files[i].gone ? 2 * strlen(files[i].id) + 3 : 0;
-	char *list = malloc(size);
-	if (list == NULL)
-		return NULL;
-	*gone = 0;
-	list[used++] = '{';
-	for (size_t i = 0; i < count; i++) {
-		if (!files[i].gone)
-			continue;
-		if ((*gone)++ > 0)
-			list[used++] = ',';
-		list[used++] = '"';
-		for (const char *c = files[i].id; *c != '\0'; c++) {
-			if (*c == '"' || *c == '\\')
-				list[used++] = '\\';
-			list[used++] = *c;
-		}
-		list[used++] = '"';
-	}
-	list[used++] = '}';
-	list[used] = '\0';
+	for (size_t i = 0; ids != NULL && i < count; i++)
+		if (files[i].gone)
+			ids[listed++] = files[i].id;
+	char *list = ids != NULL ? sql_array(ids, listed) : NULL;
+	free(ids);
+	*gone = (int64_t)listed;
 	return list;
 }
 
@@ -216,8 +235,8 @@ static enum files_result commit_page(struct pass *pass, const struct file *files
 		return FILES_GONE;
 	}
 	CRASH_POINT("worker-after-batch");
-	enum ledger_answer answer =
-		ledger_progress(pass->means->ledger, pass->entry, ids, gone, &changed, &state);
+	enum ledger_answer answer = ledger_progress(pass->means->ledger, pass->entry, ids, gone,
+	                                            pass->whole && pass->failed == 0, &changed, &state);
 	free(ids);
 	if (answer != LEDGER_OK)
 		return result_of(answer);
@@ -333,6 +352,7 @@ static enum files_result read_page(struct pass *pass, PGresult **page)
 		see_first_row(pass);
 	}
 	pass->found += rows;
+	pass->whole = rows < pass->means->conf->worker.files_page;
 	return FILES_GONE;
 }
 
@@ -359,6 +379,24 @@ static enum files_result run_pass(struct pass *pass)
 	}
 }
 
+/* Rows that are found when all were deleted long ago are made faster than they go, and as each of
+ * them is progress, nothing else would end that. */
+static bool see_rows_coming(const struct pass *pass, enum files_result result)
+{
+	if (pass->found == 0 || pass->stopped ||
+	    pass->entry->passed_ms < pass->means->conf->worker.park_after_ms)
+		return false;
+	if (result != FILES_GONE && (result != FILES_UNFINISHED || !pump_turn(pass->means->pump)))
+		return false;
+	failure_set(
+		pass->failure, RETRY_HOPELESS, "worker.files_sql",
+		"rows keep coming: worker.files_sql finds some, worker.park_after after all of them "
+		"were deleted for the first time; stop the application or the trigger that inserts "
+		"them for a deleted account, or fix worker.files_done_sql if it does not remove "
+		"them");
+	return true;
+}
+
 enum files_result files_delete(const struct files_means *means, const struct message *message,
                                struct ledger_entry *entry, bool *progress, struct failure *failure)
 {
@@ -378,7 +416,7 @@ enum files_result files_delete(const struct files_means *means, const struct mes
 		free(pass.after);
 		free(before);
 		before = pass.first;
-		if (result == FILES_GONE && pass.failed > 0)
+		if (see_rows_coming(&pass, result) || (result == FILES_GONE && pass.failed > 0))
 			result = FILES_FAILED;
 		/* Rows may have come in behind the cursor: only a pass that finds nothing proves that
 		 * nothing is left. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/crash.h"
 #include "lib/base/log.h"
 #include "lib/deletion/status.h"
@@ -67,6 +68,33 @@ static enum job_end record_mail(struct job *job, enum mail_result result, const 
 	return fail_mail(job, result == MAIL_OPERATOR ? RETRY_OPERATOR : RETRY_TIME_HEALS, why);
 }
 
+/* Whether a mail that is begun now has ended, whatever the server does, before its child is told to
+ * stop. */
+static bool is_time_for_mail(const struct job *job)
+{
+	const struct conf *conf = job->worker->conf;
+	int64_t left_ms = job->started_ms + conf->worker.pool.soft_timeout_ms - clock_now_ms();
+
+	return left_ms >= conf->worker.smtp_timeout_ms + conf->worker.smtp_answer_timeout_ms;
+}
+
+/* The next turn begins with the mail. One that has not even got as far as that in time without
+ * deleting anything counts: it would be handed over for ever. */
+static enum job_end put_mail_off(struct job *job)
+{
+	struct failure failure;
+
+	if (job->changed) {
+		log_info("not enough time is left for the mail before worker.soft_timeout");
+		return outcome_hand_over(job, true);
+	}
+	failure_set(&failure, RETRY_TIME_HEALS, "worker.soft_timeout",
+	            "so much time went by before the mail that worker.smtp_timeout and "
+	            "smtp_answer_timeout are not left before soft_timeout; look for what is slow, or "
+	            "raise soft_timeout");
+	return outcome_fail(job, &failure);
+}
+
 static enum job_end send_mail(struct job *job)
 {
 	char why[FAILURE_WHY_SIZE];
@@ -80,6 +108,8 @@ static enum job_end send_mail(struct job *job)
 		.files_deleted = job->entry->files_deleted,
 	};
 
+	if (!is_time_for_mail(job))
+		return put_mail_off(job);
 	child_step(job->worker->child, "mail");
 	CRASH_POINT("worker-before-sending");
 	job->changed = true;

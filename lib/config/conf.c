@@ -118,7 +118,8 @@ static bool fill_texts(struct conf *conf)
 		case CONF_STRING:
 		case CONF_SQL:
 		case CONF_URL:
-		case CONF_ENDPOINT: text = setting_place(conf, &conf_table[i]); break;
+		case CONF_ENDPOINT:
+		case CONF_ALLOW: text = setting_place(conf, &conf_table[i]); break;
 		case CONF_SECRET:
 			text = &((struct conf_secret *)setting_place(conf, &conf_table[i]))->file;
 			break;

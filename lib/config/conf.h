@@ -115,6 +115,7 @@ struct conf {
 		char *s3_access_key;
 		struct conf_secret s3_secret_key;
 		char *s3_ca_file;
+		char *s3_allow; /* empty: everything */
 		int64_t s3_timeout_ms;
 		int64_t s3_batch_keys, s3_batch_bytes;
 		char *smtp_url;

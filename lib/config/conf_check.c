@@ -33,8 +33,8 @@ const struct conf_order conf_orders[] = {
 	{"worker", "hard_timeout", "broker_consumer_timeout", false,
      "else the broker gives the message to a second child while the first is at work"},
 	{"worker", "s3_timeout", "hard_timeout", false, "a slow store is not a hanging child"},
-	{"worker", "smtp_timeout", "hard_timeout", false, "a slow mail server is not a hanging child"},
-	{"worker", "smtp_answer_timeout", "hard_timeout", false,
+	{"worker", "smtp_timeout", "soft_timeout", false, "a slow mail server is not a hanging child"},
+	{"worker", "smtp_answer_timeout", "soft_timeout", false,
      "a child that waits for the mail server's answer is not hanging"},
 	{NULL, "min_spare", "max_spare", true, "else children are started and ended in turn"},
 	{NULL, "max_spare", "max_children", true, "there can't be more spare children than children"},
@@ -236,25 +236,40 @@ static void check_smtp_login(struct conf_loader *loader)
 		conf_complain(loader, password, "needs worker.smtp_user as well");
 }
 
-/* Each of the two alone is in conf_orders. A child killed between them makes a second mail. */
+/* Each of the two alone is in conf_orders. A mail is begun only if so much time is left, which
+ * would never be so. */
 static void check_smtp_timeouts(struct conf_loader *loader)
 {
 	const struct conf *conf = loader->conf;
+	const struct conf_given *given = loader->given;
 	int timeout = conf_find("worker", "smtp_timeout"),
 		answer = conf_find("worker", "smtp_answer_timeout"),
-		hard = conf_find("worker", "hard_timeout");
-	int64_t hard_ms = conf->worker.pool.hard_timeout_ms;
+		soft = conf_find("worker", "soft_timeout"), at = answer;
+	int64_t soft_ms = conf->worker.pool.soft_timeout_ms;
 
-	if (loader->given[timeout].wrong || loader->given[answer].wrong || loader->given[hard].wrong)
+	if (given[timeout].wrong || given[answer].wrong || given[soft].wrong ||
+	    conf->worker.smtp_timeout_ms + conf->worker.smtp_answer_timeout_ms < soft_ms)
 		return;
-	if (conf->worker.smtp_timeout_ms >= hard_ms || conf->worker.smtp_answer_timeout_ms >= hard_ms)
-		return;
-	if (conf->worker.smtp_timeout_ms + conf->worker.smtp_answer_timeout_ms >= hard_ms)
-		conf_complain(loader, is_written(&loader->given[answer]) ? answer : timeout,
-		              "smtp_timeout (%s) and smtp_answer_timeout (%s) together must be less than "
-		              "worker.hard_timeout, which is %s (%s): a mail needs both",
-		              loader->given[timeout].text, loader->given[answer].text,
-		              loader->given[hard].text, conf->origins[hard]);
+	if (!is_written(&given[answer]))
+		at = is_written(&given[timeout]) || !is_written(&given[soft]) ? timeout : soft;
+	conf_complain(loader, at,
+	              "smtp_timeout (%s) and smtp_answer_timeout (%s) together must be less than "
+	              "worker.soft_timeout, which is %s (%s): a mail needs both, and is not begun with "
+	              "less time left",
+	              given[timeout].text, given[answer].text, given[soft].text, conf->origins[soft]);
+}
+
+/* Nothing at all would allow everything: whoever wants that leaves the setting out. */
+static void check_allow(struct conf_loader *loader)
+{
+	int index = conf_find("worker", "s3_allow");
+	const struct conf_given *given = &loader->given[index];
+
+	if (!given->wrong && is_written(given) && given->text[strspn(given->text, " ")] == '\0')
+		conf_complain(loader, index,
+		              "must not be empty; write it as in %s, or leave it out to let rows name "
+		              "everything",
+		              conf_table[index].example);
 }
 
 /* ---- all ---- */
@@ -267,7 +282,7 @@ static const struct {
 } checks[] = {
 	{NULL, check_orders},         {NULL, check_reserved_names}, {NULL, check_retry_prefix},
 	{NULL, check_queues},         {NULL, check_socket},         {"gateway", check_auth},
-	{"worker", check_smtp_login}, {NULL, check_smtp_timeouts},
+	{"worker", check_smtp_login}, {NULL, check_smtp_timeouts},  {NULL, check_allow},
 };
 
 void conf_check(struct conf_loader *loader)

@@ -8,6 +8,7 @@
  * conf_names.c       what to say about a name that is not known
  * conf_value.c       one value from its text, by type
  * conf_url.c         the values that are URLs
+ * conf_allow.c       the value that names buckets and prefixes
  * conf_secret.c      the content of *_file settings
  * conf_check.c       what must hold between settings
  * conf_print.c       a program of its own: the sample file and the manual from the table */
@@ -23,13 +24,14 @@
 /* ---- the table ---- */
 
 enum conf_type {
-	CONF_STRING,    /* char *; .min and .max are bytes, 0: no limit */
-	CONF_SECRET,    /* struct conf_secret; the value is a file's name */
-	CONF_SQL,       /* char *; one statement, not empty */
-	CONF_ENDPOINT,  /* char *; one of the schemes in .choices, host, perhaps a port */
-	CONF_URL,       /* char *; the same with perhaps a user before it and a path after it */
-	CONF_BOOL,      /* bool; yes, no, on, off, true, false */
-	CONF_INT,       /* int64_t */
+	CONF_STRING,   /* char *; .min and .max are bytes, 0: no limit */
+	CONF_SECRET,   /* struct conf_secret; the value is a file's name */
+	CONF_SQL,      /* char *; one statement, not empty */
+	CONF_ENDPOINT, /* char *; one of the schemes in .choices, host, perhaps a port */
+	CONF_URL,      /* char *; the same with perhaps a user before it and a path after it */
+	CONF_ALLOW, /* char *; s3://bucket/prefix with {id}, several; empty only where nobody set it */
+	CONF_BOOL,  /* bool; yes, no, on, off, true, false */
+	CONF_INT,   /* int64_t */
 	CONF_DURATION,  /* int64_t milliseconds; written 500ms, 10s, 5m, 1h, 7d */
 	CONF_DURATIONS, /* struct conf_durations; written "10s 1m 1h"; the range is each one's */
 	CONF_SIZE,      /* int64_t bytes; written 4096, 64k, 8M, 1G (powers of 1024) */
@@ -142,6 +144,8 @@ void conf_value_free(const struct conf_setting *, struct conf *);
 void conf_value_range(const struct conf_setting *, char *text, size_t size);
 /* NULL, or what is wrong with URL for a CONF_URL or CONF_ENDPOINT; never quotes it. */
 const char *conf_url_fault(const struct conf_setting *, const char *url);
+/* NULL, or what is wrong with the value of a CONF_ALLOW; an empty one is left to conf_check. */
+const char *conf_allow_fault(const char *text);
 
 /* Reads the secret's file into its value. False: WHY says what is wrong. */
 bool conf_secret_read(struct conf_secret *, char *why, size_t why_size);

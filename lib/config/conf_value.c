@@ -134,7 +134,8 @@ void conf_value_range(const struct conf_setting *setting, char *text, size_t siz
 	case CONF_SECRET:
 	case CONF_SQL:
 	case CONF_URL:
-	case CONF_ENDPOINT: return;
+	case CONF_ENDPOINT:
+	case CONF_ALLOW: return;
 	case CONF_STRING: put_length(setting, text, size); return;
 	case CONF_BOOL: snprintf(text, size, "yes or no"); return;
 	case CONF_ENUM: put_choices(setting->choices, text, size); return;
@@ -296,20 +297,21 @@ static const char *text_fault(const struct conf_setting *setting, const char *te
 		return "is too long";
 	if (setting->type == CONF_URL || setting->type == CONF_ENDPOINT)
 		return conf_url_fault(setting, text);
-	return NULL;
+	return setting->type == CONF_ALLOW ? conf_allow_fault(text) : NULL;
 }
 
 static bool set_text(const struct conf_setting *setting, const char *text, char **place, char *why,
                      size_t why_size)
 {
 	const char *wrong = text_fault(setting, text);
-	bool url = setting->type == CONF_URL || setting->type == CONF_ENDPOINT;
+	bool shown =
+		setting->type == CONF_URL || setting->type == CONF_ENDPOINT || setting->type == CONF_ALLOW;
 	char range[64], *copy;
 
 	conf_value_range(setting, range, sizeof(range));
 	if (wrong != NULL) {
 		snprintf(why, why_size, "%s%s%s%s%s", wrong, range[0] != '\0' ? "; it may have " : "",
-		         range, url ? "; write it as in " : "", url ? setting->example : "");
+		         range, shown ? "; write it as in " : "", shown ? setting->example : "");
 		return false;
 	}
 	if ((copy = strdup(text)) == NULL) {
@@ -333,7 +335,8 @@ bool conf_value_set(const struct conf_setting *setting, const char *text, struct
 	case CONF_STRING:
 	case CONF_SQL:
 	case CONF_URL:
-	case CONF_ENDPOINT: return set_text(setting, text, place, why, why_size);
+	case CONF_ENDPOINT:
+	case CONF_ALLOW: return set_text(setting, text, place, why, why_size);
 	case CONF_SECRET:
 		return set_text(setting, text, &((struct conf_secret *)place)->file, why, why_size);
 	case CONF_BOOL: return set_bool(text, place, why, why_size);
@@ -356,7 +359,8 @@ void conf_value_free(const struct conf_setting *setting, struct conf *conf)
 	case CONF_STRING:
 	case CONF_SQL:
 	case CONF_URL:
-	case CONF_ENDPOINT: free(*(char **)place); break;
+	case CONF_ENDPOINT:
+	case CONF_ALLOW: free(*(char **)place); break;
 	case CONF_SECRET: conf_secret_wipe(place); break;
 	case CONF_DURATIONS: free_durations(place); break;
 	case CONF_BOOL:

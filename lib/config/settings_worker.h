@@ -30,6 +30,17 @@ WORKER("s3_access_key", CONF_STRING, s3_access_key, .example = "AKIAIOSFODNN7EXA
 WORKER("s3_secret_key_file", CONF_SECRET, s3_secret_key, .example = "/etc/farewell/s3.secret",
        .text = "File with the secret key.")
 
+WORKER("s3_allow", CONF_ALLOW, s3_allow, .fallback = "",
+       .example = "s3://media/users/{id}/ s3://avatars/{id}",
+       .text =
+           "The buckets and prefixes that the rows of an account may name, separated by spaces; "
+           "{id} is the account's id, in a prefix or in a bucket's name. What ends without a slash "
+           "ends a segment: s3://avatars/{id} allows 42 and 42/a of account 42, and never 421. "
+           "Bytes are compared as the row has them. A row that names anything else is not "
+           "touched: the account's other files are deleted, and the deletion is parked. Not set: "
+           "a row may name any object that the access key may delete, another account's too, and "
+           "a warning says so.")
+
 WORKER("s3_ca_file", CONF_STRING, s3_ca_file, .fallback = "",
        .text = "File with the certificates of the authorities that are trusted (PEM). Empty: the "
                "system's.")
@@ -81,12 +92,15 @@ WORKER("smtp_timeout", CONF_DURATION, smtp_timeout_ms, .fallback = "60s", .min =
        .text = "For a mail until its last byte is handed over. What is not through by then is "
                "certainly not sent, and tried again.")
 
-WORKER("smtp_answer_timeout", CONF_DURATION, smtp_answer_timeout_ms, .fallback = "10m", .min = 1000,
+WORKER("smtp_answer_timeout", CONF_DURATION, smtp_answer_timeout_ms, .fallback = "10m", .min = 100,
        .max = HOUR,
        .text =
            "For the server's answer to a mail that was handed over whole; 10 minutes is what RFC "
            "5321 (4.5.3.2.6) wants. Lower it only for a server that is known to answer sooner: "
-           "after that nobody knows whether the mail was sent, and when_unknown decides.")
+           "after that nobody knows whether the mail was sent, and when_unknown decides. A mail is "
+           "begun only if smtp_timeout and smtp_answer_timeout together are left until "
+           "soft_timeout, else the deletion is handed over first; so together they must be less "
+           "than soft_timeout.")
 
 WORKER("mail_from", CONF_STRING, mail_from, .example = "Example <no-reply@example.com>",
        .text = "The sender: an address, or a name and an address in angle brackets.")

@@ -215,6 +215,7 @@ static enum ledger_answer read_progress(struct ledger *ledger, enum db_result re
 		return LEDGER_SUPERSEDED;
 	ledger_read_state(progress, 0, state);
 	entry->files_deleted = state->files_deleted;
+	entry->passed_ms = db_number(progress, 0, PROGRESS_PASSED_MS);
 	entry->attempts = entry->cause_attempts = 0;
 	entry->failing_ms = entry->cause_ms = 0;
 	entry->cause[0] = '\0';
@@ -224,7 +225,7 @@ static enum ledger_answer read_progress(struct ledger *ledger, enum db_result re
 }
 
 enum ledger_answer ledger_progress(struct ledger *ledger, struct ledger_entry *entry,
-                                   const char *ids, int64_t count, int64_t *changed,
+                                   const char *ids, int64_t count, bool passed, int64_t *changed,
                                    struct deletion_state *state)
 {
 	char turn[16], deleted[24];
@@ -233,7 +234,7 @@ enum ledger_answer ledger_progress(struct ledger *ledger, struct ledger_entry *e
 	snprintf(turn, sizeof(turn), "%d", entry->turn);
 	snprintf(deleted, sizeof(deleted), "%lld", (long long)count);
 	const char *rows[] = {entry->user_id, ids};
-	const char *params[] = {entry->deletion_id, turn, deleted};
+	const char *params[] = {entry->deletion_id, turn, deleted, passed ? "true" : "false"};
 	db_queue_sql(ledger->db, "BEGIN");
 	db_queue(ledger->db, FILES_DONE, rows);
 	db_queue(ledger->db, LEDGER_PROGRESS, params);

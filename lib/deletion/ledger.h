@@ -111,10 +111,11 @@ void ledger_entry_init(struct ledger_entry *, const struct message *, const stru
 enum ledger_answer ledger_begin(struct ledger *, struct ledger_entry *);
 
 /* COUNT files with the row ids IDS (a PostgreSQL array literal) are gone: marks their rows and
- * counts them, in one transaction, which ends a series of failures. *CHANGED: rows that
- * worker.files_done_sql changed. */
+ * counts them, in one transaction, which ends a series of failures. PASSED: with them every row
+ * that there was is done. *CHANGED: rows that worker.files_done_sql changed. */
 enum ledger_answer ledger_progress(struct ledger *, struct ledger_entry *, const char *ids,
-                                   int64_t count, int64_t *changed, struct deletion_state *);
+                                   int64_t count, bool passed, int64_t *changed,
+                                   struct deletion_state *);
 
 /* The mark before a mail is sent, which counts it. */
 enum ledger_answer ledger_sending(struct ledger *, struct ledger_entry *);

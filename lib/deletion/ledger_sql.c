@@ -51,11 +51,13 @@ static const char begin_sql[] =
 
 /* What is written in the course of a job is fenced by its turn, and by its end: whose user was
  * restored meanwhile stops at the next step. A file that is gone is progress, and ends a series of
- * failures. */
+ * failures. $4: so ends a whole pass. */
 static const char progress_sql[] =
 	"UPDATE farewell.deletion SET files_deleted = files_deleted + $3, version = version + 1,"
-	" attempts = 0, failing_since = NULL, cause = NULL, cause_attempts = 0, updated_at = now()"
-	" WHERE deletion_id = $1 AND turn = $2 AND finished_at IS NULL RETURNING " STATE;
+	" attempts = 0, failing_since = NULL, cause = NULL, cause_attempts = 0,"
+	" passed_at = CASE WHEN $4::boolean THEN COALESCE(passed_at, now()) ELSE passed_at END,"
+	" updated_at = now() WHERE deletion_id = $1 AND turn = $2 AND finished_at IS NULL"
+	" RETURNING " STATE ", " AGE_MS("passed_at");
 
 static const char sending_sql[] =
 	"UPDATE farewell.deletion SET mail = 'sending', mails = mails + 1, sending_since = now(),"
@@ -163,7 +165,7 @@ void ledger_statements(const struct conf *conf, struct db_statement table[WORKER
 		[LEDGER_RELEASE] = {.name = "release", .sql = release_sql, .params = 1},
 		[LEDGER_LOOK] = {.name = "look", .sql = look_sql, .params = 1},
 		[LEDGER_BEGIN] = {.name = "begin_job", .sql = begin_sql, .params = 3},
-		[LEDGER_PROGRESS] = {.name = "progress", .sql = progress_sql, .params = 3},
+		[LEDGER_PROGRESS] = {.name = "progress", .sql = progress_sql, .params = 4},
 		[LEDGER_SENDING] = {.name = "sending", .sql = sending_sql, .params = 2},
 		[LEDGER_NOT_SENT] = {.name = "not_sent", .sql = not_sent_sql, .params = 2},
 		[LEDGER_SENT] = {.name = "sent", .sql = sent_sql, .params = 1},

@@ -24,6 +24,9 @@ enum state_column {
 	STATE_CAUSE_MS,
 };
 
+/* LEDGER_PROGRESS has this one beside. */
+enum progress_column { PROGRESS_PASSED_MS = STATE_VERSION + 1 };
+
 /* Of LEDGER_BEGIN. */
 enum begin_column {
 	BEGIN_ATTEMPTS,

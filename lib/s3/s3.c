@@ -295,6 +295,8 @@ enum s3_result s3_delete(struct s3 *s3, const char *bucket, struct s3_object *ob
 	for (size_t i = 0; !to_the_end && i < count; i++)
 		if (objects[i].result == S3_PENDING && fault.result != S3_STOPPED)
 			object_set(&objects[i], fault.result, fault.why);
+	for (size_t i = 0; i < count; i++)
+		objects[i].no_bucket = objects[i].result == S3_OPERATOR && fault.no_bucket;
 	return objects_worst(objects, count);
 }
 

@@ -39,6 +39,7 @@ struct s3_options {
 struct s3_object {
 	const char *key;       /* NUL-terminated UTF-8, 1 to 1024 bytes, as in the path */
 	enum s3_result result; /* set by s3_delete */
+	bool no_bucket;        /* refused because there is no such bucket, or can be none */
 	char why[160];         /* for a person: S3's code, HTTP status; never the key */
 };
 

@@ -119,5 +119,7 @@ struct s3_fault s3_fault_of_request(long status, const struct s3_answer *answer,
 	else
 		fault_explain(&fault, status, answer,
 		              answer->code[0] == '\0' ? advice_by_status(status) : "");
+	fault.no_bucket =
+		strcmp(answer->code, "NoSuchBucket") == 0 || strcmp(answer->code, "InvalidBucketName") == 0;
 	return fault;
 }

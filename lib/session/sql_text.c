@@ -1,8 +1,10 @@
-/* Finding words in SQL, outside its quotes and comments (PostgreSQL's documentation, 4.1). */
+/* Finding words in SQL, outside its quotes and comments (PostgreSQL's documentation, 4.1), and
+ * writing arrays (8.15.2). */
 #include "lib/session/sql_text.h"
 
 #include <ctype.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool is_word_character(unsigned char c)
@@ -128,4 +130,30 @@ bool sql_has_words(const char *sql, const char *words)
 		        end;
 	}
 	return false;
+}
+
+char *sql_array(const char *const *texts, size_t count)
+{
+	size_t size = 3, used = 0;
+
+	for (size_t i = 0; i < count; i++)
+		size += 2 * strlen(texts[i]) + 3;
+	char *array = malloc(size);
+	if (array == NULL)
+		return NULL;
+	array[used++] = '{';
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			array[used++] = ',';
+		array[used++] = '"';
+		for (const char *c = texts[i]; *c != '\0'; c++) {
+			if (*c == '"' || *c == '\\')
+				array[used++] = '\\';
+			array[used++] = *c;
+		}
+		array[used++] = '"';
+	}
+	array[used++] = '}';
+	array[used] = '\0';
+	return array;
 }

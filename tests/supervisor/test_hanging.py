@@ -11,8 +11,8 @@ FRAMES = r"\n(?:.+\[0x[0-9a-f]+\]\n){4,}"
 
 
 def test_soft_timeout_ends_the_job_and_not_the_child(fw, make_site):
-    site = make_site(children=1, handover_after="2s", soft_timeout="3s", hard_timeout="1m", s3_timeout="30s", smtp_timeout="20s",
-                     smtp_answer_timeout="30s")
+    site = make_site(children=1, handover_after="2s", soft_timeout="20s", hard_timeout="1m", s3_timeout="40s", smtp_timeout="5s",
+                     smtp_answer_timeout="5s")
     child, = site.wait_serving(1)
     user, = fw.make_users(1, files=1)
     fw.stack.s3.osd.pause()
@@ -28,7 +28,7 @@ def test_soft_timeout_ends_the_job_and_not_the_child(fw, make_site):
 
 def test_hard_timeout_gives_the_message_to_another(fw, make_site):
     with Proxy(fw.stack.s3.rgw.port) as store:
-        site = make_site(children=2, handover_after="2s", soft_timeout="3s", s3_timeout="3s", smtp_timeout="1s", smtp_answer_timeout="2s", hard_timeout="4s",
+        site = make_site(children=2, handover_after="2s", soft_timeout="6s", s3_timeout="3s", smtp_timeout="2s", smtp_answer_timeout="2s", hard_timeout="7s",
                          s3_endpoint=f"http://127.0.0.1:{store.port}")
         site.wait_serving(2)
         users = fw.make_users(2, files=1)

@@ -38,7 +38,7 @@ worker {{
   statement_timeout = 200ms
   s3_timeout = 100ms
   smtp_timeout = 100ms
-  smtp_answer_timeout = 1s
+  smtp_answer_timeout = 100ms
   handover_after = 100ms
 {worker}}}
 """

@@ -42,23 +42,28 @@ static void orders(void)
 	     "(default): "},
 		{"worker { s3_timeout = 20m }",
 	     "worker.s3_timeout: 20m must be less than worker.hard_timeout, which is 20m (default): "},
-		{"worker { smtp_timeout = 20m }", "worker.smtp_timeout: 20m must be less than "
-	                                      "worker.hard_timeout, which is 20m (default): "},
-		{"worker { smtp_answer_timeout = 20m }",
-	     "worker.smtp_answer_timeout: 20m must be less than worker.hard_timeout, which is 20m "
+		{"worker { smtp_timeout = 12m }", "worker.smtp_timeout: 12m must be less than "
+	                                      "worker.soft_timeout, which is 12m (default): "},
+		{"worker { smtp_answer_timeout = 12m }",
+	     "worker.smtp_answer_timeout: 12m must be less than worker.soft_timeout, which is 12m "
 	     "(default): "},
-		{"worker { smtp_answer_timeout = 19m }",
-	     "worker.smtp_answer_timeout: smtp_timeout (60s) and smtp_answer_timeout (19m) together "
-	     "must be less than worker.hard_timeout, which is 20m (default): "},
-		{"worker { smtp_timeout = 10m }",
-	     "worker.smtp_timeout: smtp_timeout (10m) and smtp_answer_timeout (10m) together must be "
-	     "less than worker.hard_timeout, which is 20m (default): "},
+		{"worker { smtp_answer_timeout = 11m }",
+	     "worker.smtp_answer_timeout: smtp_timeout (60s) and smtp_answer_timeout (11m) together "
+	     "must be less than worker.soft_timeout, which is 12m (default): "},
+		{"worker { smtp_timeout = 2m }",
+	     "worker.smtp_timeout: smtp_timeout (2m) and smtp_answer_timeout (10m) together must be "
+	     "less than worker.soft_timeout, which is 12m (default): "},
+		{"worker { soft_timeout = 11m handover_after = 5m }",
+	     "worker.soft_timeout: smtp_timeout (60s) and smtp_answer_timeout (10m) together must be "
+	     "less than worker.soft_timeout, which is 11m ("},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		refused(cases[i].more, cases[i].sentence);
 	accepted("gateway { statement_timeout = 10s }");
-	accepted("worker { smtp_answer_timeout = 18m }");
+	accepted("worker { smtp_answer_timeout = 659s }");
+	accepted("worker { soft_timeout = 10s handover_after = 5s smtp_timeout = 5s "
+	         "smtp_answer_timeout = 4s }");
 }
 
 static void both_places(void)

@@ -119,6 +119,15 @@ static void wrong_values(void)
 	        "worker.mail_from: has a control character in it\n");
 	refused("worker { mail_from = '' }", "worker.mail_from: must not be empty\n");
 	refused("worker { s3_region = '' }", "worker.s3_region: must not be empty\n");
+	refused("worker { s3_allow = '' }", "worker.s3_allow: must not be empty; write it as in ");
+	refused("worker { s3_allow = ' ' }", "worker.s3_allow: must not be empty; write it as in ");
+	refused("worker { s3_allow = 's3://' }",
+	        "worker.s3_allow: has an entry without a bucket; write it as in s3://media/users/{id}/ "
+	        "s3://avatars/{id}\n");
+	refused("worker { s3_allow = 's3://media/{ID}/' }",
+	        "worker.s3_allow: has something in braces that is not {id}; ");
+	refused("worker { s3_allow = 's3://media/*' }", "worker.s3_allow: has a * in it; ");
+	accepted("worker { s3_allow = 's3://media/users/{id}/ s3://user-{id}' }");
 }
 
 static void out_of_range(void)

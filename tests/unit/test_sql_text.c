@@ -1,4 +1,6 @@
 /* Words of SQL, and what only looks like them. */
+#include <stdlib.h>
+
 #include "lib/session/sql_text.h"
 #include "tests/unit/unit.h"
 
@@ -41,12 +43,24 @@ static void words_are_whole(void)
 	CU_ASSERT_FALSE(sql_has_words("SELECT $a$ NOWAIT", "NOWAIT"));
 }
 
+static void arrays(void)
+{
+	static const char *const texts[] = {"1", "", "a \"b\" \\ {c},d", "NULL"};
+	char *none = sql_array(NULL, 0), *some = sql_array(texts, 4);
+
+	CU_ASSERT_STRING_EQUAL(none, "{}");
+	CU_ASSERT_STRING_EQUAL(some, "{\"1\",\"\",\"a \\\"b\\\" \\\\ {c},d\",\"NULL\"}");
+	free(none);
+	free(some);
+}
+
 int main(void)
 {
 	static const struct unit_test tests[] = {
 		{"words are found", words_are_found},
 		{"quotes and comments are not words", quotes_and_comments_are_not_words},
 		{"words are whole", words_are_whole},
+		{"arrays", arrays},
 		{NULL, NULL},
 	};
 

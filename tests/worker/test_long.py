@@ -36,7 +36,7 @@ def memory(fw):
 
 
 def test_three_and_a_half_thousand_files(fw, wires, memory):
-    wires.worker(children=1, reconciler="no", files_page=500, handover_after="700ms", soft_timeout="10s")
+    wires.worker(children=1, reconciler="no", files_page=500, handover_after="700ms")
     small, user = fw.make_user(), fw.make_user(files=40)
     ask(fw, small)
     completed(fw, small)
@@ -75,8 +75,8 @@ def test_rows_that_come_in_behind_the_cursor(fw, wires):
 
 
 def test_without_progress_a_turn_counts(fw, wires):
-    wires.worker(children=1, handover_after="1s", soft_timeout="2s", hard_timeout="30s", s3_timeout="20s", smtp_timeout="10s",
-                 smtp_answer_timeout="10s")
+    wires.worker(children=1, handover_after="1s", soft_timeout="12s", hard_timeout="60s", s3_timeout="40s", smtp_timeout="4s",
+                 smtp_answer_timeout="4s")
     user = fw.make_user()
     wires.s3.hold("down")
     fw.publish(message(user, commit_request(fw, user)))

@@ -4,7 +4,7 @@ import secrets
 import pytest
 
 from stack.client import PARKED, QUEUE
-from tools.jobs import completed, parked_message, quiet, said, together
+from tools.jobs import ask, completed, parked_message, quiet, said, together
 
 
 @pytest.fixture
@@ -38,11 +38,15 @@ def test_denied_objects_and_missing_buckets(fw, denied):
         assert fw.mails(locked) == []
 
     def no_such_bucket():
+        """Nobody else names it, and the store serves others: it is this account's own."""
         fw.delete(astray)
-        said(fw, "bucket there-is-no-such-bucket has served no other deletion", f"user={astray.id} ")
+        while not fw.ledger(astray) or fw.ledger(astray)[0]["status"] != "parked":
+            other = fw.make_user(files=1)
+            fw.delete(other)
+            completed(fw, other, files=1)
         row, = fw.ledger(astray)
-        assert row["status"] == "retrying" and "NoSuchBucket" in row["last_error"] and row["files_deleted"] == 2
-        assert fw.objects_of(astray) == []
+        assert "NoSuchBucket" in row["last_error"] and row["attempts"] >= 3 and row["files_deleted"] == 2
+        assert fw.objects_of(astray) == [] and fw.mails(astray) == []
 
     together(per_key_refusal, no_such_bucket)
     assert denied.objects_of(neighbour) == neighbour.keys
@@ -52,8 +56,35 @@ def test_denied_objects_and_missing_buckets(fw, denied):
     denied.stack.s3.policy(denied.bucket, None)  # a person fixes it, and moves the message back
     fw.publish(body, queue=QUEUE)
     fw.stack.s3.make_bucket("there-is-no-such-bucket")
+    _, body = parked_message(fw, astray)
+    fw.publish(body, queue=QUEUE)
     completed(denied, locked, files=5)
     completed(fw, astray, files=4)
     fw.stack.s3.client().delete_bucket(Bucket="there-is-no-such-bucket")
     assert denied.objects_of(neighbour) == neighbour.keys
+    quiet(fw)
+
+
+def test_what_fails_everybody_parks_nobody(fw, denied):
+    """A missing bucket that more than one account names, and a bucket that lets nobody delete, while the store serves others."""
+    fw.stack.worker.configure({"worker": {"children": 1}})
+    first, second = fw.make_user(files=0), fw.make_user(files=0)
+    for user in (first, second):
+        fw.add_files(user, [f"s3://nobody-has-this-bucket/{user.id}"], put=False)
+    locked = denied.make_user(files=["locked/by-policy"])
+    for user in (first, second, locked):
+        ask(fw, user)
+    while any(not fw.ledger(user) or fw.ledger(user)[0]["cause_attempts"] < 4 for user in (first, second, locked)):
+        other = fw.make_user(files=1)
+        ask(fw, other)
+        completed(fw, other, files=1)
+        assert not any(row["status"] == "parked" for user in (first, second, locked) for row in fw.ledger(user))
+    for user, bucket in ((first, "nobody-has-this-bucket"), (second, "nobody-has-this-bucket"), (locked, denied.bucket)):
+        said(fw, f"bucket {bucket} has served no other deletion", f"user={user.id} ")
+    denied.stack.s3.policy(denied.bucket, None)
+    fw.stack.s3.make_bucket("nobody-has-this-bucket")
+    for user in (first, second):
+        completed(fw, user, files=1)
+    completed(denied, locked, files=1)
+    fw.stack.s3.client().delete_bucket(Bucket="nobody-has-this-bucket")
     quiet(fw)
