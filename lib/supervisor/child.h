@@ -68,6 +68,13 @@ void child_done(struct child *, bool succeeded);
  * index of program.counters. */
 void child_count(struct child *, int counter, int64_t add);
 
+/* A job's outcome has shown that a server which was away is back: tells every child of the program.
+ */
+void child_recovered(struct child *);
+/* How often any child has said so since the program started: who compares it with what it saw
+ * before knows that what waits for a server may be brought forward. */
+uint32_t child_recoveries(const struct child *);
+
 /* True for the child that should do what one child does for all (declare the topology, check the
  * SQL): the first after the start or a reload, and the one that is tried first after a failure of
  * all. The others are started when it is serving. */

@@ -156,3 +156,13 @@ void child_count(struct child *me, int counter, int64_t add)
 	me->slot.counters[counter] += (uint64_t)add;
 	child_show(me);
 }
+
+void child_recovered(struct child *me)
+{
+	scoreboard_note_recovered(me->place.board);
+}
+
+uint32_t child_recoveries(const struct child *me)
+{
+	return scoreboard_recovered(me->place.board);
+}

@@ -34,6 +34,7 @@ struct head {
 	char program[SCOREBOARD_NAME];
 	char counters[SCOREBOARD_COUNTERS][SCOREBOARD_NAME];
 	_Atomic uint32_t paused;
+	_Atomic uint32_t recovered;
 };
 
 struct totals_cell {
@@ -298,6 +299,16 @@ bool scoreboard_paused(const struct scoreboard *board)
 void scoreboard_set_paused(struct scoreboard *board, bool paused)
 {
 	atomic_store_explicit(&board->file->head.paused, paused, memory_order_relaxed);
+}
+
+void scoreboard_note_recovered(struct scoreboard *board)
+{
+	atomic_fetch_add_explicit(&board->file->head.recovered, 1, memory_order_relaxed);
+}
+
+uint32_t scoreboard_recovered(const struct scoreboard *board)
+{
+	return atomic_load_explicit(&board->file->head.recovered, memory_order_relaxed);
 }
 
 const char *scoreboard_state_name(uint32_t state)

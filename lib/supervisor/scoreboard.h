@@ -90,6 +90,11 @@ void scoreboard_write_totals(struct scoreboard *, const struct scoreboard_totals
 bool scoreboard_paused(const struct scoreboard *);
 void scoreboard_set_paused(struct scoreboard *, bool paused);
 
+/* How often a child has seen that a server is back after it was away, since the program started;
+ * any child may count one. It outlives the child that did. */
+void scoreboard_note_recovered(struct scoreboard *);
+uint32_t scoreboard_recovered(const struct scoreboard *);
+
 /* "idle", "busy", … */
 const char *scoreboard_state_name(uint32_t state);
 

@@ -61,6 +61,10 @@ static void others_read_what_was_written(void)
 	CU_ASSERT_FALSE(scoreboard_paused(reader));
 	scoreboard_set_paused(board, true);
 	CU_ASSERT_TRUE(scoreboard_paused(reader));
+	CU_ASSERT_EQUAL(scoreboard_recovered(reader), 0);
+	scoreboard_note_recovered(board);
+	scoreboard_note_recovered(board);
+	CU_ASSERT_EQUAL(scoreboard_recovered(reader), 2);
 	scoreboard_close(reader, false);
 	scoreboard_close(board, true);
 	CU_ASSERT_NOT_EQUAL(access(in_dir("unit.scoreboard"), F_OK), 0);
