@@ -68,6 +68,13 @@ void child_done(struct child *, bool succeeded);
  * index of program.counters. */
 void child_count(struct child *, int counter, int64_t add);
 
+/* Says which servers this child has found to be away, as bits of the program's own, and until when
+ * others are to believe it, whatever becomes of this child. */
+void child_flag(struct child *, uint32_t away, int64_t until_ms);
+/* The bits that other children with the same configuration say now. A child that has ended says
+ * nothing. */
+uint32_t child_others_away(const struct child *);
+
 /* A job's outcome has shown that a server which was away is back: tells every child of the program.
  */
 void child_recovered(struct child *);

@@ -157,6 +157,33 @@ void child_count(struct child *me, int counter, int64_t add)
 	child_show(me);
 }
 
+void child_flag(struct child *me, uint32_t away, int64_t until_ms)
+{
+	if (away == 0 && me->slot.away == 0)
+		return;
+	me->slot.away = away;
+	me->slot.away_until_ms = until_ms;
+	child_show(me);
+}
+
+static bool child_says_away(const struct child *me, const struct scoreboard_slot *slot)
+{
+	return slot->away != 0 && slot->away_until_ms > clock_now_ms() && slot->state != SLOT_FREE &&
+	       slot->state != SLOT_LEAVING && slot->generation == me->slot.generation;
+}
+
+uint32_t child_others_away(const struct child *me)
+{
+	struct scoreboard_slot slot;
+	uint32_t away = 0;
+
+	for (int number = 0; number < scoreboard_slots(me->place.board); number++)
+		if (number != me->place.number && scoreboard_read_slot(me->place.board, number, &slot) &&
+		    child_says_away(me, &slot))
+			away |= slot.away;
+	return away;
+}
+
 void child_recovered(struct child *me)
 {
 	scoreboard_note_recovered(me->place.board);

@@ -39,10 +39,11 @@ struct scoreboard_slot {
 	uint32_t generation; /* of the configuration: 1, and one more after each reload */
 	uint32_t state;      /* enum scoreboard_state */
 	uint32_t flags;      /* enum scoreboard_flag */
-	uint32_t unused;
+	uint32_t away;       /* the program's own bits, one for each server that it found to be away */
 	char kind[SCOREBOARD_NAME];
 	char step[SCOREBOARD_NAME];
 	char job[SCOREBOARD_JOB]; /* deletion or request id; empty: none */
+	int64_t away_until_ms;    /* what AWAY says is not to be believed any longer */
 };
 
 struct scoreboard_totals {

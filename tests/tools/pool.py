@@ -89,7 +89,7 @@ class Board:
         child = dict(zip(names, struct.unpack_from("9q", data, at + 8)))
         child["counters"] = struct.unpack_from("16q", data, at + 8 + 9 * 8)
         numbers = struct.unpack_from("4I32s32s64s", data, at + 8 + 25 * 8)
-        for name, value in zip(("generation", "state", "flags", "unused", "kind", "step", "job"), numbers):
+        for name, value in zip(("generation", "state", "flags", "away", "kind", "step", "job"), numbers):
             child[name] = value.split(b"\0")[0].decode() if isinstance(value, bytes) else value
         return child
 
