@@ -37,6 +37,7 @@ const char *const crash_points[] = {
 	"worker-after-turn",        /* turn + 1 committed, retry not published         */
 	"worker-after-republish",   /* retry confirmed, old message not acknowledged   */
 	"worker-after-park",        /* parked in the ledger, no copy in the broker     */
+	"worker-after-hand-back",   /* handed back and confirmed, not acknowledged     */
 	"reconciler-after-claim",   /* request claimed, nothing published              */
 	"reconciler-after-turn",    /* turn + 1 committed, nothing published           */
 	"reconciler-after-publish", /* published, claim not closed                     */

@@ -9,8 +9,7 @@
 #include "lib/base/log.h"
 #include "lib/deletion/ledger_sql.h"
 
-/* What an exchange that did not go well means. */
-static enum ledger_answer ledger_failed(struct ledger *ledger, enum db_result result)
+enum ledger_answer ledger_failed(struct ledger *ledger, enum db_result result)
 {
 	log_warning("the ledger's question failed: %s", db_why(ledger->db));
 	if (result == DB_REFUSED && db_is_open(ledger->db))

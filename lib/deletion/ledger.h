@@ -34,6 +34,7 @@ enum worker_db_statement {
 	LEDGER_PARK,
 	LEDGER_CANCEL,
 	LEDGER_UNCOUNT,
+	LEDGER_HAND_BACK,
 	LEDGER_REPORTED,
 	LEDGER_UNREPORTED,
 	LEDGER_SWEEPS,
@@ -145,6 +146,11 @@ enum ledger_answer ledger_cancel(struct ledger *, const char *deletion_id, const
 
 /* Takes back the start of a job that was given up for a server's sake, if it is still the last. */
 enum ledger_answer ledger_uncount(struct ledger *, const struct ledger_entry *);
+
+/* The same with the reason WHY it was given up, for who looks: the message of this turn comes again
+ * in DELAY_MS, and nobody is charged. LEDGER_SUPERSEDED: the start is no longer the last. */
+enum ledger_answer ledger_hand_back(struct ledger *, const struct ledger_entry *, const char *why,
+                                    int64_t delay_ms, struct deletion_state *);
 
 /* ---- reports ---- */
 

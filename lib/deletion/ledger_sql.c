@@ -124,6 +124,12 @@ static const char uncount_sql[] =
 	"UPDATE farewell.deletion SET starts = starts - 1"
 	" WHERE deletion_id = $1 AND turn = $2 AND starts = $3 AND starts > 0 AND finished_at IS NULL";
 
+static const char hand_back_sql[] =
+	"UPDATE farewell.deletion SET starts = starts - 1, status = 'retrying', last_error = $4,"
+	" next_attempt_at = now() + make_interval(secs => $5::float8), version = version + 1,"
+	" updated_at = now() WHERE deletion_id = $1 AND turn = $2 AND starts = $3 AND starts > 0"
+	" AND finished_at IS NULL RETURNING " STATE;
+
 static const char reported_sql[] = "UPDATE farewell.deletion SET reported = $2::bigint"
 								   " WHERE deletion_id = $1 AND reported < $2::bigint";
 
@@ -173,6 +179,7 @@ void ledger_statements(const struct conf *conf, struct db_statement table[WORKER
 		[LEDGER_PARK] = {.name = "park", .sql = park_sql, .params = 5},
 		[LEDGER_CANCEL] = {.name = "cancel", .sql = cancel_sql, .params = 2},
 		[LEDGER_UNCOUNT] = {.name = "uncount", .sql = uncount_sql, .params = 3},
+		[LEDGER_HAND_BACK] = {.name = "hand_back", .sql = hand_back_sql, .params = 5},
 		[LEDGER_REPORTED] = {.name = "reported", .sql = reported_sql, .params = 2},
 		[LEDGER_UNREPORTED] = {.name = "unreported", .sql = unreported_sql, .params = 2},
 		[LEDGER_SWEEPS] = {.name = "sweeps", .sql = sweeps_sql, .params = 1},

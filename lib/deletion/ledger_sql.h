@@ -1,4 +1,5 @@
-/* The columns of the ledger's statements. For ledger.c only. */
+/* The columns of the ledger's statements, and what its files share. For ledger.c and
+ * ledger_hand_back.c only. */
 #ifndef FAREWELL_LEDGER_SQL_H
 #define FAREWELL_LEDGER_SQL_H
 
@@ -41,5 +42,8 @@ enum begin_column {
 
 /* Of LEDGER_NEXT_TURN. */
 enum next_turn_column { NEXT_TURN_TURN, NEXT_TURN_ATTEMPTS };
+
+/* What an exchange that did not go well means. */
+enum ledger_answer ledger_failed(struct ledger *, enum db_result);
 
 #endif

@@ -22,6 +22,7 @@ RECONCILING = [p for p in POINTS if p.startswith("reconciler-")]
 OTHERS = [p for p in POINTS if p not in RECONCILING]
 FAILING = {"worker-before-retry", "worker-after-turn", "worker-after-republish"}   # reached when the mail server says 451
 PARKING = {"worker-after-park"}                                                    # and this one with a path that is not valid
+REFUSED = {"worker-after-hand-back"}                                               # and this one with a wrong secret for S3
 SENDING = {"worker-after-sending", "worker-inside-smtp", "worker-after-smtp", "worker-before-retry"}    # the ledger says `sending`
 ROUNDS = ["alone", "broker restarted", "PostgreSQL stopped at once"]
 
@@ -44,6 +45,8 @@ class Instance:
         overrides = {"common": common, "worker": {"reconciler": reconciles}}
         if reconciles:
             overrides["worker"]["reconcile_after"] = "1s"
+        if point in REFUSED:
+            overrides["worker"]["s3_secret_key_file"] = stack.secret_file("s3-wrong", "not the secret")
         environment = {"FAREWELL_CRASH": f"{point}=stop@{self.file}"}
         self.worker = stack.more_worker(point + "-w", overrides, start=False)
         self.worker.extra_env = environment
