@@ -82,6 +82,13 @@ void child_recovered(struct child *);
  * before knows that what waits for a server may be brought forward. */
 uint32_t child_recoveries(const struct child *);
 
+/* Notes when the message in hand was published: clock_now_ms, rather too early than too late. */
+void child_note_published(struct child *, int64_t published_ms);
+/* The newest that any child has noted since the program started; 0: none. */
+int64_t child_newest_published(const struct child *);
+/* Whether a child of another kind serves, waits for no server and was not told to leave. */
+bool child_others_serve(const struct child *);
+
 /* True for the child that should do what one child does for all (declare the topology, check the
  * SQL): the first after the start or a reload, and the one that is tried first after a failure of
  * all. The others are started when it is serving. */

@@ -193,3 +193,27 @@ uint32_t child_recoveries(const struct child *me)
 {
 	return scoreboard_recovered(me->place.board);
 }
+
+void child_note_published(struct child *me, int64_t published_ms)
+{
+	scoreboard_note_published(me->place.board, published_ms);
+}
+
+int64_t child_newest_published(const struct child *me)
+{
+	return scoreboard_published(me->place.board);
+}
+
+bool child_others_serve(const struct child *me)
+{
+	struct scoreboard_slot slot;
+
+	for (int number = 0; number < scoreboard_slots(me->place.board); number++) {
+		if (number == me->place.number || !scoreboard_read_slot(me->place.board, number, &slot))
+			continue;
+		bool other = strcmp(slot.kind, me->slot.kind) != 0;
+		if (other && (slot.flags & SLOT_SERVING) && !(slot.flags & (SLOT_AWAY | SLOT_STOPPING)))
+			return true;
+	}
+	return false;
+}

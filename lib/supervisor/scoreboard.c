@@ -35,6 +35,7 @@ struct head {
 	char counters[SCOREBOARD_COUNTERS][SCOREBOARD_NAME];
 	_Atomic uint32_t paused;
 	_Atomic uint32_t recovered;
+	_Atomic int64_t published_ms;
 };
 
 struct totals_cell {
@@ -309,6 +310,23 @@ void scoreboard_note_recovered(struct scoreboard *board)
 uint32_t scoreboard_recovered(const struct scoreboard *board)
 {
 	return atomic_load_explicit(&board->file->head.recovered, memory_order_relaxed);
+}
+
+void scoreboard_note_published(struct scoreboard *board, int64_t published_ms)
+{
+	_Atomic int64_t *newest = &board->file->head.published_ms;
+	int64_t seen = atomic_load_explicit(newest, memory_order_relaxed);
+	int64_t mine = published_ms != 0 ? published_ms : -1;
+
+	while ((seen == 0 || mine > seen) &&
+	       !atomic_compare_exchange_weak_explicit(newest, &seen, mine, memory_order_relaxed,
+	                                              memory_order_relaxed))
+		;
+}
+
+int64_t scoreboard_published(const struct scoreboard *board)
+{
+	return atomic_load_explicit(&board->file->head.published_ms, memory_order_relaxed);
 }
 
 const char *scoreboard_state_name(uint32_t state)

@@ -96,6 +96,12 @@ void scoreboard_set_paused(struct scoreboard *, bool paused);
 void scoreboard_note_recovered(struct scoreboard *);
 uint32_t scoreboard_recovered(const struct scoreboard *);
 
+/* The newest publication of which a child has noted that it has the message in hand: clock_now_ms,
+ * negative for one of before the machine's start, 0: none was noted yet. It only grows, and
+ * outlives the child that noted it. */
+void scoreboard_note_published(struct scoreboard *, int64_t published_ms);
+int64_t scoreboard_published(const struct scoreboard *);
+
 /* "idle", "busy", … */
 const char *scoreboard_state_name(uint32_t state);
 

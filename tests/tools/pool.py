@@ -66,7 +66,7 @@ def until(condition, what, patience=PATIENCE):
 class Board:
     """The scoreboard file, read as its header describes it and without our own code."""
 
-    HEAD, TOTALS, SLOT = 8 + 4 * 4 + 32 + 16 * 32 + 2 * 4, 11 + 3 + 16 - 1, 6 + 3 + 16
+    HEAD, TOTALS, SLOT = 8 + 4 * 4 + 32 + 16 * 32 + 2 * 4 + 8, 11 + 3 + 16 - 1, 6 + 3 + 16
 
     def __init__(self, path):
         with open(path, "rb") as f:
