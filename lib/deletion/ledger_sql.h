@@ -1,5 +1,5 @@
-/* The columns of the ledger's statements, and what its files share. For ledger.c and
- * ledger_hand_back.c only. */
+/* The columns of the ledger's statements, and what the files of its calls share. For ledger.c,
+ * ledger_hand_back.c and ledger_reconcile.c only. */
 #ifndef FAREWELL_LEDGER_SQL_H
 #define FAREWELL_LEDGER_SQL_H
 
@@ -43,7 +43,8 @@ enum begin_column {
 /* Of LEDGER_NEXT_TURN. */
 enum next_turn_column { NEXT_TURN_TURN, NEXT_TURN_ATTEMPTS };
 
-/* What an exchange that did not go well means. */
+/* What an exchange that did not go well means; logged. */
 enum ledger_answer ledger_failed(struct ledger *, enum db_result);
+void ledger_seconds_text(int64_t ms, char *text, size_t size);
 
 #endif

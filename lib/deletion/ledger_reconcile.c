@@ -1,0 +1,33 @@
+/* The calls on the ledger that return many rows: what the reconciler looks for. */
+#include <stdio.h>
+
+#include "lib/deletion/ledger.h"
+#include "lib/deletion/ledger_sql.h"
+
+static enum ledger_answer ledger_run_rows(struct ledger *ledger, enum worker_db_statement statement,
+                                          const char *const *params, PGresult **rows)
+{
+	enum db_result result = db_run(ledger->db, statement, params, rows, db_deadline(ledger->db));
+
+	return result == DB_OK ? LEDGER_OK : ledger_failed(ledger, result);
+}
+
+enum ledger_answer ledger_unreported(struct ledger *ledger, int64_t after_ms, int64_t limit,
+                                     PGresult **rows)
+{
+	char after[32], most[24];
+
+	ledger_seconds_text(after_ms, after, sizeof(after));
+	snprintf(most, sizeof(most), "%lld", (long long)limit);
+	const char *params[] = {after, most};
+	return ledger_run_rows(ledger, LEDGER_UNREPORTED, params, rows);
+}
+
+enum ledger_answer ledger_sweeps(struct ledger *ledger, int64_t limit, PGresult **rows)
+{
+	char most[24];
+
+	snprintf(most, sizeof(most), "%lld", (long long)limit);
+	const char *params[] = {most};
+	return ledger_run_rows(ledger, LEDGER_SWEEPS, params, rows);
+}
