@@ -41,6 +41,10 @@ const char *const crash_points[] = {
 	"reconciler-after-claim",   /* request claimed, nothing published              */
 	"reconciler-after-turn",    /* turn + 1 committed, nothing published           */
 	"reconciler-after-publish", /* published, claim not closed                     */
+	"reconciler-sweep-found",   /* late files of a completed deletion, nothing changed */
+	"reconciler-sweep-request", /* its request is reopened, its ledger not         */
+	"reconciler-sweep-ledger",  /* both are, nothing published                     */
+	"reconciler-sweep-publish", /* published, the sweep not noted                  */
 	NULL,
 };
 

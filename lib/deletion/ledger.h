@@ -176,7 +176,8 @@ enum sweep_column { SWEEP_DELETION_ID, SWEEP_USER_ID, SWEEP_SWEPT };
 enum ledger_answer ledger_sweeps(struct ledger *, int64_t limit, PGresult **rows);
 /* Nothing was found; the next sweep in AFTER_MS, -1: never. */
 enum ledger_answer ledger_note_swept(struct ledger *, const char *deletion_id, int64_t after_ms);
-/* Something was: the deletion goes on with *TURN. LEDGER_SUPERSEDED: it is not completed. */
+/* Something was: the deletion goes on with *TURN, and its sweeps begin anew when it is completed
+ * again. LEDGER_SUPERSEDED: it is not completed. */
 enum ledger_answer ledger_reopen(struct ledger *, const char *deletion_id, int *turn);
 /* Whether worker.files_sql has a row of this user. */
 enum ledger_answer ledger_has_files(struct ledger *, const char *user_id, bool *has);

@@ -156,7 +156,7 @@ static const char swept_sql[] = "UPDATE farewell.deletion SET swept = swept + 1,
 static const char reopen_sql[] =
 	"UPDATE farewell.deletion SET status = 'accepted', finished_at = NULL, turn = turn + 1,"
 	" version = version + 1, starts = 0, attempts = 0, failing_since = NULL, cause = NULL,"
-	" passed_at = NULL, sweep_at = NULL, updated_at = now()"
+	" passed_at = NULL, sweep_at = NULL, swept = 0, updated_at = now()"
 	" WHERE deletion_id = $1 AND status = 'completed' RETURNING turn";
 
 void ledger_statements(const struct conf *conf, struct db_statement table[WORKER_DB_STATEMENTS])

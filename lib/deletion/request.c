@@ -110,11 +110,12 @@ static const char unclaim_sql[] =
 	" reconcile_at = now() - interval '1 year' WHERE deletion_id = ANY ($1::uuid[])"
 	" AND finished_at IS NULL";
 
-/* An earlier state of the ledger than any: the finished ledger finishes it again. */
+/* An earlier state of the ledger than any: the finished ledger finishes it again. One that was
+ * reopened before, or has not heard yet that it is completed, is reopened as well. */
 static const char reopen_sql[] =
 	"UPDATE farewell.request SET status = 'accepted', finished_at = NULL, version = 0,"
 	" reconciled = 0, reconcile_at = now(), sweep_asked = NULL"
-	" WHERE deletion_id = $1 AND mark = $2 AND status = 'completed' RETURNING deletion_id";
+	" WHERE deletion_id = $1 AND mark = $2 AND status <> 'cancelled' RETURNING deletion_id";
 
 static const char asked_sql[] = "SELECT deletion_id, user_id, " SECONDS(
 	"requested_at") ", request_id FROM farewell.request"

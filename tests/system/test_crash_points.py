@@ -242,6 +242,12 @@ def lost_message(checker):
     return user
 
 
+def late_upload(checker, user):
+    """A file that is recorded when the deletion is completed, and the sweep that is due."""
+    checker.client.add_files(user, [f"late-{os.urandom(4).hex()}"])
+    checker.client.psql("worker", "UPDATE farewell.deletion SET sweep_at = now() WHERE user_id = %s", str(user.id))
+
+
 @pytest.mark.deadline(600)
 @pytest.mark.parametrize("round_name", ROUNDS)
 @pytest.mark.parametrize("point", RECONCILING)
@@ -250,11 +256,19 @@ def test_killed_while_reconciling(crash_stack, point, round_name):
     try:
         instance.start()
         checker = Checker(Client(crash_stack))
-        instance.arm()
+        sweeps = "sweep" in point
+        if not sweeps:
+            instance.arm()
         user = lost_message(checker)
+        if sweeps:
+            checker.client.wait_finished(user)
+            instance.arm()
+            late_upload(checker, user)
         wait_until(lambda: instance.reached, what=f"{point} to be reached")
         disturb(crash_stack, round_name)
         assert instance.kill_stopped() == 1
+        if sweeps:
+            wait_until(lambda: not checker.client.objects_of(user), what="the late file to go")
         checker.settle()
         assert judge(checker, user) == []
     finally:
