@@ -139,10 +139,14 @@ static enum guard_verdict ask_guard(struct job *job, bool seen)
 		.fresh = job->fresh,
 	};
 	struct db *users = job->worker->sessions.users;
+	int64_t asked_ms = clock_now_ms();
 
 	job->guarded = true;
 	enum guard_verdict verdict = guard_judge(users, &job->message, &question, &job->guard);
 
+	/* A later turn's message was published later than the request: take_lease notes when. */
+	if (job->message.turn == 1 && job->guard.requested_ms >= 0)
+		child_note_published(job->worker->child, asked_ms - job->guard.requested_ms);
 	if (verdict == GUARD_GO) {
 		served_note(&job->worker->served, "worker.lock_user_sql", job->message.deletion_id);
 		served_note(&job->worker->served, "worker.user_contact_sql", job->message.deletion_id);
@@ -180,6 +184,7 @@ static bool take_lease(struct job *job, bool *seen, enum job_end *end)
 	job->leased = true;
 	child_step(job->worker->child, "lease");
 	ledger_entry_init(job->entry, &job->message, NULL);
+	int64_t asked_ms = clock_now_ms();
 	enum ledger_answer answer = ledger_lease(ledger, job->message.deletion_id, &row);
 	if (answer == LEDGER_BUSY)
 		*end = outcome_defer(job, 1, "another worker has this deletion in hand");
@@ -195,6 +200,8 @@ static bool take_lease(struct job *job, bool *seen, enum job_end *end)
 		*end = outcome_drop(job, JOB_SUPERSEDED, "finished before");
 	} else {
 		*seen = row.turn > 0;
+		if (row.turn == job->message.turn && row.turned_ms > 0)
+			child_note_published(job->worker->child, asked_ms - row.turned_ms);
 		ledger_entry_init(job->entry, &job->message, &row);
 		return true;
 	}

@@ -78,6 +78,8 @@ static void read_row(const PGresult *rows, struct ledger_row *row)
 	row->cause_attempts = (int)db_number(rows, 0, STATE_CAUSE_ATTEMPTS);
 	row->failing_ms = db_number(rows, 0, STATE_FAILING_MS);
 	row->cause_ms = db_number(rows, 0, STATE_CAUSE_MS);
+	row->turned_ms = db_number(rows, 0, STATE_TURNED_MS);
+	row->due_ms = db_number(rows, 0, STATE_DUE_MS);
 }
 
 /* ---- lease ---- */

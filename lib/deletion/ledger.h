@@ -62,6 +62,9 @@ struct ledger_row {
 	char cause[LEDGER_CAUSE_SIZE];
 	int cause_attempts;
 	int64_t failing_ms, cause_ms;
+	int64_t turned_ms; /* the age of the present turn: its message was not published before; 0: not
+	                      known */
+	int64_t due_ms;    /* since its message was due in the queue; 0: not known */
 };
 
 struct ledger_entry {

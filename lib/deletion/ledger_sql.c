@@ -16,8 +16,8 @@ static const char release_sql[] =
 
 static const char look_sql[] =
 	"SELECT " STATE ", turn, next_attempt_at > now(), cause, cause_attempts,"
-	" " AGE_MS("failing_since") ", " AGE_MS(
-		"cause_since") " FROM farewell.deletion WHERE deletion_id = $1";
+	" " AGE_MS("failing_since") ", " AGE_MS("cause_since") ", " AGE_MS("turned_at") ", " AGE_MS(
+		"GREATEST(turned_at, next_attempt_at)") " FROM farewell.deletion WHERE deletion_id = $1";
 
 /* A turn that is not over: the one of the ledger or a later one. A message of the ledger's own turn
  * while it is parked was moved back by a person, and whatever it came to before is forgotten. */
@@ -85,15 +85,17 @@ static const char complete_sql[] =
 	" WHERE deletion_id = $1 AND turn = $2 AND finished_at IS NULL RETURNING " STATE;
 
 /* A retry or a continuation: the turn passes on. $4 failures to count, $5 error or null, $6 delay
- * in seconds or null, $7 the failure's cause or null. The guard may fail before there is a row. */
+ * in seconds or null, $7 the failure's cause or null. The guard may fail
+ * before there is a row. */
 static const char pass_on_sql[] =
 	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, status, turn, attempts, last_error,"
-	" next_attempt_at, failing_since, cause, cause_attempts, cause_since)"
+	" next_attempt_at, failing_since, cause, cause_attempts, cause_since, turned_at)"
 	" VALUES ($1, $2, CASE WHEN $6::float8 IS NULL THEN 'running' ELSE 'retrying' END, $3::int + 1,"
-	" $4::int, $5, now() + make_interval(secs => $6::float8), now(), $7, $4::int, now())"
+	" $4::int, $5, now() + make_interval(secs => $6::float8), now(), $7, $4::int, now(),"
+	" now())"
 	" ON CONFLICT (deletion_id) DO UPDATE SET status = EXCLUDED.status, turn = EXCLUDED.turn,"
 	" starts = 0, last_error = COALESCE($5, d.last_error), version = d.version + 1,"
-	" next_attempt_at = EXCLUDED.next_attempt_at, updated_at = now()," AFRESH(
+	" next_attempt_at = EXCLUDED.next_attempt_at, updated_at = now(), turned_at = now()," AFRESH(
 		"attempts", "0",
 		"d.attempts") " + $4::int,"
 					  " failing_since = CASE WHEN $4::int > 0 AND d.status <> 'parked'"
@@ -106,11 +108,12 @@ static const char pass_on_sql[] =
 /* Parking is a turn too, so that an echo of the message that was parked is superseded, and the
  * parked copy, moved back, is not. $4 failures to count, $5 reason. */
 static const char park_sql[] =
-	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, status, turn, attempts, last_error)"
-	" VALUES ($1, $2, 'parked', $3::int + 1, $4::int, $5)"
+	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, status, turn, attempts, last_error,"
+	" turned_at) VALUES ($1, $2, 'parked', $3::int + 1, $4::int, $5, now())"
 	" ON CONFLICT (deletion_id) DO UPDATE SET status = 'parked', turn = EXCLUDED.turn, starts = 0,"
-	" last_error = $5, next_attempt_at = NULL, version = d.version + 1, updated_at = now()," AFRESH(
-		"attempts", "0", "d.attempts") " + $4::int" FENCE("$3") " RETURNING " STATE;
+	" last_error = $5, next_attempt_at = NULL, version = d.version + 1, updated_at = now(),"
+	" turned_at = now()," AFRESH("attempts", "0",
+                                 "d.attempts") " + $4::int" FENCE("$3") " RETURNING " STATE;
 
 static const char cancel_sql[] =
 	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, status, mail, finished_at)"
@@ -138,8 +141,9 @@ static const char unreported_sql[] =
 	" AND updated_at < now() - make_interval(secs => $1::float8) ORDER BY updated_at LIMIT $2";
 
 static const char next_turn_sql[] =
-	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, turn) VALUES ($1, $2, 2)"
-	" ON CONFLICT (deletion_id) DO UPDATE SET turn = d.turn + 1, updated_at = now()"
+	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, turn, turned_at)"
+	" VALUES ($1, $2, 2, now()) ON CONFLICT (deletion_id)"
+	" DO UPDATE SET turn = d.turn + 1, updated_at = now(), turned_at = now()"
 	" WHERE d.finished_at IS NULL AND d.status <> 'parked' RETURNING turn, attempts";
 
 /* Completed deletions whose files are to be looked for once more. */
@@ -156,7 +160,7 @@ static const char swept_sql[] = "UPDATE farewell.deletion SET swept = swept + 1,
 static const char reopen_sql[] =
 	"UPDATE farewell.deletion SET status = 'accepted', finished_at = NULL, turn = turn + 1,"
 	" version = version + 1, starts = 0, attempts = 0, failing_since = NULL, cause = NULL,"
-	" passed_at = NULL, sweep_at = NULL, swept = 0, updated_at = now()"
+	" passed_at = NULL, sweep_at = NULL, swept = 0, updated_at = now(), turned_at = now()"
 	" WHERE deletion_id = $1 AND status = 'completed' RETURNING turn";
 
 void ledger_statements(const struct conf *conf, struct db_statement table[WORKER_DB_STATEMENTS])
