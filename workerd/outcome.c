@@ -136,6 +136,7 @@ static enum job_end pass_on(struct job *job, const struct failure *failure, int 
 	CRASH_POINT("worker-before-retry");
 	enum ledger_answer answer = ledger_pass_on(
 		&sessions->ledger, job->entry, failure != NULL, failure != NULL ? failure->what : NULL,
+		failure != NULL && failure->cause == RETRY_TIME_HEALS,
 		failure != NULL ? failure->why : NULL, delay_ms, &state);
 	if (answer != LEDGER_OK)
 		return unrecorded(answer, job);

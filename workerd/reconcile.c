@@ -21,6 +21,8 @@
 /* A message may come into the queue so much later than it is recorded to be due: to publish it
  * takes its time, and two servers have two clocks. */
 #define LATE_MS 60000
+/* So often at most what waits for a server is brought forward: it may be back for a moment only. */
+#define FORWARD_EVERY_MS 60000
 /* Older than any message: but what is to be published whatever the queue has is due since a year.
  */
 #define NEVER_MS (300LL * 24 * 3600 * 1000)
@@ -37,6 +39,8 @@ struct reconciler {
 	struct sessions sessions;
 	bool leading;
 	int64_t empty_ms;    /* when the queue was last seen empty; 0: never */
+	uint32_t recoveries; /* as of which what waits for a server was brought forward */
+	int64_t forward_ms;  /* not before */
 	bool queue_long, soon;
 };
 
@@ -236,21 +240,54 @@ static bool republish_batch(struct reconciler *r, int *claimed)
 	return fates[FATE_FAILED] == 0;
 }
 
+static bool forward_is_due(const struct reconciler *r)
+{
+	return r->recoveries != child_recoveries(r->child) && clock_left_ms(r->forward_ms) <= 0;
+}
+
+/* A server is back: what waits for it need not wait for its time. Makes one batch due, first in the
+ * ledger: if we die in between, the message in the retry queue comes as it would have. */
+static bool bring_batch_forward(struct reconciler *r, int *count)
+{
+	PGresult *rows = NULL;
+	bool good = ledger_bring_forward(&r->sessions.ledger, r->conf->common.retry_delays.item[0].ms,
+	                                 r->conf->worker.reconcile_batch, &rows) == LEDGER_OK;
+
+	*count = good ? PQntuples(rows) : 0;
+	if (*count > 0 && request_hasten(r->sessions.users, rows) != DB_OK) {
+		log_warning("%s", db_why(r->sessions.users));
+		good = false;
+	}
+	if (good && *count > 0)
+		log_info("a server is back: %d retries are brought forward", *count);
+	PQclear(rows);
+	return good;
+}
+
 /* Batch after batch, as long as there is something to publish and the queue is short. */
 static bool republish_pass(struct reconciler *r)
 {
 	int64_t batch = r->conf->worker.reconcile_batch;
-	int claimed = 0;
+	int claimed = 0, forward = 0;
 
 	while (!child_hurry(r->child)) {
+		uint32_t recoveries = child_recoveries(r->child);
 		enum queue_state state = look_at_queue(r);
 		r->soon = state != QUEUE_SHORT;
 		if (r->soon)
 			return state == QUEUE_LONG || mq_is_open(r->sessions.publisher);
 		if (!republish_batch(r, &claimed))
 			return false;
-		if (claimed < batch)
+		if (claimed == batch)
+			continue;
+		if (!forward_is_due(r))
 			return true;
+		if (!bring_batch_forward(r, &forward))
+			return false;
+		if (forward < batch) {
+			r->recoveries = recoveries;
+			r->forward_ms = clock_now_ms() + FORWARD_EVERY_MS;
+		}
 	}
 	return true;
 }
@@ -293,7 +330,8 @@ static void wait_for_next_pass(struct reconciler *r)
 	int heartbeat_ms = (int)(r->conf->worker.sessions.broker_heartbeat_ms / 3);
 
 	child_idle(r->child, "waiting");
-	while (clock_left_ms(until_ms) > 0 && !child_stopping(r->child)) {
+	while (clock_left_ms(until_ms) > 0 && !child_stopping(r->child) &&
+	       (r->soon || !r->leading || !forward_is_due(r))) {
 		int left = clock_left_ms(until_ms);
 		child_wait(r->child, -1, 0, left < heartbeat_ms ? left : heartbeat_ms);
 		if (mq_is_open(r->sessions.publisher))
@@ -318,7 +356,8 @@ static bool reconcile_once(struct reconciler *r)
 
 int reconcile_run(struct child *child, const struct conf *conf)
 {
-	struct reconciler reconciler = {.child = child, .conf = conf};
+	struct reconciler reconciler = {
+		.child = child, .conf = conf, .recoveries = child_recoveries(child)};
 	int pause_ms = BACK_OFF_FIRST_MS;
 
 	reconciler.pump = (struct pump){.turn = pump_child, .arg = &reconciler};

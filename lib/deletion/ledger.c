@@ -304,7 +304,7 @@ enum ledger_answer ledger_complete(struct ledger *ledger, const struct ledger_en
 }
 
 enum ledger_answer ledger_pass_on(struct ledger *ledger, struct ledger_entry *entry, int failures,
-                                  const char *cause, const char *why, int64_t delay_ms,
+                                  const char *cause, bool heals, const char *why, int64_t delay_ms,
                                   struct deletion_state *state)
 {
 	char turn[16], count[16], delay[32];
@@ -312,8 +312,14 @@ enum ledger_answer ledger_pass_on(struct ledger *ledger, struct ledger_entry *en
 	snprintf(turn, sizeof(turn), "%d", entry->turn);
 	snprintf(count, sizeof(count), "%d", failures);
 	ledger_seconds_text(delay_ms, delay, sizeof(delay));
-	const char *params[] = {entry->deletion_id,          entry->user_id, turn, count, why,
-	                        delay_ms < 0 ? NULL : delay, cause};
+	const char *params[] = {entry->deletion_id,
+	                        entry->user_id,
+	                        turn,
+	                        count,
+	                        why,
+	                        delay_ms < 0 ? NULL : delay,
+	                        cause,
+	                        heals ? "true" : "false"};
 	enum ledger_answer answer = run_outcome(ledger, LEDGER_PASS_ON, params, state);
 	if (answer == LEDGER_OK) {
 		entry->turn++;

@@ -41,6 +41,7 @@ enum worker_db_statement {
 	LEDGER_SWEPT,
 	LEDGER_REOPEN,
 	LEDGER_NEXT_TURN,
+	LEDGER_BRING_FORWARD,
 	WORKER_DB_STATEMENTS
 };
 
@@ -135,9 +136,9 @@ enum ledger_answer ledger_complete(struct ledger *, const struct ledger_entry *,
                                    const char *why, int64_t sweep_after_ms,
                                    struct deletion_state *);
 /* turn + 1 in ENTRY as in the table, also before there is a row. FAILURES to count, for CAUSE (or
- * NULL); DELAY_MS -1: a continuation. */
+ * NULL), which HEALS with time or doesn't; DELAY_MS -1: a continuation. */
 enum ledger_answer ledger_pass_on(struct ledger *, struct ledger_entry *, int failures,
-                                  const char *cause, const char *why, int64_t delay_ms,
+                                  const char *cause, bool heals, const char *why, int64_t delay_ms,
                                   struct deletion_state *);
 /* Likewise. */
 enum ledger_answer ledger_park(struct ledger *, struct ledger_entry *, int failures,
@@ -170,6 +171,11 @@ void ledger_read_state(const PGresult *rows, int row, struct deletion_state *);
  * *ATTEMPTS counted so far. LEDGER_SUPERSEDED: there is none. */
 enum ledger_answer ledger_next_turn(struct ledger *, const char *deletion_id, const char *user_id,
                                     int *turn, int *attempts);
+
+/* Makes up to LIMIT retries due whose failure heals with time, which wait for more than BEYOND_MS:
+ * *ROWS have their deletion ids. Nothing is published. */
+enum ledger_answer ledger_bring_forward(struct ledger *, int64_t beyond_ms, int64_t limit,
+                                        PGresult **rows);
 
 /* ---- sweeps ---- */
 

@@ -31,3 +31,14 @@ enum ledger_answer ledger_sweeps(struct ledger *ledger, int64_t limit, PGresult 
 	const char *params[] = {most};
 	return ledger_run_rows(ledger, LEDGER_SWEEPS, params, rows);
 }
+
+enum ledger_answer ledger_bring_forward(struct ledger *ledger, int64_t beyond_ms, int64_t limit,
+                                        PGresult **rows)
+{
+	char beyond[32], most[24];
+
+	ledger_seconds_text(beyond_ms, beyond, sizeof(beyond));
+	snprintf(most, sizeof(most), "%lld", (long long)limit);
+	const char *params[] = {beyond, most};
+	return ledger_run_rows(ledger, LEDGER_BRING_FORWARD, params, rows);
+}

@@ -85,17 +85,18 @@ static const char complete_sql[] =
 	" WHERE deletion_id = $1 AND turn = $2 AND finished_at IS NULL RETURNING " STATE;
 
 /* A retry or a continuation: the turn passes on. $4 failures to count, $5 error or null, $6 delay
- * in seconds or null, $7 the failure's cause or null. The guard may fail
+ * in seconds or null, $7 the failure's cause or null, $8 whether it heals. The guard may fail
  * before there is a row. */
 static const char pass_on_sql[] =
 	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, status, turn, attempts, last_error,"
-	" next_attempt_at, failing_since, cause, cause_attempts, cause_since, turned_at)"
+	" next_attempt_at, failing_since, cause, cause_attempts, cause_since, heals, turned_at)"
 	" VALUES ($1, $2, CASE WHEN $6::float8 IS NULL THEN 'running' ELSE 'retrying' END, $3::int + 1,"
 	" $4::int, $5, now() + make_interval(secs => $6::float8), now(), $7, $4::int, now(),"
-	" now())"
+	" $8::boolean, now())"
 	" ON CONFLICT (deletion_id) DO UPDATE SET status = EXCLUDED.status, turn = EXCLUDED.turn,"
 	" starts = 0, last_error = COALESCE($5, d.last_error), version = d.version + 1,"
-	" next_attempt_at = EXCLUDED.next_attempt_at, updated_at = now(), turned_at = now()," AFRESH(
+	" next_attempt_at = EXCLUDED.next_attempt_at, updated_at = now(), turned_at = now(),"
+	" heals = EXCLUDED.heals," AFRESH(
 		"attempts", "0",
 		"d.attempts") " + $4::int,"
 					  " failing_since = CASE WHEN $4::int > 0 AND d.status <> 'parked'"
@@ -146,6 +147,14 @@ static const char next_turn_sql[] =
 	" DO UPDATE SET turn = d.turn + 1, updated_at = now(), turned_at = now()"
 	" WHERE d.finished_at IS NULL AND d.status <> 'parked' RETURNING turn, attempts";
 
+/* $1 seconds. The reconciler publishes the next turn, wherever the message of this one is. */
+static const char bring_forward_sql[] =
+	"UPDATE farewell.deletion SET next_attempt_at = NULL, turned_at = NULL"
+	" WHERE deletion_id IN (SELECT deletion_id FROM farewell.deletion WHERE heals"
+	"   AND next_attempt_at > now() + make_interval(secs => $1::float8)"
+	"   AND status = 'retrying' AND finished_at IS NULL ORDER BY next_attempt_at LIMIT $2)"
+	" AND status = 'retrying' AND finished_at IS NULL RETURNING deletion_id";
+
 /* Completed deletions whose files are to be looked for once more. */
 static const char sweeps_sql[] =
 	"SELECT deletion_id, user_id, swept FROM farewell.deletion WHERE sweep_at <= now()"
@@ -179,7 +188,7 @@ void ledger_statements(const struct conf *conf, struct db_statement table[WORKER
 		[LEDGER_SENT] = {.name = "sent", .sql = sent_sql, .params = 1},
 		[LEDGER_UNANSWERED] = {.name = "unanswered", .sql = unanswered_sql, .params = 2},
 		[LEDGER_COMPLETE] = {.name = "complete", .sql = complete_sql, .params = 5},
-		[LEDGER_PASS_ON] = {.name = "pass_on", .sql = pass_on_sql, .params = 7},
+		[LEDGER_PASS_ON] = {.name = "pass_on", .sql = pass_on_sql, .params = 8},
 		[LEDGER_PARK] = {.name = "park", .sql = park_sql, .params = 5},
 		[LEDGER_CANCEL] = {.name = "cancel", .sql = cancel_sql, .params = 2},
 		[LEDGER_UNCOUNT] = {.name = "uncount", .sql = uncount_sql, .params = 3},
@@ -190,6 +199,7 @@ void ledger_statements(const struct conf *conf, struct db_statement table[WORKER
 		[LEDGER_SWEPT] = {.name = "ledger_swept", .sql = swept_sql, .params = 2},
 		[LEDGER_REOPEN] = {.name = "ledger_reopen", .sql = reopen_sql, .params = 1},
 		[LEDGER_NEXT_TURN] = {.name = "next_turn", .sql = next_turn_sql, .params = 2},
+		[LEDGER_BRING_FORWARD] = {.name = "forward", .sql = bring_forward_sql, .params = 2},
 	};
 
 	memcpy(table, all, sizeof(all));

@@ -120,6 +120,10 @@ static const char unclaim_sql[] =
 	" reconcile_at = " AT_ONCE " WHERE deletion_id = ANY ($1::uuid[])"
 	" AND finished_at IS NULL";
 
+static const char hasten_sql[] =
+	"UPDATE farewell.request SET reconcile_at = " AT_ONCE " WHERE deletion_id = ANY ($1::uuid[])"
+	" AND finished_at IS NULL";
+
 /* An earlier state of the ledger than any: the finished ledger finishes it again. One that was
  * reopened before, or has not heard yet that it is completed, is reopened as well. */
 static const char reopen_sql[] =
@@ -202,6 +206,7 @@ void request_worker_statements(const struct conf *conf,
 		[REQUEST_REPORT] = {.name = "report", .sql = report_sql, .params = 9},
 		[REQUEST_CLAIM] = {.name = "claim", .sql = claim_sql, .params = 3},
 		[REQUEST_UNCLAIM] = {.name = "unclaim", .sql = unclaim_sql, .params = 1},
+		[REQUEST_HASTEN] = {.name = "hasten", .sql = hasten_sql, .params = 1},
 		[REQUEST_REOPEN] = {.name = "reopen", .sql = reopen_sql, .params = 2},
 		[REQUEST_ASKED] = {.name = "sweeps_asked", .sql = asked_sql, .params = 1},
 		[REQUEST_SWEPT] = {.name = "swept", .sql = swept_sql, .params = 1},
@@ -315,6 +320,11 @@ static enum db_result request_run_on(struct db *db, enum user_db_statement state
 enum db_result request_give_back(struct db *db, const PGresult *rows, int first)
 {
 	return request_run_on(db, REQUEST_UNCLAIM, rows, first);
+}
+
+enum db_result request_hasten(struct db *db, const PGresult *rows)
+{
+	return request_run_on(db, REQUEST_HASTEN, rows, 0);
 }
 
 /* ---- sweeps ---- */

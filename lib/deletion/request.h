@@ -37,6 +37,7 @@ enum user_db_statement {
 	REQUEST_REPORT,    /* see request_report */
 	REQUEST_CLAIM,     /* see request_claim */
 	REQUEST_UNCLAIM,   /* see request_give_back */
+	REQUEST_HASTEN,    /* see request_hasten */
 	REQUEST_PUBLISHED, /* $1 deletion */
 	REQUEST_REOPEN,    /* see request_reopen */
 	REQUEST_ASKED,     /* see request_sweeps_asked */
@@ -101,6 +102,9 @@ enum db_result request_follow(struct db *);
 
 /* Gives back the claims of ROWS from row FIRST on: they were not got to. */
 enum db_result request_give_back(struct db *, const PGresult *rows, int first);
+
+/* Makes the requests of ROWS, whose first column is a deletion id, due at once. */
+enum db_result request_hasten(struct db *, const PGresult *rows);
 
 /* ---- sweeps: completed deletions whose files are looked for once more ---- */
 
