@@ -25,8 +25,8 @@ static const char too_often[] =
 	"the log for what kills the workers";
 
 const char *const job_outcome_names[] = {
-	"completed", "aborted",     "cancelled", "superseded",  "parked",
-	"retried",   "handed over", "deferred",  "handed back", NULL,
+	"completed",   "aborted",  "cancelled",   "superseded", "parked", "retried",
+	"handed over", "deferred", "handed back", "vanished",   NULL,
 };
 
 /* ---- the work ---- */

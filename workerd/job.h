@@ -28,6 +28,7 @@ enum job_outcome {
 	JOB_HANDED_OVER,
 	JOB_DEFERRED,    /* busy, or not yet marked: later, not counted as a failure */
 	JOB_HANDED_BACK, /* the same message again, because a server is away */
+	JOB_VANISHED,    /* no job's: the reconciler found that its request is gone */
 };
 extern const char *const job_outcome_names[];
 

@@ -13,6 +13,7 @@
 #include "lib/deletion/status.h"
 #include "lib/deletion/topology.h"
 #include "workerd/sweep.h"
+#include "workerd/vanish.h"
 #include "workerd/worker.h"
 
 #define BACK_OFF_FIRST_MS 1000
@@ -37,6 +38,7 @@ struct reconciler {
 	struct pump pump;          /* heartbeats and a look at the signals */
 	struct pump dispatch_pump; /* the same, and stop when told to hurry */
 	struct sessions sessions;
+	struct vanish vanish;
 	bool leading;
 	int64_t empty_ms;    /* when the queue was last seen empty; 0: never */
 	uint32_t recoveries; /* as of which what waits for a server was brought forward */
@@ -311,7 +313,7 @@ static bool report_pass(struct reconciler *r)
 /* One pass of everything. False: a server is away. */
 static bool reconcile_pass(struct reconciler *r)
 {
-	if (!report_pass(r))
+	if (!vanish_pass(&r->vanish, &r->sessions, r->child) || !report_pass(r))
 		return false;
 	/* Who has no worker at work hears of no delivery, and what he publishes helps nobody. */
 	if (!child_others_serve(r->child)) {

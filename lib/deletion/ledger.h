@@ -42,6 +42,11 @@ enum worker_db_statement {
 	LEDGER_REOPEN,
 	LEDGER_NEXT_TURN,
 	LEDGER_BRING_FORWARD,
+	LEDGER_UNFINISHED,
+	LEDGER_CHANGED,
+	LEDGER_VANISH,
+	LINEAGE_SEEN,
+	LINEAGE_STORE,
 	WORKER_DB_STATEMENTS
 };
 
@@ -176,6 +181,35 @@ enum ledger_answer ledger_next_turn(struct ledger *, const char *deletion_id, co
  * *ROWS have their deletion ids. Nothing is published. */
 enum ledger_answer ledger_bring_forward(struct ledger *, int64_t beyond_ms, int64_t limit,
                                         PGresult **rows);
+
+/* ---- the comparison with the requests ---- */
+
+/* The lineage of the user database that was seen last; "": none. */
+enum ledger_answer ledger_lineage_seen(struct ledger *, char *lineage, size_t size);
+/* This one was seen now, and all was compared. */
+enum ledger_answer ledger_lineage_store(struct ledger *, const char *lineage);
+
+enum page_column { PAGE_IDS, PAGE_LAST };
+
+/* Looks at up to LIMIT deletions after the id AFTER: one row of enum page_column in *ROW. PAGE_IDS
+ * is an array literal of those to compare, PAGE_LAST the last id that was looked at; null: none.
+ * ALL: what changed since a day before the lineage was last seen, not only what is unfinished. What
+ * was cancelled, or is known to have vanished, is left out. */
+enum ledger_answer ledger_page(struct ledger *, bool all, const char *after, int limit,
+                               PGresult **row);
+
+enum vanish_column {
+	VANISH_DELETION_ID,
+	VANISH_USER_ID,
+	VANISH_STATUS,
+	VANISH_CHANGED_AT,
+	VANISH_FINISHED
+};
+
+/* Notes of the deletions IDS, an array literal, that their requests are gone: what is unfinished is
+ * parked for the reason WHY. Rows of enum vanish_column: those of which it was not known yet. */
+enum ledger_answer ledger_vanish(struct ledger *, const char *ids, const char *why,
+                                 PGresult **rows);
 
 /* ---- sweeps ---- */
 

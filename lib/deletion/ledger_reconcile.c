@@ -42,3 +42,38 @@ enum ledger_answer ledger_bring_forward(struct ledger *ledger, int64_t beyond_ms
 	const char *params[] = {beyond, most};
 	return ledger_run_rows(ledger, LEDGER_BRING_FORWARD, params, rows);
 }
+
+enum ledger_answer ledger_lineage_seen(struct ledger *ledger, char *lineage, size_t size)
+{
+	PGresult *row = NULL;
+	enum ledger_answer answer = ledger_run_rows(ledger, LINEAGE_SEEN, NULL, &row);
+
+	lineage[0] = '\0';
+	if (answer == LEDGER_OK && PQntuples(row) > 0)
+		db_copy(row, 0, 0, lineage, size);
+	PQclear(row);
+	return answer;
+}
+
+enum ledger_answer ledger_lineage_store(struct ledger *ledger, const char *lineage)
+{
+	return ledger_run_rows(ledger, LINEAGE_STORE, &lineage, NULL);
+}
+
+enum ledger_answer ledger_page(struct ledger *ledger, bool all, const char *after, int limit,
+                               PGresult **row)
+{
+	char most[24];
+
+	snprintf(most, sizeof(most), "%d", limit);
+	const char *params[] = {after, most};
+	return ledger_run_rows(ledger, all ? LEDGER_CHANGED : LEDGER_UNFINISHED, params, row);
+}
+
+enum ledger_answer ledger_vanish(struct ledger *ledger, const char *ids, const char *why,
+                                 PGresult **rows)
+{
+	const char *params[] = {ids, why};
+
+	return ledger_run_rows(ledger, LEDGER_VANISH, params, rows);
+}

@@ -155,6 +155,40 @@ static const char bring_forward_sql[] =
 	"   AND status = 'retrying' AND finished_at IS NULL ORDER BY next_attempt_at LIMIT $2)"
 	" AND status = 'retrying' AND finished_at IS NULL RETURNING deletion_id";
 
+/* One row of a page of the ledger; each page is as many rows of an index, whatever they are. */
+#define PAGE(of_them)                                                                              \
+	"SELECT array_agg(deletion_id) FILTER (WHERE " of_them ")::text,"                              \
+	" (array_agg(deletion_id ORDER BY deletion_id DESC))[1] FROM ("                                \
+	"SELECT deletion_id, status, updated_at, finished_at, vanished_at FROM farewell.deletion"      \
+	" WHERE deletion_id > $1"
+#define PAGE_END " ORDER BY deletion_id LIMIT $2) AS page"
+
+static const char unfinished_sql[] =
+	PAGE("vanished_at IS NULL") " AND finished_at IS NULL" PAGE_END;
+static const char changed_sql[] =
+	PAGE("vanished_at IS NULL AND status <> 'cancelled' AND (finished_at IS NULL OR updated_at >="
+         " (SELECT seen_at - interval '1 day' FROM farewell.lineage))") PAGE_END;
+
+/* A turn as any parking is: what is at work on it stops. A deletion that is completed stays so. */
+static const char vanish_sql[] =
+	"UPDATE farewell.deletion d SET vanished_at = now(), sweep_at = NULL, heals = false,"
+	" last_error = CASE WHEN old.stops THEN $2 ELSE d.last_error END,"
+	" status = CASE WHEN old.stops THEN 'parked' ELSE d.status END,"
+	" turn = d.turn + old.stops::int, starts = 0, version = d.version + 1,"
+	" turned_at = now(), updated_at = now(), next_attempt_at = NULL"
+	" FROM (SELECT deletion_id, status, updated_at, finished_at IS NULL AND status <> 'parked' AS "
+	"stops"
+	"   FROM farewell.deletion WHERE deletion_id = ANY ($1::uuid[]) FOR UPDATE) AS old"
+	" WHERE d.deletion_id = old.deletion_id AND d.vanished_at IS NULL"
+	" RETURNING d.deletion_id, d.user_id, old.status, old.updated_at,"
+	" d.finished_at IS NOT NULL";
+
+static const char lineage_seen_sql[] = "SELECT lineage FROM farewell.lineage";
+static const char lineage_store_sql[] =
+	"INSERT INTO farewell.lineage AS l (lineage) VALUES ($1) ON CONFLICT (only_one)"
+	" DO UPDATE SET lineage = EXCLUDED.lineage, seen_at = now()"
+	" WHERE l.lineage <> EXCLUDED.lineage OR l.seen_at < now() - interval '1 minute'";
+
 /* Completed deletions whose files are to be looked for once more. */
 static const char sweeps_sql[] =
 	"SELECT deletion_id, user_id, swept FROM farewell.deletion WHERE sweep_at <= now()"
@@ -200,6 +234,11 @@ void ledger_statements(const struct conf *conf, struct db_statement table[WORKER
 		[LEDGER_REOPEN] = {.name = "ledger_reopen", .sql = reopen_sql, .params = 1},
 		[LEDGER_NEXT_TURN] = {.name = "next_turn", .sql = next_turn_sql, .params = 2},
 		[LEDGER_BRING_FORWARD] = {.name = "forward", .sql = bring_forward_sql, .params = 2},
+		[LEDGER_UNFINISHED] = {.name = "unfinished", .sql = unfinished_sql, .params = 2},
+		[LEDGER_CHANGED] = {.name = "changed", .sql = changed_sql, .params = 2},
+		[LEDGER_VANISH] = {.name = "vanish", .sql = vanish_sql, .params = 2},
+		[LINEAGE_SEEN] = {.name = "lineage_seen", .sql = lineage_seen_sql},
+		[LINEAGE_STORE] = {.name = "lineage_store", .sql = lineage_store_sql, .params = 1},
 	};
 
 	memcpy(table, all, sizeof(all));

@@ -124,6 +124,12 @@ static const char hasten_sql[] =
 	"UPDATE farewell.request SET reconcile_at = " AT_ONCE " WHERE deletion_id = ANY ($1::uuid[])"
 	" AND finished_at IS NULL";
 
+/* One row: those of an array of ids that are not there. A standby that lags behind is no witness.
+ */
+static const char missing_sql[] =
+	"SELECT pg_is_in_recovery(), ARRAY(SELECT id FROM unnest($1::uuid[]) AS asked(id)"
+	" WHERE NOT EXISTS (SELECT FROM farewell.request r WHERE r.deletion_id = asked.id))::text";
+
 /* An earlier state of the ledger than any: the finished ledger finishes it again. One that was
  * reopened before, or has not heard yet that it is completed, is reopened as well. */
 static const char reopen_sql[] =
@@ -207,6 +213,7 @@ void request_worker_statements(const struct conf *conf,
 		[REQUEST_CLAIM] = {.name = "claim", .sql = claim_sql, .params = 3},
 		[REQUEST_UNCLAIM] = {.name = "unclaim", .sql = unclaim_sql, .params = 1},
 		[REQUEST_HASTEN] = {.name = "hasten", .sql = hasten_sql, .params = 1},
+		[REQUEST_MISSING] = {.name = "missing", .sql = missing_sql, .params = 1},
 		[REQUEST_REOPEN] = {.name = "reopen", .sql = reopen_sql, .params = 2},
 		[REQUEST_ASKED] = {.name = "sweeps_asked", .sql = asked_sql, .params = 1},
 		[REQUEST_SWEPT] = {.name = "swept", .sql = swept_sql, .params = 1},
@@ -325,6 +332,23 @@ enum db_result request_give_back(struct db *db, const PGresult *rows, int first)
 enum db_result request_hasten(struct db *db, const PGresult *rows)
 {
 	return request_run_on(db, REQUEST_HASTEN, rows, 0);
+}
+
+enum db_result request_missing(struct db *db, const char *ids, char **missing)
+{
+	PGresult *row = NULL;
+	enum db_result result = db_run(db, REQUEST_MISSING, &ids, &row, db_deadline(db));
+
+	*missing = NULL;
+	if (result != DB_OK)
+		return result;
+	if (db_is_true(row, 0, MISSING_RECOVERY))
+		result = db_refuse(db, "the user database is a standby: nothing is compared with it");
+	else if (strcmp(PQgetvalue(row, 0, MISSING_IDS), "{}") != 0 &&
+	         (*missing = strdup(PQgetvalue(row, 0, MISSING_IDS))) == NULL)
+		result = db_refuse(db, "out of memory");
+	PQclear(row);
+	return result;
 }
 
 /* ---- sweeps ---- */

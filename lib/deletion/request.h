@@ -38,6 +38,7 @@ enum user_db_statement {
 	REQUEST_CLAIM,     /* see request_claim */
 	REQUEST_UNCLAIM,   /* see request_give_back */
 	REQUEST_HASTEN,    /* see request_hasten */
+	REQUEST_MISSING,   /* see request_missing */
 	REQUEST_PUBLISHED, /* $1 deletion */
 	REQUEST_REOPEN,    /* see request_reopen */
 	REQUEST_ASKED,     /* see request_sweeps_asked */
@@ -53,6 +54,7 @@ enum request_column { REQUEST_NOW, REQUEST_ID, REQUEST_MARK, REQUEST_STATUS, REQ
 enum request_new_column { REQUEST_NEW_STATUS, REQUEST_NEW_REQUESTED_AT, REQUEST_NEW_COLUMNS };
 enum request_find_column { FIND_DELETION_ID, FIND_FINISHED };
 enum table_lock_column { LOCK_TABLE, LOCK_MODE, LOCK_PID, LOCK_COLUMNS };
+enum missing_column { MISSING_RECOVERY, MISSING_IDS };
 enum request_read_column { READ_USER_ID, READ_MARK, READ_FINISHED, READ_REQUESTED_AT, READ_AGE_MS };
 
 /* In the order of REQUEST_NEWEST. */
@@ -105,6 +107,10 @@ enum db_result request_give_back(struct db *, const PGresult *rows, int first);
 
 /* Makes the requests of ROWS, whose first column is a deletion id, due at once. */
 enum db_result request_hasten(struct db *, const PGresult *rows);
+
+/* Which of the deletions IDS, an array literal, have no request: *MISSING is another, free() it;
+ * NULL: they all have one. Refused on a standby, which may lag behind. */
+enum db_result request_missing(struct db *, const char *ids, char **missing);
 
 /* ---- sweeps: completed deletions whose files are looked for once more ---- */
 
