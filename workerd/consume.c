@@ -7,21 +7,51 @@
 #include "lib/base/crash.h"
 #include "lib/base/log.h"
 #include "lib/deletion/topology.h"
-#include "workerd/job.h"
-#include "workerd/worker.h"
+#include "workerd/away.h"
 
-#define BACK_OFF_FIRST_MS 500
 #define CANCEL_MS 1000 /* a broker that takes longer to end consuming has other worries */
 
-/* Acknowledges, rejects or hands back; an error shows at the next wait. Who leaves ends consuming
- * first: while the message is not acknowledged, the broker sends no other, and so has none to
- * deliver again to somebody else. */
+static enum mq_result cancel_consuming(struct worker *worker)
+{
+	worker->cancelled = true;
+	return mq_cancel(worker->consumer, clock_now_ms() + CANCEL_MS);
+}
+
+/* The same message to the first retry queue, or that of DELAY, and then acknowledges it. It is not
+ * requeued as long as anything can be published: it would be back at once, and each time would
+ * count as a delivery. Who is told to stop tries once. */
+static void hand_back(struct worker *worker, const struct mq_delivery *delivery, int delay)
+{
+	int pause_ms = BREAKER_PAUSE_FIRST_MS;
+
+	while (!worker->broker_lost) {
+		if (delivery->body == NULL) {
+			mq_reject(worker->consumer, delivery->tag);
+			return;
+		}
+		if (dispatch_hand_back(&worker->sessions.dispatch, delivery, delay)) {
+			CRASH_POINT("worker-after-hand-back");
+			mq_ack(worker->consumer, delivery->tag);
+			return;
+		}
+		if (child_stopping(worker->child)) {
+			mq_requeue(worker->consumer, delivery->tag);
+			return;
+		}
+		child_away(worker->child, "waiting for the broker");
+		worker_back_off(worker->child, &worker->pump, &pause_ms);
+	}
+}
+
+/* Acknowledges, rejects or hands back; an error shows at the next wait. Who leaves, or waits for a
+ * server, ends consuming first: while the message is not acknowledged, the broker sends no other,
+ * and so has none to deliver again to somebody else. */
 static void settle_delivery(struct worker *worker, const struct mq_delivery *delivery,
                             enum job_end end)
 {
 	child_look(worker->child);
-	if (child_last_job(worker->child) || child_paused(worker->child))
-		mq_cancel(worker->consumer, clock_now_ms() + CANCEL_MS);
+	if (child_last_job(worker->child) || child_paused(worker->child) || !away_may_consume(worker))
+		cancel_consuming(worker);
 	switch (end) {
 	case JOB_DONE:
 		CRASH_POINT("worker-before-ack");
@@ -30,62 +60,69 @@ static void settle_delivery(struct worker *worker, const struct mq_delivery *del
 		break;
 	case JOB_TOO_LARGE: mq_reject(worker->consumer, delivery->tag); break;
 	case JOB_AGAIN:
-	case JOB_ABANDONED: mq_requeue(worker->consumer, delivery->tag); break;
+	case JOB_ABANDONED: hand_back(worker, delivery, worker->memory.delay); break;
 	}
 }
 
-/* Waits until both databases are back and the abandoned job's memory is written down. False: told
- * to stop before. */
-static bool recover_sessions(struct worker *worker, struct job_memory *memory)
+/* What became of a mail is a fact: the message is kept until it is written down, so that nobody
+ * acts on less than is known. False: told to stop before. */
+static bool keep_until_written(struct worker *worker)
 {
-	int pause_ms = BACK_OFF_FIRST_MS;
-
-	child_away(worker->child, "waiting for a server"); /* the job's time-outs are not for this */
-	for (;;) {
-		if (sessions_connect_databases(&worker->sessions) == SESSIONS_READY &&
-		    job_remember(worker, memory))
-			return true;
+	while (worker->memory.fact != JOB_MAIL_NOTHING) {
+		away_wait(worker); /* the job's time-outs are not for this */
 		if (child_stopping(worker->child))
 			return false;
-		worker_back_off(worker->child, &worker->pump, &pause_ms);
+		away_connect(worker);
 	}
+	return true;
 }
 
-/* One message to its end. While a server is away the message is kept and nothing is counted; when
- * the broker was what went away, it comes again. */
+/* The databases are away: nobody has worked on this message. */
+static void return_unserved(struct worker *worker, const struct mq_delivery *delivery)
+{
+	cancel_consuming(worker);
+	hand_back(worker, delivery, 0);
+	child_count(worker->child, JOB_HANDED_BACK, 1);
+}
+
+/* Works on DELIVERY; once more, at once, if a statement was refused, on new database sessions. */
+static enum job_end work_on(struct worker *worker, const struct mq_delivery *delivery,
+                            enum job_outcome *outcome)
+{
+	enum job_end end = job_run(worker, delivery, false, &worker->memory, outcome);
+
+	if (end != JOB_AGAIN)
+		return end;
+	log_info("once more, on new database sessions");
+	db_close(worker->sessions.users);
+	db_close(worker->sessions.ledger.db);
+	return away_connect(worker) == SESSIONS_READY ?
+	           job_run(worker, delivery, true, &worker->memory, outcome) :
+	           JOB_ABANDONED;
+}
+
+/* One message to its end, which is that it is handed back when a server is away; when the broker
+ * was what went away, it comes again. */
 static void serve_delivery(struct worker *worker, struct mq_delivery *delivery)
 {
-	struct job_memory memory;
 	enum job_outcome outcome;
-	enum job_end end;
-	int pause_ms = BACK_OFF_FIRST_MS;
-	bool fresh = false;
 
 	worker->broker_lost = false;
-	for (;;) {
-		end = job_run(worker, delivery, fresh, &memory, &outcome);
-		if (end != JOB_ABANDONED && end != JOB_AGAIN)
-			break;
-		if (end == JOB_AGAIN) {
-			log_info("once more, on new database sessions");
-			db_close(worker->sessions.users);
-			db_close(worker->sessions.ledger.db);
-		}
-		fresh = end == JOB_AGAIN;
-		if (!recover_sessions(worker, &memory) || worker->broker_lost ||
-		    child_stopping(worker->child))
-			break;
-		if (end == JOB_ABANDONED)
-			worker_back_off(worker->child, &worker->pump, &pause_ms);
+	if (away_connect(worker) != SESSIONS_READY) {
+		return_unserved(worker, delivery);
+		return;
 	}
+	enum job_end end = work_on(worker, delivery, &outcome);
+	if (!keep_until_written(worker) && end == JOB_DONE)
+		end = JOB_ABANDONED; /* told to stop: whoever has it next decides what became of the mail */
 	if (!worker->broker_lost)
 		settle_delivery(worker, delivery, end);
-	if (memory.unreported)
-		recover_sessions(worker, &memory);
+	if ((end == JOB_ABANDONED || end == JOB_AGAIN) && !worker->broker_lost)
+		outcome = JOB_HANDED_BACK;
 	if (outcome != JOB_NONE)
 		child_count(worker->child, (int)outcome, 1);
-	child_done(worker->child,
-	           outcome != JOB_NONE && outcome != JOB_PARKED && outcome != JOB_RETRIED);
+	child_done(worker->child, outcome != JOB_NONE && outcome != JOB_PARKED &&
+	                              outcome != JOB_RETRIED && outcome != JOB_HANDED_BACK);
 	log_context_clear();
 }
 
@@ -97,7 +134,7 @@ static bool serve_next(struct worker *worker)
 
 	if (!mq_buffered(worker->consumer))
 		child_wait(worker->child, mq_descriptor(worker->consumer), POLLIN, heartbeat_ms);
-	if (child_stopping(worker->child) || child_paused(worker->child))
+	if (child_stopping(worker->child) || child_paused(worker->child) || !away_may_consume(worker))
 		return true;
 	enum mq_result result = mq_next(worker->consumer, &delivery, clock_now_ms());
 	if (result == MQ_NOTHING)
@@ -108,7 +145,7 @@ static bool serve_next(struct worker *worker)
 	}
 	serve_delivery(worker, &delivery);
 	mq_delivery_free(&delivery);
-	child_idle(worker->child, "waiting");
+	child_idle(worker->child, away_idle_step(worker));
 	return mq_is_open(worker->consumer);
 }
 
@@ -144,64 +181,92 @@ static bool sit_out_pause(struct worker *worker)
 	return false; /* consume anew */
 }
 
+/* A server is away: takes no more, and hands back what came meanwhile. */
+static void stop_for_server(struct worker *worker)
+{
+	struct mq_delivery last;
+
+	worker->broker_lost = false;
+	if (cancel_consuming(worker) != MQ_OK ||
+	    mq_next(worker->consumer, &last, clock_now_ms()) != MQ_OK)
+		return;
+	return_unserved(worker, &last);
+	mq_delivery_free(&last);
+}
+
 static void consume_until_lost(struct worker *worker)
 {
-	child_idle(worker->child, "waiting");
+	child_idle(worker->child, away_idle_step(worker));
 	while (!child_stopping(worker->child)) {
+		if (!away_may_consume(worker)) {
+			stop_for_server(worker);
+			return;
+		}
+		if (worker->cancelled && !child_paused(worker->child))
+			return; /* what we stopped for is over: consume anew */
 		bool going = child_paused(worker->child) ? sit_out_pause(worker) : serve_next(worker);
 		if (!going)
 			return;
 	}
 }
 
-/* Connects to everything and starts consuming. */
-static enum sessions_state start_consuming(struct worker *worker, bool first_time)
+/* Connects the databases; the first child of all checks the statements. */
+static enum sessions_state connect_databases(struct worker *worker, bool first)
 {
-	enum sessions_state state = sessions_connect_databases(&worker->sessions);
-	bool first = first_time && child_is_first(worker->child);
+	enum sessions_state state = away_connect(worker);
 
 	if (state == SESSIONS_READY && first)
 		state = sessions_check_user_db(&worker->sessions);
 	if (state == SESSIONS_READY && first)
 		state = sessions_check_worker_db(&worker->sessions);
-	if (state != SESSIONS_READY)
-		return state;
+	return state;
+}
+
+/* Connects the broker and starts consuming. */
+static enum sessions_state start_consuming(struct worker *worker, bool first)
+{
 	enum mq_result result = mq_open(worker->consumer, mq_deadline(worker->consumer));
 	bool logged_in = result == MQ_OK;
+
 	if (result == MQ_OK && (child_is_first(worker->child) || worker->queue_missing))
 		result = topology_ensure(worker->consumer, worker->conf, mq_deadline(worker->consumer));
 	if (result == MQ_OK) {
 		result =
 			mq_consume(worker->consumer, worker->conf->common.queue, mq_deadline(worker->consumer));
 		worker->queue_missing = result == MQ_REFUSED;
+		worker->cancelled = false;
 	}
 	if (result == MQ_OK)
 		return SESSIONS_READY;
 	log_error("%s", mq_why(worker->consumer));
+	mq_drop(worker->consumer);
 	return result == MQ_REFUSED && first && logged_in ? SESSIONS_MISCONFIGURED : SESSIONS_AWAY;
 }
 
 int consume_run(struct child *child, const struct conf *conf)
 {
 	struct worker worker;
-	int code = CHILD_RECYCLE, pause_ms = BACK_OFF_FIRST_MS;
+	int code = CHILD_RECYCLE, pause_ms = BREAKER_PAUSE_FIRST_MS;
 	bool first_time = true;
 
 	if (!worker_init(&worker, child, conf))
 		code = CHILD_MISCONFIGURED;
 	while (code == CHILD_RECYCLE && !child_stopping(child)) {
+		bool first = first_time && child_is_first(child);
+		away_wait(&worker);
 		child_away(child, "connecting");
-		enum sessions_state state = start_consuming(&worker, first_time);
+		enum sessions_state state = connect_databases(&worker, first);
+		if (state == SESSIONS_READY)
+			state = start_consuming(&worker, first);
 		if (state == SESSIONS_MISCONFIGURED && first_time) {
 			code = CHILD_MISCONFIGURED;
-		} else if (state != SESSIONS_READY) {
-			mq_drop(worker.consumer);
-			worker_back_off(child, &worker.pump, &pause_ms);
-		} else {
+		} else if (state == SESSIONS_READY) {
 			first_time = false;
-			pause_ms = BACK_OFF_FIRST_MS;
+			pause_ms = BREAKER_PAUSE_FIRST_MS;
 			child_serving(child);
 			consume_until_lost(&worker);
+		} else if (away_may_consume(&worker)) { /* else the wait is the server's */
+			worker_back_off(child, &worker.pump, &pause_ms);
 		}
 	}
 	if (worker.consumer != NULL)

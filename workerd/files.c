@@ -162,6 +162,27 @@ static void note_object(struct pass *pass, struct file *file, const struct s3_ob
 	             sentence);
 }
 
+/* Tells the store's breaker what became of a request for COUNT objects, of which so many are GONE.
+ * True: the store is away, and asking it further is of no use. */
+static bool tell_store(struct pass *pass, const struct s3_object *objects, size_t count,
+                       size_t gone)
+{
+	struct breaker *store = pass->means->store;
+	enum s3_blame blame = s3_blame(pass->means->s3);
+	size_t failed = 0;
+
+	while (failed < count && objects[failed].result == S3_DELETED)
+		failed++;
+	const char *why = failed < count ? objects[failed].why : "";
+	if (blame == S3_BLAME_STORE)
+		breaker_fault(store, why, clock_now_ms());
+	else if (gone > 0)
+		breaker_success(store, clock_now_ms());
+	else if (blame == S3_BLAME_DOUBT)
+		return breaker_failure(store, why, pass->entry->deletion_id, clock_now_ms());
+	return blame == S3_BLAME_STORE;
+}
+
 /* Deletes the COUNT files in ORDER, which all lie in one bucket. */
 static void delete_from_bucket(struct pass *pass, struct file **order, size_t count,
                                struct s3_object *objects)
@@ -181,7 +202,7 @@ static void delete_from_bucket(struct pass *pass, struct file **order, size_t co
 		note_object(pass, order[i], &objects[i]);
 		gone += order[i]->gone;
 	}
-	pass->stopped = result == S3_STOPPED;
+	pass->stopped = result == S3_STOPPED || tell_store(pass, objects, count, gone);
 	struct bucket *bucket = find_bucket(pass, name);
 	if (gone > 0) {
 		snprintf(what, sizeof(what), "bucket %s", name);
@@ -265,7 +286,7 @@ static enum files_result look_again(const struct pass *pass)
 	bool absent_ok = pass->means->conf->worker.absent_user == ABSENT_USER_CONTINUE;
 	switch (guard_look_again(pass->means->users, pass->message, absent_ok)) {
 	case GUARD_GO: return FILES_GONE;
-	case GUARD_REFUSED:
+	case GUARD_REFUSED: return FILES_GUARD_REFUSED;
 	case GUARD_LOST: return FILES_LOST;
 	default: return FILES_CHANGED;
 	}

@@ -11,6 +11,7 @@
 #include "lib/deletion/dispatch.h"
 #include "lib/deletion/request.h"
 #include "lib/deletion/status.h"
+#include "workerd/away.h"
 #include "workerd/files.h"
 #include "workerd/job_mail.h"
 #include "workerd/outcome.h"
@@ -24,8 +25,8 @@ static const char too_often[] =
 	"the log for what kills the workers";
 
 const char *const job_outcome_names[] = {
-	"completed", "aborted",     "cancelled", "superseded", "parked",
-	"retried",   "handed over", "deferred",  NULL,
+	"completed",   "aborted",  "cancelled",   "superseded", "parked", "retried",
+	"handed over", "deferred", "handed back", "vanished",   NULL,
 };
 
 /* ---- the work ---- */
@@ -39,15 +40,21 @@ static enum job_end delete_files(struct job *job)
 		.users = worker->sessions.users,
 		.s3 = worker->s3,
 		.served = &worker->served,
+		.store = &worker->breakers[SERVER_STORE],
 		.pump = &worker->work_pump,
 		.handover_at_ms = job->started_ms + worker->conf->worker.handover_after_ms,
 	};
+	const struct breaker *store = means.store;
+	unsigned uncharged = store->uncharged;
 	bool progress = false;
 	struct failure failure;
 
 	child_step(worker->child, "files");
 	enum files_result result = files_delete(&means, &job->message, job->entry, &progress, &failure);
 	job->changed = job->changed || progress;
+	away_say(worker, SERVER_STORE);
+	if (store->uncharged != uncharged && (result == FILES_FAILED || result == FILES_UNFINISHED))
+		return outcome_hand_back(job, 0, store->why);
 	switch (result) {
 	case FILES_GONE: return job_mail(job);
 	case FILES_FAILED: return outcome_fail(job, &failure);
@@ -55,6 +62,7 @@ static enum job_end delete_files(struct job *job)
 		return worker->broker_lost ? JOB_ABANDONED : outcome_hand_over(job, progress);
 	case FILES_SUPERSEDED: return outcome_of_ledger(job, LEDGER_SUPERSEDED);
 	case FILES_CHANGED: return JOB_AGAIN; /* the guard says what he is now */
+	case FILES_GUARD_REFUSED: return outcome_refused(job, worker->sessions.users);
 	case FILES_REFUSED: return outcome_refused(job, worker->sessions.ledger.db);
 	default:
 		/* The start stays counted: a row that crashes the server must not do so for ever. */
@@ -133,8 +141,14 @@ static enum guard_verdict ask_guard(struct job *job, bool seen)
 		.fresh = job->fresh,
 	};
 	struct db *users = job->worker->sessions.users;
+	int64_t asked_ms = clock_now_ms();
+
+	job->guarded = true;
 	enum guard_verdict verdict = guard_judge(users, &job->message, &question, &job->guard);
 
+	/* A later turn's message was published later than the request: take_lease notes when. */
+	if (job->message.turn == 1 && job->guard.requested_ms >= 0)
+		child_note_published(job->worker->child, asked_ms - job->guard.requested_ms);
 	if (verdict == GUARD_GO) {
 		served_note(&job->worker->served, "worker.lock_user_sql", job->message.deletion_id);
 		served_note(&job->worker->served, "worker.user_contact_sql", job->message.deletion_id);
@@ -169,8 +183,10 @@ static bool take_lease(struct job *job, bool *seen, enum job_end *end)
 	struct ledger *ledger = &job->worker->sessions.ledger;
 	struct ledger_row row;
 
+	job->leased = true;
 	child_step(job->worker->child, "lease");
 	ledger_entry_init(job->entry, &job->message, NULL);
+	int64_t asked_ms = clock_now_ms();
 	enum ledger_answer answer = ledger_lease(ledger, job->message.deletion_id, &row);
 	if (answer == LEDGER_BUSY)
 		*end = outcome_defer(job, 1, "another worker has this deletion in hand");
@@ -186,6 +202,8 @@ static bool take_lease(struct job *job, bool *seen, enum job_end *end)
 		*end = outcome_drop(job, JOB_SUPERSEDED, "finished before");
 	} else {
 		*seen = row.turn > 0;
+		if (row.turn == job->message.turn && row.turned_ms > 0)
+			child_note_published(job->worker->child, asked_ms - row.turned_ms);
 		ledger_entry_init(job->entry, &job->message, &row);
 		return true;
 	}
@@ -246,6 +264,31 @@ static enum job_end job_of_stranger(struct job *job)
 	return give_lease_back(job, end);
 }
 
+/* Whether a session was closed only because something was altered since it was prepared: not so if
+ * the server has become a standby. */
+static bool session_was_stale(const struct db *db)
+{
+	return !db_is_open(db) && db_kind(db) == SQLSTATE_STALE &&
+	       strcmp(db_sqlstate(db), "25006") != 0;
+}
+
+/* What the job says of the databases: those it has lost are away; those that it needed, and that
+ * took its outcome, are there. */
+static void note_databases(const struct job *job, enum job_end end)
+{
+	struct worker *worker = job->worker;
+	bool served = end == JOB_DONE || job->outcome == JOB_HANDED_BACK;
+	int64_t now_ms = clock_now_ms();
+
+	if (end != JOB_AGAIN)
+		away_note_lost(worker);
+	if (served && job->guarded && db_is_open(worker->sessions.users))
+		breaker_success(&worker->breakers[SERVER_USER_DB], now_ms);
+	if (served && job->leased && db_is_open(worker->sessions.ledger.db))
+		breaker_success(&worker->breakers[SERVER_WORKER_DB], now_ms);
+	away_update(worker);
+}
+
 enum job_end job_run(struct worker *worker, const struct mq_delivery *delivery, bool fresh,
                      struct job_memory *memory, enum job_outcome *outcome)
 {
@@ -271,6 +314,11 @@ enum job_end job_run(struct worker *worker, const struct mq_delivery *delivery, 
 		CRASH_POINT("worker-after-delivery");
 		end = job.message.deletion_id[0] != '\0' ? job_of_request(&job) : job_of_stranger(&job);
 	}
+	if (end == JOB_ABANDONED && !fresh &&
+	    (session_was_stale(worker->sessions.users) ||
+	     session_was_stale(worker->sessions.ledger.db)))
+		end = JOB_AGAIN;
+	note_databases(&job, end);
 	*outcome = end == JOB_ABANDONED || end == JOB_AGAIN ? JOB_NONE : job.outcome;
 	return end;
 }
@@ -284,13 +332,16 @@ bool job_remember(struct worker *worker, struct job_memory *memory)
 		answer = ledger_sent(ledger, &memory->entry);
 	else if (memory->fact == JOB_MAIL_NOT_SENT)
 		answer = ledger_not_sent(ledger, &memory->entry);
+	if (answer == LEDGER_REFUSED)
+		db_close(ledger->db); /* perhaps a new session may */
 	if (answer != LEDGER_OK)
 		return false;
 	memory->fact = JOB_MAIL_NOTHING;
-	if (memory->started && ledger_uncount(ledger, &memory->entry) != LEDGER_OK)
+	if (memory->started && ledger_uncount(ledger, &memory->entry) == LEDGER_LOST)
 		return false;
 	memory->started = false;
-	if (memory->unreported && request_report(worker->sessions.users, &memory->state) != DB_OK)
+	if (memory->unreported && request_report(worker->sessions.users, &memory->state) != DB_OK &&
+	    !db_is_open(worker->sessions.users))
 		return false;
 	memory->unreported = false;
 	return true;

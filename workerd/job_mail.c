@@ -9,7 +9,7 @@
 #include "lib/base/log.h"
 #include "lib/deletion/status.h"
 #include "lib/mail/mail.h"
-#include "workerd/worker.h"
+#include "workerd/away.h"
 
 #define MAILS_MAX 2
 #define SERVED_MAIL "the mail server"
@@ -41,6 +41,29 @@ static enum job_end fail_mail(struct job *job, enum retry_cause cause, const cha
 	return outcome_fail(job, &failure);
 }
 
+/* The mail server has nobody's mail: the job waits for it, uncharged, and the longer the server is
+ * away the longer. */
+static enum job_end wait_for_server(struct job *job)
+{
+	struct worker *worker = job->worker;
+	const struct breaker *breaker = &worker->breakers[SERVER_MAIL];
+
+	away_say(worker, SERVER_MAIL);
+	return outcome_hand_back(job, breaker_delay(breaker, worker->conf, clock_now_ms()),
+	                         breaker->why);
+}
+
+/* Whether the server had this mail as far as RCPT TO says whether it has anybody's. */
+static void tell_server(struct job *job, enum mail_result result, const char *why)
+{
+	struct breaker *breaker = &job->worker->breakers[SERVER_MAIL];
+
+	if (result == MAIL_SERVER)
+		breaker_fault(breaker, why, clock_now_ms());
+	else if (result != MAIL_STOPPED)
+		breaker_success(breaker, clock_now_ms());
+}
+
 static enum job_end record_mail(struct job *job, enum mail_result result, const char *why)
 {
 	switch (result) {
@@ -63,6 +86,8 @@ static enum job_end record_mail(struct job *job, enum mail_result result, const 
 	enum job_end end = take_mark_back(job);
 	if (end != JOB_DONE)
 		return end;
+	if (result == MAIL_SERVER)
+		return wait_for_server(job);
 	if (result == MAIL_STOPPED)
 		return job->worker->broker_lost ? JOB_ABANDONED : outcome_hand_over(job, true);
 	return fail_mail(job, result == MAIL_OPERATOR ? RETRY_OPERATOR : RETRY_TIME_HEALS, why);
@@ -108,6 +133,8 @@ static enum job_end send_mail(struct job *job)
 		.files_deleted = job->entry->files_deleted,
 	};
 
+	if (breaker_waits(&job->worker->breakers[SERVER_MAIL], clock_now_ms()))
+		return wait_for_server(job);
 	if (!is_time_for_mail(job))
 		return put_mail_off(job);
 	child_step(job->worker->child, "mail");
@@ -118,6 +145,7 @@ static enum job_end send_mail(struct job *job)
 		return outcome_of_ledger(job, answer);
 	CRASH_POINT("worker-after-sending");
 	enum mail_result result = mail_send(job->worker->mailer, &letter, why, sizeof(why));
+	tell_server(job, result, why);
 	return record_mail(job, result, why);
 }
 

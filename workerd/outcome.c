@@ -11,7 +11,7 @@
 #include "lib/deletion/dispatch.h"
 #include "lib/deletion/request.h"
 #include "lib/deletion/status.h"
-#include "workerd/worker.h"
+#include "workerd/away.h"
 
 static struct dispatch_note note_of(const struct job *job)
 {
@@ -62,11 +62,20 @@ enum job_end outcome_refused(struct job *job, struct db *db)
 	return outcome_fail(job, &failure);
 }
 
-/* The ledger would not take the outcome itself: nothing was recorded, and it is nobody's fault but
- * the database's. */
+/* The ledger would not take the outcome itself: nothing was recorded. If it refuses several, that
+ * is the database's fault; one alone may have its row locked. */
 static enum job_end unrecorded(enum ledger_answer answer, struct job *job)
 {
-	return answer == LEDGER_SUPERSEDED ? outcome_of_ledger(job, answer) : JOB_ABANDONED;
+	struct worker *worker = job->worker;
+	struct db *db = worker->sessions.ledger.db;
+
+	if (answer == LEDGER_SUPERSEDED)
+		return outcome_of_ledger(job, answer);
+	if (answer == LEDGER_REFUSED)
+		breaker_failure(&worker->breakers[SERVER_WORKER_DB], db_why(db), job->entry->deletion_id,
+		                clock_now_ms());
+	away_say(worker, SERVER_WORKER_DB);
+	return JOB_ABANDONED;
 }
 
 /* ---- later ---- */
@@ -97,6 +106,25 @@ enum job_end outcome_defer(struct job *job, int delay, const char *why)
 	           JOB_ABANDONED;
 }
 
+enum job_end outcome_hand_back(struct job *job, int delay, const char *why)
+{
+	struct deletion_state state;
+
+	log_debug("handed back: %s", why);
+	job->memory->delay = delay;
+	enum ledger_answer answer =
+		ledger_hand_back(&job->worker->sessions.ledger, job->entry, why,
+	                     job->worker->conf->common.retry_delays.item[delay].ms, &state);
+	if (answer == LEDGER_SUPERSEDED)
+		return outcome_of_ledger(job, answer);
+	if (answer == LEDGER_OK) {
+		job->memory->started = false;
+		job->outcome = JOB_HANDED_BACK;
+		outcome_report(job, &state);
+	}
+	return JOB_ABANDONED;
+}
+
 /* Records the turn's end, publishes the next turn's message and reports. DELAY -1: at once. */
 static enum job_end pass_on(struct job *job, const struct failure *failure, int delay)
 {
@@ -108,6 +136,7 @@ static enum job_end pass_on(struct job *job, const struct failure *failure, int 
 	CRASH_POINT("worker-before-retry");
 	enum ledger_answer answer = ledger_pass_on(
 		&sessions->ledger, job->entry, failure != NULL, failure != NULL ? failure->what : NULL,
+		failure != NULL && failure->cause == RETRY_TIME_HEALS,
 		failure != NULL ? failure->why : NULL, delay_ms, &state);
 	if (answer != LEDGER_OK)
 		return unrecorded(answer, job);

@@ -21,6 +21,8 @@ struct job {
 	int64_t started_ms;
 	bool fresh;   /* the sessions were opened for this run of it: its refusals are true */
 	bool changed; /* something of it was committed in this run: not to be run once more */
+	bool guarded; /* the user database was asked */
+	bool leased;  /* the ledger was asked */
 	enum job_outcome outcome;
 };
 
@@ -32,6 +34,9 @@ enum job_end outcome_refused(struct job *, struct db *);
 
 /* The same message again after the delay of that index, not counted. */
 enum job_end outcome_defer(struct job *, int delay, const char *why);
+/* The same message again, for the sake of a server that is away: not counted, the start taken back,
+ * and the reason WHY in ledger and request. */
+enum job_end outcome_hand_back(struct job *, int delay, const char *why);
 /* Parks it; FAILURES to count. */
 enum job_end outcome_park(struct job *, int failures, const char *why);
 /* The ledger has parked this very delivery as ROW says, and nobody knows whether the copy got into

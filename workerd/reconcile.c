@@ -13,9 +13,20 @@
 #include "lib/deletion/status.h"
 #include "lib/deletion/topology.h"
 #include "workerd/sweep.h"
+#include "workerd/vanish.h"
 #include "workerd/worker.h"
 
 #define BACK_OFF_FIRST_MS 1000
+/* When the queue was too long, or nobody works. */
+#define SOON_MS 1000
+/* A message may come into the queue so much later than it is recorded to be due: to publish it
+ * takes its time, and two servers have two clocks. */
+#define LATE_MS 60000
+/* So often at most what waits for a server is brought forward: it may be back for a moment only. */
+#define FORWARD_EVERY_MS 60000
+/* Older than any message: but what is to be published whatever the queue has is due since a year.
+ */
+#define NEVER_MS (300LL * 24 * 3600 * 1000)
 
 /* What became of one claimed request. */
 enum fate { FATE_PUBLISHED, FATE_BROUGHT_UP_TO_DATE, FATE_LEFT_ALONE, FATE_FAILED };
@@ -27,7 +38,12 @@ struct reconciler {
 	struct pump pump;          /* heartbeats and a look at the signals */
 	struct pump dispatch_pump; /* the same, and stop when told to hurry */
 	struct sessions sessions;
+	struct vanish vanish;
 	bool leading;
+	int64_t empty_ms;    /* when the queue was last seen empty; 0: never */
+	uint32_t recoveries; /* as of which what waits for a server was brought forward */
+	int64_t forward_ms;  /* not before */
+	bool queue_long, soon;
 };
 
 static bool pump_child(void *arg)
@@ -57,27 +73,61 @@ static bool take_the_lead(struct reconciler *r)
 	return false;
 }
 
-/* False: a long queue is waiting to be worked on, and more messages would help nobody. */
-static bool queue_is_short(struct reconciler *r)
+/* Another host may lead meanwhile. */
+static void give_up_the_lead(struct reconciler *r)
+{
+	if (r->leading && request_follow(r->sessions.users) != DB_OK) {
+		log_warning("%s", db_why(r->sessions.users));
+		db_close(r->sessions.users); /* and with it the lock */
+	}
+	r->leading = false;
+}
+
+/* ---- what the queue still has ---- */
+
+enum queue_state { QUEUE_AWAY, QUEUE_LONG, QUEUE_SHORT };
+
+/* Looks how many messages are ready; notes it if there is none. */
+static enum queue_state look_at_queue(struct reconciler *r)
 {
 	struct mq *mq = r->sessions.publisher;
 	uint32_t waiting = 0;
 
 	enum mq_result result = mq_open(mq, mq_deadline(mq));
+	int64_t asked_ms = clock_now_ms();
 	if (result == MQ_OK)
 		result = mq_inspect_queue(mq, r->conf->common.queue, &waiting, mq_deadline(mq));
 	if (result == MQ_REFUSED && mq_open(mq, mq_deadline(mq)) == MQ_OK)
 		result = topology_ensure(mq, r->conf, mq_deadline(mq));
 	if (result != MQ_OK) {
 		log_warning("%s", mq_why(mq));
-		return false;
+		return QUEUE_AWAY;
 	}
-	if (waiting > (uint64_t)r->conf->worker.reconcile_queue_limit) {
-		log_info("%u messages are waiting: this pass is left out", waiting);
-		return false;
-	}
-	return true;
+	if (waiting == 0)
+		r->empty_ms = asked_ms;
+	bool was_long = r->queue_long;
+	r->queue_long = waiting > (uint64_t)r->conf->worker.reconcile_queue_limit;
+	if (r->queue_long && !was_long)
+		log_info("%u messages are waiting: no more are published until they are fewer", waiting);
+	return r->queue_long ? QUEUE_LONG : QUEUE_SHORT;
 }
+
+/* For how long nothing that was published can have been in the queue: the queue is first in, first
+ * out, so what is older than a message that was delivered is not in it any more, and when it was
+ * empty, nothing was. On this machine's clock; of deliveries those of this host are known. */
+static int64_t passed_since_ms(const struct reconciler *r)
+{
+	int64_t delivered_ms = child_newest_published(r->child), passed_ms = r->empty_ms;
+	int64_t late_ms = r->conf->worker.reconcile_after_ms;
+
+	if (delivered_ms != 0 && (passed_ms == 0 || delivered_ms > passed_ms))
+		passed_ms = delivered_ms;
+	if (passed_ms == 0)
+		return NEVER_MS;
+	return clock_now_ms() - passed_ms + (late_ms < LATE_MS ? late_ms : LATE_MS);
+}
+
+/* ---- one request ---- */
 
 /* Publishes the next turn of a deletion whose lease is ours. */
 static enum fate publish_next_turn(struct reconciler *r, struct message *message,
@@ -121,7 +171,9 @@ static enum fate fate_by_ledger(struct reconciler *r, const char *deletion_id)
 		return FATE_PUBLISHED;
 	if (row.state.finished_at[0] != '\0' || strcmp(row.state.status, STATUS_PARKED) == 0)
 		return report_state(r, &row.state) ? FATE_BROUGHT_UP_TO_DATE : FATE_FAILED;
-	return row.waiting ? FATE_LEFT_ALONE : FATE_PUBLISHED;
+	/* A later turn may have come into the queue after what the request has heard of. */
+	bool queued = row.due_ms > 0 && row.due_ms < passed_since_ms(r);
+	return row.waiting || queued ? FATE_LEFT_ALONE : FATE_PUBLISHED;
 }
 
 static enum fate reconcile_one(struct reconciler *r, struct message *message,
@@ -158,19 +210,18 @@ static const char *claim_request_id(const PGresult *rows, int row)
 
 /* Publishes what does not get on. False: a server is away; the claims that were not got to are
  * given back, for they were not tried. */
-static bool republish_pass(struct reconciler *r)
+static bool republish_batch(struct reconciler *r, int *claimed)
 {
 	PGresult *rows = NULL;
 	int fates[4] = {0}, row = 0;
 
-	if (!queue_is_short(r))
-		return mq_is_open(r->sessions.publisher);
-	if (request_claim(r->sessions.users, r->conf->worker.reconcile_after_ms,
+	*claimed = 0;
+	if (request_claim(r->sessions.users, r->conf->worker.reconcile_after_ms, passed_since_ms(r),
 	                  r->conf->worker.reconcile_batch, &rows) != DB_OK) {
 		log_warning("%s", db_why(r->sessions.users));
 		return false;
 	}
-	int count = PQntuples(rows);
+	int count = *claimed = PQntuples(rows);
 	if (count > 0)
 		CRASH_POINT("reconciler-after-claim");
 	for (; row < count && fates[FATE_FAILED] == 0 && !child_hurry(r->child); row++) {
@@ -189,6 +240,58 @@ static bool republish_pass(struct reconciler *r)
 		         fates[FATE_PUBLISHED], fates[FATE_BROUGHT_UP_TO_DATE], fates[FATE_LEFT_ALONE],
 		         fates[FATE_FAILED]);
 	return fates[FATE_FAILED] == 0;
+}
+
+static bool forward_is_due(const struct reconciler *r)
+{
+	return r->recoveries != child_recoveries(r->child) && clock_left_ms(r->forward_ms) <= 0;
+}
+
+/* A server is back: what waits for it need not wait for its time. Makes one batch due, first in the
+ * ledger: if we die in between, the message in the retry queue comes as it would have. */
+static bool bring_batch_forward(struct reconciler *r, int *count)
+{
+	PGresult *rows = NULL;
+	bool good = ledger_bring_forward(&r->sessions.ledger, r->conf->common.retry_delays.item[0].ms,
+	                                 r->conf->worker.reconcile_batch, &rows) == LEDGER_OK;
+
+	*count = good ? PQntuples(rows) : 0;
+	if (*count > 0 && request_hasten(r->sessions.users, rows) != DB_OK) {
+		log_warning("%s", db_why(r->sessions.users));
+		good = false;
+	}
+	if (good && *count > 0)
+		log_info("a server is back: %d retries are brought forward", *count);
+	PQclear(rows);
+	return good;
+}
+
+/* Batch after batch, as long as there is something to publish and the queue is short. */
+static bool republish_pass(struct reconciler *r)
+{
+	int64_t batch = r->conf->worker.reconcile_batch;
+	int claimed = 0, forward = 0;
+
+	while (!child_hurry(r->child)) {
+		uint32_t recoveries = child_recoveries(r->child);
+		enum queue_state state = look_at_queue(r);
+		r->soon = state != QUEUE_SHORT;
+		if (r->soon)
+			return state == QUEUE_LONG || mq_is_open(r->sessions.publisher);
+		if (!republish_batch(r, &claimed))
+			return false;
+		if (claimed == batch)
+			continue;
+		if (!forward_is_due(r))
+			return true;
+		if (!bring_batch_forward(r, &forward))
+			return false;
+		if (forward < batch) {
+			r->recoveries = recoveries;
+			r->forward_ms = clock_now_ms() + FORWARD_EVERY_MS;
+		}
+	}
+	return true;
 }
 
 /* Carries to the requests what none of them has heard of. */
@@ -210,17 +313,27 @@ static bool report_pass(struct reconciler *r)
 /* One pass of everything. False: a server is away. */
 static bool reconcile_pass(struct reconciler *r)
 {
-	return report_pass(r) && republish_pass(r) &&
+	if (!vanish_pass(&r->vanish, &r->sessions, r->child) || !report_pass(r))
+		return false;
+	/* Who has no worker at work hears of no delivery, and what he publishes helps nobody. */
+	if (!child_others_serve(r->child)) {
+		give_up_the_lead(r);
+		r->soon = true;
+		return true;
+	}
+	return republish_pass(r) &&
 	       sweep_pass(&r->sessions, &r->conf->worker.sweep_after, r->conf->worker.reconcile_batch);
 }
 
 static void wait_for_next_pass(struct reconciler *r)
 {
-	int64_t until_ms = clock_now_ms() + r->conf->worker.reconcile_every_ms;
+	int64_t every_ms = r->conf->worker.reconcile_every_ms;
+	int64_t until_ms = clock_now_ms() + (r->soon && every_ms > SOON_MS ? SOON_MS : every_ms);
 	int heartbeat_ms = (int)(r->conf->worker.sessions.broker_heartbeat_ms / 3);
 
 	child_idle(r->child, "waiting");
-	while (clock_left_ms(until_ms) > 0 && !child_stopping(r->child)) {
+	while (clock_left_ms(until_ms) > 0 && !child_stopping(r->child) &&
+	       (r->soon || !r->leading || !forward_is_due(r))) {
 		int left = clock_left_ms(until_ms);
 		child_wait(r->child, -1, 0, left < heartbeat_ms ? left : heartbeat_ms);
 		if (mq_is_open(r->sessions.publisher))
@@ -231,16 +344,22 @@ static void wait_for_next_pass(struct reconciler *r)
 /* Connects, takes the lead if it can, and makes one pass if it has it. False: a server is away. */
 static bool reconcile_once(struct reconciler *r)
 {
+	r->soon = false;
 	if (!db_is_alive(r->sessions.users))
 		r->leading = false;
-	if (sessions_connect_databases(&r->sessions) != SESSIONS_READY || !take_the_lead(r))
+	if (sessions_connect_databases(&r->sessions) != SESSIONS_READY)
 		return false;
-	return !r->leading || child_paused(r->child) || reconcile_pass(r);
+	if (child_paused(r->child)) {
+		give_up_the_lead(r);
+		return true;
+	}
+	return take_the_lead(r) && (!r->leading || reconcile_pass(r));
 }
 
 int reconcile_run(struct child *child, const struct conf *conf)
 {
-	struct reconciler reconciler = {.child = child, .conf = conf};
+	struct reconciler reconciler = {
+		.child = child, .conf = conf, .recoveries = child_recoveries(child)};
 	int pause_ms = BACK_OFF_FIRST_MS;
 
 	reconciler.pump = (struct pump){.turn = pump_child, .arg = &reconciler};

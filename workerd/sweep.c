@@ -4,49 +4,58 @@
 #include <stdio.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/crash.h"
 #include "lib/base/log.h"
 
-/* Reopens request and ledger, in this order: a request whose ledger is finished is finished again
- * by the reconciler, if we die in between. */
-static bool reopen(struct sessions *s, struct message *message, const char *request_id)
+/* Reopens request and ledger, in this order: if we die in between, the ledger is still due for this
+ * sweep, and its finished row finishes the request again. *REOPENED: whether; false with what is
+ * returned true: not this one, and not for a server's sake. */
+static bool sweep_reopen(struct sessions *s, struct message *message, const char *request_id,
+                         bool *reopened)
 {
 	struct dispatch_note note = {.request_id = request_id};
-	bool reopened = false;
 
-	if (request_reopen(s->users, message->deletion_id, message->user_id, &reopened) != DB_OK) {
+	CRASH_POINT("reconciler-sweep-found");
+	if (request_reopen(s->users, message->deletion_id, message->user_id, reopened) != DB_OK) {
 		log_warning("%s", db_why(s->users));
 		return db_is_open(s->users);
 	}
-	if (!reopened) {
+	if (!*reopened) {
 		log_warning("there are files of a user whose deletion is completed, but he is not deleted "
 		            "any more as it was asked for: left alone user=%s deletion=%s",
 		            message->user_id, message->deletion_id);
 		return true;
 	}
-	if (ledger_reopen(&s->ledger, message->deletion_id, &message->turn) != LEDGER_OK)
-		return false;
+	CRASH_POINT("reconciler-sweep-request");
+	enum ledger_answer answer = ledger_reopen(&s->ledger, message->deletion_id, &message->turn);
+	if (answer != LEDGER_OK)
+		return answer == LEDGER_SUPERSEDED; /* it is not completed any more: it goes on anyhow */
+	CRASH_POINT("reconciler-sweep-ledger");
 	log_info("files were recorded after the deletion was completed: it goes on deletion=%s user=%s "
 	         "turn=%d",
 	         message->deletion_id, message->user_id, message->turn);
 	if (!dispatch_continuation(&s->dispatch, message, &note))
 		log_warning("the message of turn %d is not out; the reconciler publishes it",
 		            message->turn);
+	else
+		CRASH_POINT("reconciler-sweep-publish");
 	return true;
 }
 
-/* One sweep. NEXT_MS: until the next one of this deletion, -1: none. */
+/* One sweep. NEXT_MS: until the next one of this deletion, -1: none. It is noted when it is over:
+ * what is reopened begins its sweeps anew. */
 static bool sweep_one(struct sessions *s, struct message *message, const char *request_id,
                       int64_t next_ms)
 {
-	bool found = false;
+	bool found = false, reopened = false;
 	enum ledger_answer answer = ledger_has_files(&s->ledger, message->user_id, &found);
 
 	/* A statement that this user's data makes fail must not keep the others from being swept. */
 	if (answer == LEDGER_LOST)
 		return false;
-	if (ledger_note_swept(&s->ledger, message->deletion_id, next_ms) != LEDGER_OK)
+	if (found && !sweep_reopen(s, message, request_id, &reopened))
 		return false;
-	return !found || reopen(s, message, request_id);
+	return reopened || ledger_note_swept(&s->ledger, message->deletion_id, next_ms) == LEDGER_OK;
 }
 
 static int64_t next_delay_ms(const struct conf_durations *delays, int64_t swept)
@@ -54,12 +63,14 @@ static int64_t next_delay_ms(const struct conf_durations *delays, int64_t swept)
 	return swept + 1 < delays->count ? delays->item[swept + 1].ms : -1;
 }
 
-/* Those that are due by the ledger. */
-static bool sweep_due(struct sessions *s, const struct conf_durations *delays, int64_t limit)
+/* Those that are due by the ledger. *COUNT: how many there were. */
+static bool sweep_due(struct sessions *s, const struct conf_durations *delays, int64_t limit,
+                      int *count)
 {
 	PGresult *rows = NULL;
 	bool good = ledger_sweeps(&s->ledger, limit, &rows) == LEDGER_OK;
 
+	*count = good ? PQntuples(rows) : 0;
 	for (int row = 0; good && row < PQntuples(rows); row++) {
 		struct message message = {.turn = 1};
 		db_copy(rows, row, SWEEP_DELETION_ID, message.deletion_id, sizeof(message.deletion_id));
@@ -88,8 +99,8 @@ static bool sweep_asked(struct sessions *s, const struct conf_durations *delays,
 		db_copy(rows, row, CLAIM_DELETION_ID, message.deletion_id, sizeof(message.deletion_id));
 		db_copy(rows, row, CLAIM_USER_ID, message.user_id, sizeof(message.user_id));
 		db_copy(rows, row, CLAIM_REQUESTED_AT, message.requested_at, sizeof(message.requested_at));
-		good = request_note_swept(s->users, message.deletion_id) == DB_OK &&
-		       sweep_one(s, &message, request_id, delays->item[0].ms);
+		good = sweep_one(s, &message, request_id, delays->item[0].ms) &&
+		       request_note_swept(s->users, message.deletion_id) == DB_OK;
 	}
 	PQclear(rows);
 	return good;
@@ -97,5 +108,11 @@ static bool sweep_asked(struct sessions *s, const struct conf_durations *delays,
 
 bool sweep_pass(struct sessions *s, const struct conf_durations *delays, int64_t limit)
 {
-	return sweep_due(s, delays, limit) && sweep_asked(s, delays, limit);
+	bool good;
+	int count;
+
+	do
+		good = sweep_due(s, delays, limit, &count);
+	while (good && count == limit && pump_turn(s->dispatch.pump));
+	return good && sweep_asked(s, delays, limit);
 }

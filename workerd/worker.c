@@ -7,6 +7,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "workerd/away.h"
 
 #define PROGRAM "farewell-workerd"
 #define BACK_OFF_LONGEST_MS 30000
@@ -19,6 +20,7 @@ static bool pump_sessions(void *arg)
 
 	if (worker->child != NULL)
 		child_look(worker->child);
+	away_update(worker);
 	if (worker->consumer != NULL && mq_is_open(worker->consumer) &&
 	    mq_pump(worker->consumer) != MQ_OK) {
 		log_warning("the message in hand will come again: %s", mq_why(worker->consumer));

@@ -1,4 +1,4 @@
-/* What a worker child holds: its sessions, and the job in hand. */
+/* What a worker child holds: its sessions, what it knows of its servers, and the job in hand. */
 #ifndef FAREWELL_WORKER_H
 #define FAREWELL_WORKER_H
 
@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "lib/config/conf.h"
+#include "lib/deletion/breaker.h"
 #include "lib/deletion/served.h"
 #include "lib/deletion/sessions.h"
 #include "lib/mail/mail.h"
@@ -13,8 +14,13 @@
 #include "lib/session/mq.h"
 #include "lib/session/pump.h"
 #include "lib/supervisor/child.h"
+#include "workerd/job.h"
 
 #define WHY_SIZE 384
+
+/* The servers that can be away without the message coming again by itself; the bits of
+ * child_flag. */
+enum server { SERVER_USER_DB, SERVER_WORKER_DB, SERVER_STORE, SERVER_MAIL, SERVERS };
 
 struct worker {
 	struct child *child; /* NULL with -t */
@@ -25,10 +31,14 @@ struct worker {
 	bool broker_lost;   /* the connection the message in hand came on is gone: it will come again */
 	bool queue_missing; /* the broker refused to let us consume: whoever we are, declare what is
 	                       missing before the next attempt */
+	bool cancelled;     /* this child has ended consuming, for whatever reason */
 	struct mq_options consumer_options;
 	struct mq *consumer;
 	struct sessions sessions;
 	struct served served; /* what has served whom, in this child */
+	struct breaker breakers[SERVERS];
+	uint32_t recoveries;      /* child_recoveries when it was looked at last */
+	struct job_memory memory; /* of the job in hand, or of the last one: what is not written yet */
 	struct s3 *s3;
 	struct mailer *mailer;
 };

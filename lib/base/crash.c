@@ -37,9 +37,14 @@ const char *const crash_points[] = {
 	"worker-after-turn",        /* turn + 1 committed, retry not published         */
 	"worker-after-republish",   /* retry confirmed, old message not acknowledged   */
 	"worker-after-park",        /* parked in the ledger, no copy in the broker     */
+	"worker-after-hand-back",   /* handed back and confirmed, not acknowledged     */
 	"reconciler-after-claim",   /* request claimed, nothing published              */
 	"reconciler-after-turn",    /* turn + 1 committed, nothing published           */
 	"reconciler-after-publish", /* published, claim not closed                     */
+	"reconciler-sweep-found",   /* late files of a completed deletion, nothing changed */
+	"reconciler-sweep-request", /* its request is reopened, its ledger not         */
+	"reconciler-sweep-ledger",  /* both are, nothing published                     */
+	"reconciler-sweep-publish", /* published, the sweep not noted                  */
 	NULL,
 };
 

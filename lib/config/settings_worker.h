@@ -211,18 +211,20 @@ WORKER("reconciler", CONF_BOOL, reconciler, .fallback = "yes", .topic = "The rec
 
 WORKER("reconcile_after", CONF_DURATION, reconcile_after_ms, .fallback = "15m", .min = 1000,
        .max = 7 * DAY,
-       .text = "How old an unfinished request must be. It waits twice as long each further time.")
+       .text = "How old an unfinished request must be before its message may be published again; "
+               "what the queue still has is left there, however old. It waits twice as long each "
+               "further time.")
 
 WORKER("reconcile_every", CONF_DURATION, reconcile_every_ms, .fallback = "1m", .min = 200,
-       .max = DAY, .text = "How often it looks.")
+       .max = DAY, .text = "How often it looks. What it finds it handles batch after batch.")
 
 WORKER("reconcile_batch", CONF_INT, reconcile_batch, .fallback = "100", .min = 1, .max = 10000,
        .text = "How many requests it handles at a time.")
 
 WORKER(
 	"reconcile_queue_limit", CONF_INT, reconcile_queue_limit, .fallback = "1000", .max = INT32_MAX,
-	.text = "It does not look while more messages than this are waiting: then requests are late, "
-			"not lost. 0: only when the queue is empty.")
+	.text = "It publishes no more while more messages than this are waiting, so that what is asked "
+			"for now need not wait behind all that was lost. 0: only when the queue is empty.")
 
 WORKER("sweep_after", CONF_DURATIONS, sweep_after, .fallback = "1h 1d", .min = 1000,
        .max = 365 * DAY,

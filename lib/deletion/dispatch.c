@@ -105,6 +105,33 @@ bool dispatch_retry(const struct dispatch *dispatch, const struct message *messa
 	return message_deliver(dispatch, "", queue, message, note);
 }
 
+bool dispatch_hand_back(const struct dispatch *dispatch, const struct mq_delivery *delivery,
+                        int delay)
+{
+	char queue[QUEUE_NAME_SIZE], why[160];
+	struct message message;
+	const struct dispatch_note note = {
+		.request_id = delivery->correlation_id,
+		.attempts = delivery->attempts,
+		.first_seen = delivery->first_seen,
+		.lineage = delivery->lineage,
+	};
+	bool ours =
+		message_read(delivery->body, delivery->length, dispatch->conf->common.id_format,
+	                 (size_t)dispatch->conf->common.id_max_length, &message, why, sizeof(why)) &&
+		message.deletion_id[0] != '\0';
+	const struct parcel parcel = {
+		.exchange = "",
+		.routing_key = queue,
+		.body = delivery->body,
+		.length = delivery->length,
+		.properties = note_properties(ours ? message.deletion_id : NULL, &note),
+	};
+
+	topology_retry_queue(dispatch->conf, delay, queue);
+	return parcel_deliver(dispatch, &parcel);
+}
+
 bool dispatch_continuation(const struct dispatch *dispatch, const struct message *message,
                            const struct dispatch_note *note)
 {

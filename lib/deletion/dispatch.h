@@ -29,6 +29,9 @@ struct dispatch {
  * broker has confirmed or the pump says stop; false: not confirmed (logged). */
 bool dispatch_retry(const struct dispatch *, const struct message *, int delay,
                     const struct dispatch_note *);
+/* The message of DELIVERY as it came, its headers included, to the retry queue with the delay of
+ * that index: nobody has worked on it. */
+bool dispatch_hand_back(const struct dispatch *, const struct mq_delivery *, int delay);
 /* To the exchange, at once. */
 bool dispatch_continuation(const struct dispatch *, const struct message *,
                            const struct dispatch_note *);

@@ -21,6 +21,7 @@ struct finding {
 	char user_id[ID_SIZE]; /* canonical, when the row exists */
 	char mark[MARK_SIZE];  /* when marked */
 	bool request_exists, request_finished;
+	int64_t request_age_ms;
 	char request_user_id[ID_SIZE];
 	char request_mark[MARK_SIZE];
 };
@@ -79,6 +80,7 @@ static void read_request_row(const PGresult *row, struct message *message, struc
 	db_copy(row, 0, READ_USER_ID, finding->request_user_id, sizeof(finding->request_user_id));
 	db_copy(row, 0, READ_MARK, finding->request_mark, sizeof(finding->request_mark));
 	finding->request_finished = db_is_true(row, 0, READ_FINISHED);
+	finding->request_age_ms = db_number(row, 0, READ_AGE_MS);
 	db_copy(row, 0, READ_REQUESTED_AT, message->requested_at, sizeof(message->requested_at));
 }
 
@@ -319,6 +321,7 @@ enum guard_verdict guard_judge(struct db *users, struct message *message,
 		db_roll_back(users);
 	else
 		CRASH_POINT("worker-after-guard");
+	answer->requested_ms = guard.finding.request_exists ? guard.finding.request_age_ms : -1;
 	answer->verdict = verdict;
 	return verdict;
 }

@@ -45,6 +45,7 @@ struct guard_contact {
 struct guard_answer {
 	enum guard_verdict verdict;
 	struct guard_contact contact;
+	int64_t requested_ms; /* the age of the request, by the user database's clock; -1: none found */
 	char why[GUARD_WHY_SIZE]; /* of GUARD_CANCELLED, GUARD_PARK and GUARD_MISMATCH */
 };
 

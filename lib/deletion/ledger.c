@@ -9,8 +9,7 @@
 #include "lib/base/log.h"
 #include "lib/deletion/ledger_sql.h"
 
-/* What an exchange that did not go well means. */
-static enum ledger_answer ledger_failed(struct ledger *ledger, enum db_result result)
+enum ledger_answer ledger_failed(struct ledger *ledger, enum db_result result)
 {
 	log_warning("the ledger's question failed: %s", db_why(ledger->db));
 	if (result == DB_REFUSED && db_is_open(ledger->db))
@@ -48,7 +47,7 @@ static enum ledger_answer run_plain(struct ledger *ledger, enum worker_db_statem
 	return result == DB_OK ? LEDGER_OK : ledger_failed(ledger, result);
 }
 
-static void seconds_text(int64_t ms, char *text, size_t size)
+void ledger_seconds_text(int64_t ms, char *text, size_t size)
 {
 	snprintf(text, size, "%lld.%03d", (long long)(ms / 1000), (int)(ms % 1000));
 }
@@ -79,6 +78,8 @@ static void read_row(const PGresult *rows, struct ledger_row *row)
 	row->cause_attempts = (int)db_number(rows, 0, STATE_CAUSE_ATTEMPTS);
 	row->failing_ms = db_number(rows, 0, STATE_FAILING_MS);
 	row->cause_ms = db_number(rows, 0, STATE_CAUSE_MS);
+	row->turned_ms = db_number(rows, 0, STATE_TURNED_MS);
+	row->due_ms = db_number(rows, 0, STATE_DUE_MS);
 }
 
 /* ---- lease ---- */
@@ -298,22 +299,28 @@ enum ledger_answer ledger_complete(struct ledger *ledger, const struct ledger_en
 	char turn[16], sweep[32];
 
 	snprintf(turn, sizeof(turn), "%d", entry->turn);
-	seconds_text(sweep_after_ms, sweep, sizeof(sweep));
+	ledger_seconds_text(sweep_after_ms, sweep, sizeof(sweep));
 	const char *params[] = {entry->deletion_id, turn, mail, why, sweep_after_ms < 0 ? NULL : sweep};
 	return run_outcome(ledger, LEDGER_COMPLETE, params, state);
 }
 
 enum ledger_answer ledger_pass_on(struct ledger *ledger, struct ledger_entry *entry, int failures,
-                                  const char *cause, const char *why, int64_t delay_ms,
+                                  const char *cause, bool heals, const char *why, int64_t delay_ms,
                                   struct deletion_state *state)
 {
 	char turn[16], count[16], delay[32];
 
 	snprintf(turn, sizeof(turn), "%d", entry->turn);
 	snprintf(count, sizeof(count), "%d", failures);
-	seconds_text(delay_ms, delay, sizeof(delay));
-	const char *params[] = {entry->deletion_id,          entry->user_id, turn, count, why,
-	                        delay_ms < 0 ? NULL : delay, cause};
+	ledger_seconds_text(delay_ms, delay, sizeof(delay));
+	const char *params[] = {entry->deletion_id,
+	                        entry->user_id,
+	                        turn,
+	                        count,
+	                        why,
+	                        delay_ms < 0 ? NULL : delay,
+	                        cause,
+	                        heals ? "true" : "false"};
 	enum ledger_answer answer = run_outcome(ledger, LEDGER_PASS_ON, params, state);
 	if (answer == LEDGER_OK) {
 		entry->turn++;
@@ -373,19 +380,6 @@ enum ledger_answer ledger_note_reported(struct ledger *ledger, const struct dele
 	return run_plain(ledger, LEDGER_REPORTED, params);
 }
 
-enum ledger_answer ledger_unreported(struct ledger *ledger, int64_t after_ms, int64_t limit,
-                                     PGresult **rows)
-{
-	char after[32], most[24];
-
-	seconds_text(after_ms, after, sizeof(after));
-	snprintf(most, sizeof(most), "%lld", (long long)limit);
-	const char *params[] = {after, most};
-	enum db_result result =
-		db_run(ledger->db, LEDGER_UNREPORTED, params, rows, db_deadline(ledger->db));
-	return result == DB_OK ? LEDGER_OK : ledger_failed(ledger, result);
-}
-
 enum ledger_answer ledger_next_turn(struct ledger *ledger, const char *deletion_id,
                                     const char *user_id, int *turn, int *attempts)
 {
@@ -403,23 +397,12 @@ enum ledger_answer ledger_next_turn(struct ledger *ledger, const char *deletion_
 
 /* ---- sweeps ---- */
 
-enum ledger_answer ledger_sweeps(struct ledger *ledger, int64_t limit, PGresult **rows)
-{
-	char most[24];
-
-	snprintf(most, sizeof(most), "%lld", (long long)limit);
-	const char *params[] = {most};
-	enum db_result result =
-		db_run(ledger->db, LEDGER_SWEEPS, params, rows, db_deadline(ledger->db));
-	return result == DB_OK ? LEDGER_OK : ledger_failed(ledger, result);
-}
-
 enum ledger_answer ledger_note_swept(struct ledger *ledger, const char *deletion_id,
                                      int64_t after_ms)
 {
 	char after[32];
 
-	seconds_text(after_ms, after, sizeof(after));
+	ledger_seconds_text(after_ms, after, sizeof(after));
 	const char *params[] = {deletion_id, after_ms < 0 ? NULL : after};
 	return run_plain(ledger, LEDGER_SWEPT, params);
 }

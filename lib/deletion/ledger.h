@@ -34,12 +34,19 @@ enum worker_db_statement {
 	LEDGER_PARK,
 	LEDGER_CANCEL,
 	LEDGER_UNCOUNT,
+	LEDGER_HAND_BACK,
 	LEDGER_REPORTED,
 	LEDGER_UNREPORTED,
 	LEDGER_SWEEPS,
 	LEDGER_SWEPT,
 	LEDGER_REOPEN,
 	LEDGER_NEXT_TURN,
+	LEDGER_BRING_FORWARD,
+	LEDGER_UNFINISHED,
+	LEDGER_CHANGED,
+	LEDGER_VANISH,
+	LINEAGE_SEEN,
+	LINEAGE_STORE,
 	WORKER_DB_STATEMENTS
 };
 
@@ -61,6 +68,9 @@ struct ledger_row {
 	char cause[LEDGER_CAUSE_SIZE];
 	int cause_attempts;
 	int64_t failing_ms, cause_ms;
+	int64_t turned_ms; /* the age of the present turn: its message was not published before; 0: not
+	                      known */
+	int64_t due_ms;    /* since its message was due in the queue; 0: not known */
 };
 
 struct ledger_entry {
@@ -132,9 +142,9 @@ enum ledger_answer ledger_complete(struct ledger *, const struct ledger_entry *,
                                    const char *why, int64_t sweep_after_ms,
                                    struct deletion_state *);
 /* turn + 1 in ENTRY as in the table, also before there is a row. FAILURES to count, for CAUSE (or
- * NULL); DELAY_MS -1: a continuation. */
+ * NULL), which HEALS with time or doesn't; DELAY_MS -1: a continuation. */
 enum ledger_answer ledger_pass_on(struct ledger *, struct ledger_entry *, int failures,
-                                  const char *cause, const char *why, int64_t delay_ms,
+                                  const char *cause, bool heals, const char *why, int64_t delay_ms,
                                   struct deletion_state *);
 /* Likewise. */
 enum ledger_answer ledger_park(struct ledger *, struct ledger_entry *, int failures,
@@ -146,6 +156,11 @@ enum ledger_answer ledger_cancel(struct ledger *, const char *deletion_id, const
 
 /* Takes back the start of a job that was given up for a server's sake, if it is still the last. */
 enum ledger_answer ledger_uncount(struct ledger *, const struct ledger_entry *);
+
+/* The same with the reason WHY it was given up, for who looks: the message of this turn comes again
+ * in DELAY_MS, and nobody is charged. LEDGER_SUPERSEDED: the start is no longer the last. */
+enum ledger_answer ledger_hand_back(struct ledger *, const struct ledger_entry *, const char *why,
+                                    int64_t delay_ms, struct deletion_state *);
 
 /* ---- reports ---- */
 
@@ -163,6 +178,40 @@ void ledger_read_state(const PGresult *rows, int row, struct deletion_state *);
 enum ledger_answer ledger_next_turn(struct ledger *, const char *deletion_id, const char *user_id,
                                     int *turn, int *attempts);
 
+/* Makes up to LIMIT retries due whose failure heals with time, which wait for more than BEYOND_MS:
+ * *ROWS have their deletion ids. Nothing is published. */
+enum ledger_answer ledger_bring_forward(struct ledger *, int64_t beyond_ms, int64_t limit,
+                                        PGresult **rows);
+
+/* ---- the comparison with the requests ---- */
+
+/* The lineage of the user database that was seen last; "": none. */
+enum ledger_answer ledger_lineage_seen(struct ledger *, char *lineage, size_t size);
+/* This one was seen now, and all was compared. */
+enum ledger_answer ledger_lineage_store(struct ledger *, const char *lineage);
+
+enum page_column { PAGE_IDS, PAGE_LAST };
+
+/* Looks at up to LIMIT deletions after the id AFTER: one row of enum page_column in *ROW. PAGE_IDS
+ * is an array literal of those to compare, PAGE_LAST the last id that was looked at; null: none.
+ * ALL: what changed since a day before the lineage was last seen, not only what is unfinished. What
+ * was cancelled, or is known to have vanished, is left out. */
+enum ledger_answer ledger_page(struct ledger *, bool all, const char *after, int limit,
+                               PGresult **row);
+
+enum vanish_column {
+	VANISH_DELETION_ID,
+	VANISH_USER_ID,
+	VANISH_STATUS,
+	VANISH_CHANGED_AT,
+	VANISH_FINISHED
+};
+
+/* Notes of the deletions IDS, an array literal, that their requests are gone: what is unfinished is
+ * parked for the reason WHY. Rows of enum vanish_column: those of which it was not known yet. */
+enum ledger_answer ledger_vanish(struct ledger *, const char *ids, const char *why,
+                                 PGresult **rows);
+
 /* ---- sweeps ---- */
 
 enum sweep_column { SWEEP_DELETION_ID, SWEEP_USER_ID, SWEEP_SWEPT };
@@ -171,7 +220,8 @@ enum sweep_column { SWEEP_DELETION_ID, SWEEP_USER_ID, SWEEP_SWEPT };
 enum ledger_answer ledger_sweeps(struct ledger *, int64_t limit, PGresult **rows);
 /* Nothing was found; the next sweep in AFTER_MS, -1: never. */
 enum ledger_answer ledger_note_swept(struct ledger *, const char *deletion_id, int64_t after_ms);
-/* Something was: the deletion goes on with *TURN. LEDGER_SUPERSEDED: it is not completed. */
+/* Something was: the deletion goes on with *TURN, and its sweeps begin anew when it is completed
+ * again. LEDGER_SUPERSEDED: it is not completed. */
 enum ledger_answer ledger_reopen(struct ledger *, const char *deletion_id, int *turn);
 /* Whether worker.files_sql has a row of this user. */
 enum ledger_answer ledger_has_files(struct ledger *, const char *user_id, bool *has);

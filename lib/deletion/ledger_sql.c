@@ -16,8 +16,8 @@ static const char release_sql[] =
 
 static const char look_sql[] =
 	"SELECT " STATE ", turn, next_attempt_at > now(), cause, cause_attempts,"
-	" " AGE_MS("failing_since") ", " AGE_MS(
-		"cause_since") " FROM farewell.deletion WHERE deletion_id = $1";
+	" " AGE_MS("failing_since") ", " AGE_MS("cause_since") ", " AGE_MS("turned_at") ", " AGE_MS(
+		"GREATEST(turned_at, next_attempt_at)") " FROM farewell.deletion WHERE deletion_id = $1";
 
 /* A turn that is not over: the one of the ledger or a later one. A message of the ledger's own turn
  * while it is parked was moved back by a person, and whatever it came to before is forgotten. */
@@ -87,15 +87,18 @@ static const char complete_sql[] =
 	" WHERE deletion_id = $1 AND turn = $2 AND finished_at IS NULL RETURNING " STATE;
 
 /* A retry or a continuation: the turn passes on. $4 failures to count, $5 error or null, $6 delay
- * in seconds or null, $7 the failure's cause or null. The guard may fail before there is a row. */
+ * in seconds or null, $7 the failure's cause or null, $8 whether it heals. The guard may fail
+ * before there is a row. */
 static const char pass_on_sql[] =
 	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, status, turn, attempts, last_error,"
-	" next_attempt_at, failing_since, cause, cause_attempts, cause_since)"
+	" next_attempt_at, failing_since, cause, cause_attempts, cause_since, heals, turned_at)"
 	" VALUES ($1, $2, CASE WHEN $6::float8 IS NULL THEN 'running' ELSE 'retrying' END, $3::int + 1,"
-	" $4::int, $5, now() + make_interval(secs => $6::float8), now(), $7, $4::int, now())"
+	" $4::int, $5, now() + make_interval(secs => $6::float8), now(), $7, $4::int, now(),"
+	" $8::boolean, now())"
 	" ON CONFLICT (deletion_id) DO UPDATE SET status = EXCLUDED.status, turn = EXCLUDED.turn,"
 	" starts = 0, last_error = COALESCE($5, d.last_error), version = d.version + 1,"
-	" next_attempt_at = EXCLUDED.next_attempt_at, updated_at = now()," AFRESH(
+	" next_attempt_at = EXCLUDED.next_attempt_at, updated_at = now(), turned_at = now(),"
+	" heals = EXCLUDED.heals," AFRESH(
 		"attempts", "0",
 		"d.attempts") " + $4::int,"
 					  " failing_since = CASE WHEN $4::int > 0 AND d.status <> 'parked'"
@@ -108,11 +111,12 @@ static const char pass_on_sql[] =
 /* Parking is a turn too, so that an echo of the message that was parked is superseded, and the
  * parked copy, moved back, is not. $4 failures to count, $5 reason. */
 static const char park_sql[] =
-	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, status, turn, attempts, last_error)"
-	" VALUES ($1, $2, 'parked', $3::int + 1, $4::int, $5)"
+	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, status, turn, attempts, last_error,"
+	" turned_at) VALUES ($1, $2, 'parked', $3::int + 1, $4::int, $5, now())"
 	" ON CONFLICT (deletion_id) DO UPDATE SET status = 'parked', turn = EXCLUDED.turn, starts = 0,"
-	" last_error = $5, next_attempt_at = NULL, version = d.version + 1, updated_at = now()," AFRESH(
-		"attempts", "0", "d.attempts") " + $4::int" FENCE("$3") " RETURNING " STATE;
+	" last_error = $5, next_attempt_at = NULL, version = d.version + 1, updated_at = now(),"
+	" turned_at = now()," AFRESH("attempts", "0",
+                                 "d.attempts") " + $4::int" FENCE("$3") " RETURNING " STATE;
 
 static const char cancel_sql[] =
 	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, status, mail, finished_at)"
@@ -126,6 +130,12 @@ static const char uncount_sql[] =
 	"UPDATE farewell.deletion SET starts = starts - 1"
 	" WHERE deletion_id = $1 AND turn = $2 AND starts = $3 AND starts > 0 AND finished_at IS NULL";
 
+static const char hand_back_sql[] =
+	"UPDATE farewell.deletion SET starts = starts - 1, status = 'retrying', last_error = $4,"
+	" next_attempt_at = now() + make_interval(secs => $5::float8), version = version + 1,"
+	" updated_at = now() WHERE deletion_id = $1 AND turn = $2 AND starts = $3 AND starts > 0"
+	" AND finished_at IS NULL RETURNING " STATE;
+
 static const char reported_sql[] = "UPDATE farewell.deletion SET reported = $2::bigint"
 								   " WHERE deletion_id = $1 AND reported < $2::bigint";
 
@@ -134,9 +144,52 @@ static const char unreported_sql[] =
 	" AND updated_at < now() - make_interval(secs => $1::float8) ORDER BY updated_at LIMIT $2";
 
 static const char next_turn_sql[] =
-	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, turn) VALUES ($1, $2, 2)"
-	" ON CONFLICT (deletion_id) DO UPDATE SET turn = d.turn + 1, updated_at = now()"
+	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, turn, turned_at)"
+	" VALUES ($1, $2, 2, now()) ON CONFLICT (deletion_id)"
+	" DO UPDATE SET turn = d.turn + 1, updated_at = now(), turned_at = now()"
 	" WHERE d.finished_at IS NULL AND d.status <> 'parked' RETURNING turn, attempts";
+
+/* $1 seconds. The reconciler publishes the next turn, wherever the message of this one is. */
+static const char bring_forward_sql[] =
+	"UPDATE farewell.deletion SET next_attempt_at = NULL, turned_at = NULL"
+	" WHERE deletion_id IN (SELECT deletion_id FROM farewell.deletion WHERE heals"
+	"   AND next_attempt_at > now() + make_interval(secs => $1::float8)"
+	"   AND status = 'retrying' AND finished_at IS NULL ORDER BY next_attempt_at LIMIT $2)"
+	" AND status = 'retrying' AND finished_at IS NULL RETURNING deletion_id";
+
+/* One row of a page of the ledger; each page is as many rows of an index, whatever they are. */
+#define PAGE(of_them)                                                                              \
+	"SELECT array_agg(deletion_id) FILTER (WHERE " of_them ")::text,"                              \
+	" (array_agg(deletion_id ORDER BY deletion_id DESC))[1] FROM ("                                \
+	"SELECT deletion_id, status, updated_at, finished_at, vanished_at FROM farewell.deletion"      \
+	" WHERE deletion_id > $1"
+#define PAGE_END " ORDER BY deletion_id LIMIT $2) AS page"
+
+static const char unfinished_sql[] =
+	PAGE("vanished_at IS NULL") " AND finished_at IS NULL" PAGE_END;
+static const char changed_sql[] =
+	PAGE("vanished_at IS NULL AND status <> 'cancelled' AND (finished_at IS NULL OR updated_at >="
+         " (SELECT seen_at - interval '1 day' FROM farewell.lineage))") PAGE_END;
+
+/* A turn as any parking is: what is at work on it stops. A deletion that is completed stays so. */
+static const char vanish_sql[] =
+	"UPDATE farewell.deletion d SET vanished_at = now(), sweep_at = NULL, heals = false,"
+	" last_error = CASE WHEN old.stops THEN $2 ELSE d.last_error END,"
+	" status = CASE WHEN old.stops THEN 'parked' ELSE d.status END,"
+	" turn = d.turn + old.stops::int, starts = 0, version = d.version + 1,"
+	" turned_at = now(), updated_at = now(), next_attempt_at = NULL"
+	" FROM (SELECT deletion_id, status, updated_at, finished_at IS NULL AND status <> 'parked' AS "
+	"stops"
+	"   FROM farewell.deletion WHERE deletion_id = ANY ($1::uuid[]) FOR UPDATE) AS old"
+	" WHERE d.deletion_id = old.deletion_id AND d.vanished_at IS NULL"
+	" RETURNING d.deletion_id, d.user_id, old.status, old.updated_at,"
+	" d.finished_at IS NOT NULL";
+
+static const char lineage_seen_sql[] = "SELECT lineage FROM farewell.lineage";
+static const char lineage_store_sql[] =
+	"INSERT INTO farewell.lineage AS l (lineage) VALUES ($1) ON CONFLICT (only_one)"
+	" DO UPDATE SET lineage = EXCLUDED.lineage, seen_at = now()"
+	" WHERE l.lineage <> EXCLUDED.lineage OR l.seen_at < now() - interval '1 minute'";
 
 /* Completed deletions whose files are to be looked for once more. */
 static const char sweeps_sql[] =
@@ -152,7 +205,7 @@ static const char swept_sql[] = "UPDATE farewell.deletion SET swept = swept + 1,
 static const char reopen_sql[] =
 	"UPDATE farewell.deletion SET status = 'accepted', finished_at = NULL, turn = turn + 1,"
 	" version = version + 1, starts = 0, attempts = 0, failing_since = NULL, cause = NULL,"
-	" passed_at = NULL, sweep_at = NULL, updated_at = now()"
+	" passed_at = NULL, sweep_at = NULL, swept = 0, updated_at = now(), turned_at = now()"
 	" WHERE deletion_id = $1 AND status = 'completed' RETURNING turn";
 
 void ledger_statements(const struct conf *conf, struct db_statement table[WORKER_DB_STATEMENTS])
@@ -171,16 +224,23 @@ void ledger_statements(const struct conf *conf, struct db_statement table[WORKER
 		[LEDGER_SENT] = {.name = "sent", .sql = sent_sql, .params = 1},
 		[LEDGER_UNANSWERED] = {.name = "unanswered", .sql = unanswered_sql, .params = 2},
 		[LEDGER_COMPLETE] = {.name = "complete", .sql = complete_sql, .params = 5},
-		[LEDGER_PASS_ON] = {.name = "pass_on", .sql = pass_on_sql, .params = 7},
+		[LEDGER_PASS_ON] = {.name = "pass_on", .sql = pass_on_sql, .params = 8},
 		[LEDGER_PARK] = {.name = "park", .sql = park_sql, .params = 5},
 		[LEDGER_CANCEL] = {.name = "cancel", .sql = cancel_sql, .params = 2},
 		[LEDGER_UNCOUNT] = {.name = "uncount", .sql = uncount_sql, .params = 3},
+		[LEDGER_HAND_BACK] = {.name = "hand_back", .sql = hand_back_sql, .params = 5},
 		[LEDGER_REPORTED] = {.name = "reported", .sql = reported_sql, .params = 2},
 		[LEDGER_UNREPORTED] = {.name = "unreported", .sql = unreported_sql, .params = 2},
 		[LEDGER_SWEEPS] = {.name = "sweeps", .sql = sweeps_sql, .params = 1},
 		[LEDGER_SWEPT] = {.name = "ledger_swept", .sql = swept_sql, .params = 2},
 		[LEDGER_REOPEN] = {.name = "ledger_reopen", .sql = reopen_sql, .params = 1},
 		[LEDGER_NEXT_TURN] = {.name = "next_turn", .sql = next_turn_sql, .params = 2},
+		[LEDGER_BRING_FORWARD] = {.name = "forward", .sql = bring_forward_sql, .params = 2},
+		[LEDGER_UNFINISHED] = {.name = "unfinished", .sql = unfinished_sql, .params = 2},
+		[LEDGER_CHANGED] = {.name = "changed", .sql = changed_sql, .params = 2},
+		[LEDGER_VANISH] = {.name = "vanish", .sql = vanish_sql, .params = 2},
+		[LINEAGE_SEEN] = {.name = "lineage_seen", .sql = lineage_seen_sql},
+		[LINEAGE_STORE] = {.name = "lineage_store", .sql = lineage_store_sql, .params = 1},
 	};
 
 	memcpy(table, all, sizeof(all));

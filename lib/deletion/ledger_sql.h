@@ -1,4 +1,5 @@
-/* The columns of the ledger's statements. For ledger.c only. */
+/* The columns of the ledger's statements, and what the files of its calls share. For ledger.c,
+ * ledger_hand_back.c and ledger_reconcile.c only. */
 #ifndef FAREWELL_LEDGER_SQL_H
 #define FAREWELL_LEDGER_SQL_H
 
@@ -22,6 +23,8 @@ enum state_column {
 	STATE_CAUSE_ATTEMPTS,
 	STATE_FAILING_MS,
 	STATE_CAUSE_MS,
+	STATE_TURNED_MS,
+	STATE_DUE_MS,
 };
 
 /* LEDGER_PROGRESS has this one beside. */
@@ -44,5 +47,9 @@ enum begin_column {
 
 /* Of LEDGER_NEXT_TURN. */
 enum next_turn_column { NEXT_TURN_TURN, NEXT_TURN_ATTEMPTS };
+
+/* What an exchange that did not go well means; logged. */
+enum ledger_answer ledger_failed(struct ledger *, enum db_result);
+void ledger_seconds_text(int64_t ms, char *text, size_t size);
 
 #endif

@@ -13,6 +13,7 @@
 
 #define MILLISECONDS(column) "to_char(" column ", 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
 #define SECONDS(column) "to_char(" column ", 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+#define AGE_MS(column) "(extract(epoch FROM now() - " column ") * 1000)::bigint"
 
 /* ---- the gateway's statements ---- */
 
@@ -34,18 +35,20 @@ static const char ask_sweep_sql[] =
 
 #define INSERT                                                                                     \
 	"INSERT INTO farewell.request (deletion_id, user_id, mark, requested_by, request_id,"          \
-	" published_at)"
+	" published_at, reconcile_at)"
+/* The broker has the message: later than that it was not published. */
+#define CONFIRMED "clock_timestamp(), clock_timestamp()"
 #define INSERTED " RETURNING status, " MILLISECONDS("requested_at")
 
 static const char insert_sql[] =
-	INSERT " VALUES ($1::uuid, $2::text, $3::text, $4::text, $5::text, now())" INSERTED;
+	INSERT " VALUES ($1::uuid, $2::text, $3::text, $4::text, $5::text, " CONFIRMED ")" INSERTED;
 
 /* The setting's own text stands on lines of its own, so that a comment at its end swallows nothing
  * of ours. */
 static const char mark_head[] = "WITH marked(mark) AS (\n";
 static const char mark_tail[] =
-	"\n) " INSERT
-	" SELECT $2::uuid, $3::text, marked.mark, $4::text, $5::text, now() FROM marked" INSERTED;
+	"\n) " INSERT " SELECT $2::uuid, $3::text, marked.mark, $4::text, $5::text, " CONFIRMED
+	" FROM marked" INSERTED;
 
 static const char newest_sql[] =
 	"SELECT user_id, deletion_id::text, status, mail, files_deleted::text, attempts::text,"
@@ -71,7 +74,7 @@ static const char table_locks_sql[] =
 /* ---- the worker's statements ---- */
 
 static const char read_sql[] = "SELECT user_id, mark, finished_at IS NOT NULL, " SECONDS(
-	"requested_at") " FROM farewell.request WHERE deletion_id = $1";
+	"requested_at") ", " AGE_MS("requested_at") " FROM farewell.request WHERE deletion_id = $1";
 
 static const char adopt_sql[] =
 	"INSERT INTO farewell.request (deletion_id, user_id, mark, request_id, published_at)"
@@ -96,25 +99,43 @@ static const char report_sql[] =
 	" reconcile_at = GREATEST(reconcile_at, COALESCE($7, now())), version = $9::bigint"
 	" WHERE deletion_id = $1 AND finished_at IS NULL AND version < $9::bigint";
 
+/* Of reconcile_at: whatever the queue may have. */
+#define AT_ONCE "now() - interval '1 year'"
+
+/* $1 seconds to wait, doubled each time; $2 seconds that must have passed. Ordered, for an UPDATE
+ * returns its rows in any order. */
 static const char claim_sql[] =
-	"UPDATE farewell.request SET reconciled = reconciled + 1, reconcile_at = now()"
+	"WITH claimed AS (UPDATE farewell.request SET reconciled = reconciled + 1, reconcile_at = now()"
 	" + make_interval(secs => $1::float8) * (2 ^ LEAST(reconciled + 1, 10) - 1)"
 	" WHERE deletion_id IN (SELECT deletion_id FROM farewell.request"
 	"   WHERE finished_at IS NULL AND status <> 'parked'"
-	"   AND reconcile_at <= now() - make_interval(secs => $1::float8)"
-	"   ORDER BY reconcile_at LIMIT $2 FOR UPDATE SKIP LOCKED)"
-	" RETURNING deletion_id, user_id, " SECONDS("requested_at") ", request_id";
+	"   AND reconcile_at <= now() - make_interval(secs => $2::float8)"
+	"   ORDER BY reconcile_at LIMIT $3 FOR UPDATE SKIP LOCKED)"
+	" RETURNING deletion_id, user_id, requested_at, request_id)"
+	" SELECT deletion_id, user_id, " SECONDS("requested_at") ", request_id FROM claimed"
+															 " ORDER BY claimed.requested_at";
 
 static const char unclaim_sql[] =
 	"UPDATE farewell.request SET reconciled = GREATEST(reconciled - 1, 0),"
-	" reconcile_at = now() - interval '1 year' WHERE deletion_id = ANY ($1::uuid[])"
+	" reconcile_at = " AT_ONCE " WHERE deletion_id = ANY ($1::uuid[])"
 	" AND finished_at IS NULL";
 
-/* An earlier state of the ledger than any: the finished ledger finishes it again. */
+static const char hasten_sql[] =
+	"UPDATE farewell.request SET reconcile_at = " AT_ONCE " WHERE deletion_id = ANY ($1::uuid[])"
+	" AND finished_at IS NULL";
+
+/* One row: those of an array of ids that are not there. A standby that lags behind is no witness.
+ */
+static const char missing_sql[] =
+	"SELECT pg_is_in_recovery(), ARRAY(SELECT id FROM unnest($1::uuid[]) AS asked(id)"
+	" WHERE NOT EXISTS (SELECT FROM farewell.request r WHERE r.deletion_id = asked.id))::text";
+
+/* An earlier state of the ledger than any: the finished ledger finishes it again. One that was
+ * reopened before, or has not heard yet that it is completed, is reopened as well. */
 static const char reopen_sql[] =
 	"UPDATE farewell.request SET status = 'accepted', finished_at = NULL, version = 0,"
 	" reconciled = 0, reconcile_at = now(), sweep_asked = NULL"
-	" WHERE deletion_id = $1 AND mark = $2 AND status = 'completed' RETURNING deletion_id";
+	" WHERE deletion_id = $1 AND mark = $2 AND status <> 'cancelled' RETURNING deletion_id";
 
 static const char asked_sql[] = "SELECT deletion_id, user_id, " SECONDS(
 	"requested_at") ", request_id FROM farewell.request"
@@ -125,10 +146,13 @@ static const char swept_sql[] =
 	"UPDATE farewell.request SET sweep_asked = NULL WHERE deletion_id = $1";
 
 static const char published_sql[] =
-	"UPDATE farewell.request SET published_at = now() WHERE deletion_id = $1";
+	"UPDATE farewell.request SET published_at = now(), reconcile_at = GREATEST(reconcile_at, now())"
+	" WHERE deletion_id = $1";
 
 static const char lead_sql[] =
 	"SELECT pg_try_advisory_lock(hashtextextended('farewell.reconciler', 0))";
+static const char unlead_sql[] =
+	"SELECT pg_advisory_unlock(hashtextextended('farewell.reconciler', 0))";
 
 /* ---- the tables of statements ---- */
 
@@ -186,13 +210,16 @@ void request_worker_statements(const struct conf *conf,
 		[REQUEST_REMARK] = {.name = "remark", .sql = remark_sql, .params = 2},
 		[REQUEST_START] = {.name = "stamp_start", .sql = start_sql, .params = 1},
 		[REQUEST_REPORT] = {.name = "report", .sql = report_sql, .params = 9},
-		[REQUEST_CLAIM] = {.name = "claim", .sql = claim_sql, .params = 2},
+		[REQUEST_CLAIM] = {.name = "claim", .sql = claim_sql, .params = 3},
 		[REQUEST_UNCLAIM] = {.name = "unclaim", .sql = unclaim_sql, .params = 1},
+		[REQUEST_HASTEN] = {.name = "hasten", .sql = hasten_sql, .params = 1},
+		[REQUEST_MISSING] = {.name = "missing", .sql = missing_sql, .params = 1},
 		[REQUEST_REOPEN] = {.name = "reopen", .sql = reopen_sql, .params = 2},
 		[REQUEST_ASKED] = {.name = "sweeps_asked", .sql = asked_sql, .params = 1},
 		[REQUEST_SWEPT] = {.name = "swept", .sql = swept_sql, .params = 1},
 		[REQUEST_PUBLISHED] = {.name = "note_published", .sql = published_sql, .params = 1},
 		[REQUEST_LEAD] = {.name = "lead", .sql = lead_sql},
+		[REQUEST_UNLEAD] = {.name = "unlead", .sql = unlead_sql},
 	};
 
 	memcpy(table, all, sizeof(all));
@@ -227,14 +254,20 @@ enum db_result request_report(struct db *db, const struct deletion_state *state)
 	return result;
 }
 
-enum db_result request_claim(struct db *db, int64_t after_ms, int64_t limit, PGresult **rows)
+static void request_seconds(int64_t ms, char *text, size_t size)
 {
-	char after[32], most[24];
+	snprintf(text, size, "%lld.%03d", (long long)(ms / 1000), (int)(ms % 1000));
+}
 
-	snprintf(after, sizeof(after), "%lld.%03d", (long long)(after_ms / 1000),
-	         (int)(after_ms % 1000));
+enum db_result request_claim(struct db *db, int64_t after_ms, int64_t passed_ms, int64_t limit,
+                             PGresult **rows)
+{
+	char after[32], passed[32], most[24];
+
+	request_seconds(after_ms, after, sizeof(after));
+	request_seconds(passed_ms > after_ms ? passed_ms : after_ms, passed, sizeof(passed));
 	snprintf(most, sizeof(most), "%lld", (long long)limit);
-	const char *params[] = {after, most};
+	const char *params[] = {after, passed, most};
 	return db_run(db, REQUEST_CLAIM, params, rows, db_deadline(db));
 }
 
@@ -253,13 +286,19 @@ enum db_result request_lead(struct db *db, bool *leading)
 	return result;
 }
 
-enum db_result request_give_back(struct db *db, const PGresult *rows, int first)
+enum db_result request_follow(struct db *db)
+{
+	return db_run(db, REQUEST_UNLEAD, NULL, NULL, db_deadline(db));
+}
+
+/* The deletion ids of ROWS from FIRST on as an array literal; free it. NULL: none, or no memory. */
+static char *request_id_array(const PGresult *rows, int first)
 {
 	size_t count = (size_t)(PQntuples(rows) - first), used = 1;
 	char *ids = count > 0 ? malloc(count * ID_UUID_SIZE + 2) : NULL;
 
 	if (ids == NULL)
-		return DB_OK;
+		return NULL;
 	ids[0] = '{';
 	for (int row = first; row < PQntuples(rows); row++) {
 		if (row > first)
@@ -269,9 +308,46 @@ enum db_result request_give_back(struct db *db, const PGresult *rows, int first)
 	}
 	ids[used++] = '}';
 	ids[used] = '\0';
+	return ids;
+}
+
+static enum db_result request_run_on(struct db *db, enum user_db_statement statement,
+                                     const PGresult *rows, int first)
+{
+	char *ids = request_id_array(rows, first);
 	const char *params[] = {ids};
-	enum db_result result = db_run(db, REQUEST_UNCLAIM, params, NULL, db_deadline(db));
+
+	if (ids == NULL)
+		return PQntuples(rows) > first ? db_refuse(db, "out of memory") : DB_OK;
+	enum db_result answer = db_run(db, statement, params, NULL, db_deadline(db));
 	free(ids);
+	return answer;
+}
+
+enum db_result request_give_back(struct db *db, const PGresult *rows, int first)
+{
+	return request_run_on(db, REQUEST_UNCLAIM, rows, first);
+}
+
+enum db_result request_hasten(struct db *db, const PGresult *rows)
+{
+	return request_run_on(db, REQUEST_HASTEN, rows, 0);
+}
+
+enum db_result request_missing(struct db *db, const char *ids, char **missing)
+{
+	PGresult *row = NULL;
+	enum db_result result = db_run(db, REQUEST_MISSING, &ids, &row, db_deadline(db));
+
+	*missing = NULL;
+	if (result != DB_OK)
+		return result;
+	if (db_is_true(row, 0, MISSING_RECOVERY))
+		result = db_refuse(db, "the user database is a standby: nothing is compared with it");
+	else if (strcmp(PQgetvalue(row, 0, MISSING_IDS), "{}") != 0 &&
+	         (*missing = strdup(PQgetvalue(row, 0, MISSING_IDS))) == NULL)
+		result = db_refuse(db, "out of memory");
+	PQclear(row);
 	return result;
 }
 

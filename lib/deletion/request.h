@@ -37,11 +37,14 @@ enum user_db_statement {
 	REQUEST_REPORT,    /* see request_report */
 	REQUEST_CLAIM,     /* see request_claim */
 	REQUEST_UNCLAIM,   /* see request_give_back */
+	REQUEST_HASTEN,    /* see request_hasten */
+	REQUEST_MISSING,   /* see request_missing */
 	REQUEST_PUBLISHED, /* $1 deletion */
 	REQUEST_REOPEN,    /* see request_reopen */
 	REQUEST_ASKED,     /* see request_sweeps_asked */
 	REQUEST_SWEPT,     /* see request_note_swept */
 	REQUEST_LEAD,      /* see request_lead */
+	REQUEST_UNLEAD,    /* see request_follow */
 	USER_DB_STATEMENTS
 };
 
@@ -51,7 +54,8 @@ enum request_column { REQUEST_NOW, REQUEST_ID, REQUEST_MARK, REQUEST_STATUS, REQ
 enum request_new_column { REQUEST_NEW_STATUS, REQUEST_NEW_REQUESTED_AT, REQUEST_NEW_COLUMNS };
 enum request_find_column { FIND_DELETION_ID, FIND_FINISHED };
 enum table_lock_column { LOCK_TABLE, LOCK_MODE, LOCK_PID, LOCK_COLUMNS };
-enum request_read_column { READ_USER_ID, READ_MARK, READ_FINISHED, READ_REQUESTED_AT };
+enum missing_column { MISSING_RECOVERY, MISSING_IDS };
+enum request_read_column { READ_USER_ID, READ_MARK, READ_FINISHED, READ_REQUESTED_AT, READ_AGE_MS };
 
 /* In the order of REQUEST_NEWEST. */
 enum request_newest_column {
@@ -84,8 +88,10 @@ enum db_result request_report(struct db *, const struct deletion_state *);
 enum claim_column { CLAIM_DELETION_ID, CLAIM_USER_ID, CLAIM_REQUESTED_AT, CLAIM_REQUEST_ID };
 
 /* Claims up to LIMIT unfinished requests that were not looked at for AFTER_MS, twice as long each
- * time: rows of enum claim_column in *ROWS, PQclear it. */
-enum db_result request_claim(struct db *, int64_t after_ms, int64_t limit, PGresult **rows);
+ * time, and whose message is older than PASSED_MS: rows of enum claim_column in *ROWS, the oldest
+ * request first, PQclear it. */
+enum db_result request_claim(struct db *, int64_t after_ms, int64_t passed_ms, int64_t limit,
+                             PGresult **rows);
 
 /* Notes that a deletion's message was published again. */
 enum db_result request_note_published(struct db *, const char *deletion_id);
@@ -93,8 +99,18 @@ enum db_result request_note_published(struct db *, const char *deletion_id);
 /* Takes the session lock that lets one reconciler work at a time; *LEADING: whether it is ours. */
 enum db_result request_lead(struct db *, bool *leading);
 
+/* Gives that lock back, so that another host may lead. */
+enum db_result request_follow(struct db *);
+
 /* Gives back the claims of ROWS from row FIRST on: they were not got to. */
 enum db_result request_give_back(struct db *, const PGresult *rows, int first);
+
+/* Makes the requests of ROWS, whose first column is a deletion id, due at once. */
+enum db_result request_hasten(struct db *, const PGresult *rows);
+
+/* Which of the deletions IDS, an array literal, have no request: *MISSING is another, free() it;
+ * NULL: they all have one. Refused on a standby, which may lag behind. */
+enum db_result request_missing(struct db *, const char *ids, char **missing);
 
 /* ---- sweeps: completed deletions whose files are looked for once more ---- */
 

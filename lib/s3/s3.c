@@ -23,7 +23,8 @@ struct s3 {
 	struct s3_options options;
 	struct s3_endpoint endpoint;
 	struct http_client *http;
-	bool no_batches; /* the store has no multi-object delete */
+	bool no_batches;      /* the store has no multi-object delete */
+	enum s3_blame blamed; /* of the s3_delete under way, or the last one */
 	struct s3_object *batch[S3_BATCH_KEYS];
 	size_t batch_count;
 };
@@ -75,6 +76,12 @@ static void object_set(struct s3_object *object, enum s3_result result, const ch
 	snprintf(object->why, sizeof(object->why), "%s", why);
 }
 
+static void s3_note_blame(struct s3 *s3, enum s3_blame blame)
+{
+	if (blame > s3->blamed)
+		s3->blamed = blame;
+}
+
 static struct http_client_answer s3_send(struct s3 *s3, const struct s3_request *request)
 {
 	return s3_request_send(s3->http, &s3->endpoint, &s3->options, request);
@@ -89,6 +96,7 @@ static struct s3_fault fault_of_transport(const struct http_client_answer *answe
 		snprintf(fault.why, sizeof(fault.why), "stopped while the store was asked");
 	} else {
 		fault.result = S3_RETRY;
+		fault.blame = answer->unreached ? S3_BLAME_STORE : S3_BLAME_DOUBT;
 		snprintf(fault.why, sizeof(fault.why), "no answer from the store: %s", answer->why);
 	}
 	return fault;
@@ -156,6 +164,8 @@ static void batch_on_object(void *arg, const char *key, const char *code)
 		enum s3_result result =
 			code == NULL ? S3_DELETED : s3_fault_of_object(code, why, sizeof(why));
 
+		if (code != NULL)
+			s3_note_blame(s3, s3_blame_of_object(code));
 		if (object->result == S3_PENDING || result > object->result)
 			object_set(object, result, why);
 	}
@@ -187,6 +197,7 @@ static bool batch_delete(struct s3 *s3, const char *bucket, struct s3_fault *fau
 		                                          .body = body,
 		                                          .body_length = length});
 	*fault = batch_fault(s3, &answer);
+	s3_note_blame(s3, fault->blame);
 	/* Unless the answer is a whole DeleteResult, what it mentioned does not count. */
 	if (fault->result != S3_DELETED)
 		batch_set(s3, fault->result, fault->why);
@@ -233,6 +244,7 @@ static bool object_delete(struct s3 *s3, const char *bucket, struct s3_object *o
 		s3_send(s3, &(struct s3_request){.method = "DELETE", .bucket = bucket, .key = object->key});
 
 	*fault = single_fault(&answer);
+	s3_note_blame(s3, fault->blame);
 	object_set(object, fault->result, fault->result == S3_DELETED ? "" : fault->why);
 	free(answer.body);
 	return !fault->whole;
@@ -289,6 +301,7 @@ enum s3_result s3_delete(struct s3 *s3, const char *bucket, struct s3_object *ob
 	struct s3_fault fault = {0};
 	bool to_the_end;
 
+	s3->blamed = S3_BLAME_NONE;
 	objects_refuse_unsafe(bucket, objects, count);
 	to_the_end = objects_delete_in_batches(s3, bucket, objects, count, &fault) &&
 	             objects_delete_singly(s3, bucket, objects, count, &fault);
@@ -298,6 +311,11 @@ enum s3_result s3_delete(struct s3 *s3, const char *bucket, struct s3_object *ob
 	for (size_t i = 0; i < count; i++)
 		objects[i].no_bucket = objects[i].result == S3_OPERATOR && fault.no_bucket;
 	return objects_worst(objects, count);
+}
+
+enum s3_blame s3_blame(const struct s3 *s3)
+{
+	return s3->blamed;
 }
 
 bool s3_check(struct s3 *s3, char *why, size_t why_size)

@@ -25,6 +25,15 @@ enum s3_result {
 	S3_STOPPED,  /* the pump said stop while the request was under way                  */
 };
 
+/* Whose fault the worst failure of an s3_delete was (doc/DESIGN.md, "Whose fault is it"). */
+enum s3_blame {
+	S3_BLAME_NONE,  /* nobody's, or an object's, or a path's                                      */
+	S3_BLAME_DOUBT, /* an object's, a bucket's or the store's: only another deletion tells. 5xx,
+	                 * SlowDown, AccessDenied, no answer                                          */
+	S3_BLAME_STORE, /* the store takes nothing from us: credentials, clock, region, name, TLS, no
+	                 * connection                                                                 */
+};
+
 /* Every value has been checked (lib/config); none but ca_file may be NULL or empty. */
 struct s3_options {
 	const char *endpoint; /* http(s)://host[:port] */
@@ -76,6 +85,9 @@ void s3_free(struct s3 *);
  * tried and fares as it did: S3_RETRY for a reason of the network or the server, S3_OPERATOR when
  * all would be refused alike. So do three single requests in a row that came to S3_RETRY. */
 enum s3_result s3_delete(struct s3 *, const char *bucket, struct s3_object *objects, size_t count);
+
+/* Whose fault it was if the last s3_delete left anything undeleted; the worst of its failures. */
+enum s3_blame s3_blame(const struct s3 *);
 
 /* For -t: asks the endpoint for the bucket list (signed GET /): true when it answered and accepted
  * the signature (AccessDenied for the listing counts as accepted). WHY says what is wrong. */

@@ -4,41 +4,46 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Codes that are not "try again later". WHOLE: true for any object, not only for the one that was
- * asked for. */
+/* What is known of a code. WHOLE: true for any object, not only for the one that was asked for. */
 static const struct known {
 	const char *code;
 	enum s3_result result;
 	bool whole;
+	enum s3_blame blame;
 	const char *advice;
 } known_codes[] = {
-	{"NoSuchKey", S3_DELETED, false, ""},
-	{"NoSuchVersion", S3_DELETED, false, ""},
-	{"AccessDenied", S3_OPERATOR, false,
+	{"NoSuchKey", S3_DELETED, false, S3_BLAME_NONE, ""},
+	{"NoSuchVersion", S3_DELETED, false, S3_BLAME_NONE, ""},
+	{"AccessDenied", S3_OPERATOR, false, S3_BLAME_DOUBT,
      "allow s3:DeleteObject to worker.s3_access_key, lift what locks the object"},
-	{"MethodNotAllowed", S3_OPERATOR, false, "the store does not let this object be deleted"},
-	{"AllAccessDisabled", S3_OPERATOR, true, "the store has closed this bucket"},
-	{"AccountProblem", S3_OPERATOR, true, "the store has closed this account"},
-	{"UserSuspended", S3_OPERATOR, true, "the store has suspended this account"},
-	{"NoSuchBucket", S3_OPERATOR, true,
+	{"MethodNotAllowed", S3_OPERATOR, false, S3_BLAME_NONE,
+     "the store does not let this object be deleted"},
+	{"AllAccessDisabled", S3_OPERATOR, true, S3_BLAME_DOUBT, "the store has closed this bucket"},
+	{"AccountProblem", S3_OPERATOR, true, S3_BLAME_STORE, "the store has closed this account"},
+	{"UserSuspended", S3_OPERATOR, true, S3_BLAME_STORE, "the store has suspended this account"},
+	{"NoSuchBucket", S3_OPERATOR, true, S3_BLAME_NONE,
      "no such bucket at worker.s3_endpoint; fix the file's path or the setting"},
-	{"InvalidBucketName", S3_OPERATOR, true,
+	{"InvalidBucketName", S3_OPERATOR, true, S3_BLAME_NONE,
      "the store does not take the bucket's name; fix the file's path"},
-	{"InvalidAccessKeyId", S3_OPERATOR, true, "fix worker.s3_access_key"},
-	{"InvalidToken", S3_OPERATOR, true, "fix worker.s3_access_key"},
-	{"ExpiredToken", S3_OPERATOR, true, "fix worker.s3_access_key"},
-	{"SignatureDoesNotMatch", S3_OPERATOR, true,
+	{"InvalidAccessKeyId", S3_OPERATOR, true, S3_BLAME_STORE, "fix worker.s3_access_key"},
+	{"InvalidToken", S3_OPERATOR, true, S3_BLAME_STORE, "fix worker.s3_access_key"},
+	{"ExpiredToken", S3_OPERATOR, true, S3_BLAME_STORE, "fix worker.s3_access_key"},
+	{"SignatureDoesNotMatch", S3_OPERATOR, true, S3_BLAME_STORE,
      "fix worker.s3_secret_key_file; a proxy that rewrites paths also does this"},
-	{"AuthorizationHeaderMalformed", S3_OPERATOR, true, "fix worker.s3_region"},
-	{"AuthorizationQueryParametersError", S3_OPERATOR, true, "fix worker.s3_region"},
-	{"IllegalLocationConstraintException", S3_OPERATOR, true,
+	{"AuthorizationHeaderMalformed", S3_OPERATOR, true, S3_BLAME_DOUBT, "fix worker.s3_region"},
+	{"AuthorizationQueryParametersError", S3_OPERATOR, true, S3_BLAME_DOUBT,
+     "fix worker.s3_region"},
+	{"IllegalLocationConstraintException", S3_OPERATOR, true, S3_BLAME_DOUBT,
      "fix worker.s3_region and s3_endpoint"},
-	{"PermanentRedirect", S3_OPERATOR, true, "fix worker.s3_region and s3_endpoint"},
-	{"TemporaryRedirect", S3_OPERATOR, true, "fix worker.s3_region and s3_endpoint"},
-	{"RequestTimeTooSkewed", S3_RETRY, true, "set this machine's clock, or the store's"},
-	{"RequestTimeout", S3_RETRY, true, "the store waited too long for the request"},
-	{"SlowDown", S3_RETRY, true, "the store asks for fewer requests"},
-	{"OperationAborted", S3_RETRY, true, "the store is busy with this bucket"},
+	{"PermanentRedirect", S3_OPERATOR, true, S3_BLAME_DOUBT,
+     "fix worker.s3_region and s3_endpoint"},
+	{"TemporaryRedirect", S3_OPERATOR, true, S3_BLAME_DOUBT,
+     "fix worker.s3_region and s3_endpoint"},
+	{"RequestTimeTooSkewed", S3_RETRY, true, S3_BLAME_STORE,
+     "set this machine's clock, or the store's"},
+	{"RequestTimeout", S3_RETRY, true, S3_BLAME_DOUBT, "the store waited too long for the request"},
+	{"SlowDown", S3_RETRY, true, S3_BLAME_DOUBT, "the store asks for fewer requests"},
+	{"OperationAborted", S3_RETRY, true, S3_BLAME_DOUBT, "the store is busy with this bucket"},
 };
 
 static const struct known *known_find(const char *code)
@@ -57,6 +62,32 @@ enum s3_result s3_fault_of_object(const char *code, char *why, size_t why_size)
 	snprintf(why, why_size, "S3 answered %s for this object%s%s", code,
 	         advice[0] == '\0' ? "" : ": ", advice);
 	return known == NULL ? S3_RETRY : known->result;
+}
+
+enum s3_blame s3_blame_of_object(const char *code)
+{
+	const struct known *known = known_find(code);
+
+	if (known != NULL)
+		return known->blame;
+	return strcmp(code, "InternalError") == 0 || strcmp(code, "ServiceUnavailable") == 0 ?
+	           S3_BLAME_DOUBT :
+	           S3_BLAME_NONE;
+}
+
+/* A signature that is refused for a key's sake (something on the way rewrites its path) is not
+ * refused for all: a batch has no key in its path. */
+static enum s3_blame blame_of_request(long status, const struct known *known, bool batch)
+{
+	if (known != NULL)
+		return known->blame == S3_BLAME_STORE && !batch &&
+		               strcmp(known->code, "SignatureDoesNotMatch") == 0 ?
+		           S3_BLAME_DOUBT :
+		           known->blame;
+	return status < 400 || status == 401 || status == 403 || status == 404 || status == 408 ||
+	               status == 429 || (status >= 500 && status != 501) ?
+	           S3_BLAME_DOUBT :
+	           S3_BLAME_NONE;
 }
 
 static bool status_means_no_batches(long status, const char *code)
@@ -114,6 +145,8 @@ struct s3_fault s3_fault_of_request(long status, const struct s3_answer *answer,
 		fault.result = known->result;
 		fault.whole = known->whole || (batch && known->result == S3_OPERATOR);
 	}
+	if (fault.result != S3_PENDING && fault.result != S3_DELETED)
+		fault.blame = blame_of_request(status, known, batch);
 	if (known != NULL)
 		fault_explain(&fault, status, answer, known->advice);
 	else

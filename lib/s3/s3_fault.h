@@ -16,11 +16,15 @@ struct s3_fault {
 	bool whole;      /* the next request would fare alike: don't try the rest */
 	bool no_batches; /* the store has no multi-object delete */
 	bool no_bucket;  /* it is the bucket's name that the store does not know or take */
+	enum s3_blame blame;
 	char why[sizeof((struct s3_object *)0)->why];
 };
 
 /* One object's Error inside a DeleteResult. */
 enum s3_result s3_fault_of_object(const char *code, char *why, size_t why_size);
+
+/* Whose fault that is, as far as one answer tells. */
+enum s3_blame s3_blame_of_object(const char *code);
 
 /* The answer to a whole request that is not the one hoped for. BATCH: it was a multi-object delete,
  * else one for a single object. */

@@ -206,6 +206,24 @@ static CURLcode client_run(struct http_client *client, bool *stopped)
 	return result;
 }
 
+/* Whether CODE is about the way to the server, or the time was over before the request was sent. */
+static bool client_never_asked(struct http_client *client, CURLcode code)
+{
+	curl_off_t sending_us = 0;
+
+	switch (code) {
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE: return true;
+	case CURLE_OPERATION_TIMEDOUT:
+		curl_easy_getinfo(client->easy, CURLINFO_PRETRANSFER_TIME_T, &sending_us);
+		return sending_us == 0;
+	default: return false;
+	}
+}
+
 struct http_client_answer http_client_send(struct http_client *client,
                                            const struct http_client_request *request)
 {
@@ -231,6 +249,7 @@ struct http_client_answer http_client_send(struct http_client *client,
 	} else if (sink.too_long) {
 		snprintf(answer.why, sizeof(answer.why), "it is longer than %zu bytes", sink.most);
 	} else {
+		answer.unreached = client_never_asked(client, code);
 		snprintf(answer.why, sizeof(answer.why), "%.127s",
 		         client->error[0] != '\0' ? client->error : curl_easy_strerror(code));
 	}

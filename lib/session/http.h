@@ -4,6 +4,7 @@
 #ifndef FAREWELL_HTTP_CLIENT_H
 #define FAREWELL_HTTP_CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,7 +44,8 @@ struct http_client_answer {
 	long status;
 	char *body; /* free() it; may be NULL when length is 0 */
 	size_t length;
-	char why[128]; /* of HTTP_FAILED, else "" */
+	bool unreached; /* of HTTP_FAILED: no connection, or no TLS on it: nothing was asked */
+	char why[128];  /* of HTTP_FAILED, else "" */
 };
 
 /* NULL: libcurl refuses the options, or no memory. Connects when the first request is sent. The

@@ -68,6 +68,27 @@ void child_done(struct child *, bool succeeded);
  * index of program.counters. */
 void child_count(struct child *, int counter, int64_t add);
 
+/* Says which servers this child has found to be away, as bits of the program's own, and until when
+ * others are to believe it, whatever becomes of this child. */
+void child_flag(struct child *, uint32_t away, int64_t until_ms);
+/* The bits that other children with the same configuration say now. A child that has ended says
+ * nothing. */
+uint32_t child_others_away(const struct child *);
+
+/* A job's outcome has shown that a server which was away is back: tells every child of the program.
+ */
+void child_recovered(struct child *);
+/* How often any child has said so since the program started: who compares it with what it saw
+ * before knows that what waits for a server may be brought forward. */
+uint32_t child_recoveries(const struct child *);
+
+/* Notes when the message in hand was published: clock_now_ms, rather too early than too late. */
+void child_note_published(struct child *, int64_t published_ms);
+/* The newest that any child has noted since the program started; 0: none. */
+int64_t child_newest_published(const struct child *);
+/* Whether a child of another kind serves, waits for no server and was not told to leave. */
+bool child_others_serve(const struct child *);
+
 /* True for the child that should do what one child does for all (declare the topology, check the
  * SQL): the first after the start or a reload, and the one that is tried first after a failure of
  * all. The others are started when it is serving. */

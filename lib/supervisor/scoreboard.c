@@ -34,6 +34,8 @@ struct head {
 	char program[SCOREBOARD_NAME];
 	char counters[SCOREBOARD_COUNTERS][SCOREBOARD_NAME];
 	_Atomic uint32_t paused;
+	_Atomic uint32_t recovered;
+	_Atomic int64_t published_ms;
 };
 
 struct totals_cell {
@@ -298,6 +300,33 @@ bool scoreboard_paused(const struct scoreboard *board)
 void scoreboard_set_paused(struct scoreboard *board, bool paused)
 {
 	atomic_store_explicit(&board->file->head.paused, paused, memory_order_relaxed);
+}
+
+void scoreboard_note_recovered(struct scoreboard *board)
+{
+	atomic_fetch_add_explicit(&board->file->head.recovered, 1, memory_order_relaxed);
+}
+
+uint32_t scoreboard_recovered(const struct scoreboard *board)
+{
+	return atomic_load_explicit(&board->file->head.recovered, memory_order_relaxed);
+}
+
+void scoreboard_note_published(struct scoreboard *board, int64_t published_ms)
+{
+	_Atomic int64_t *newest = &board->file->head.published_ms;
+	int64_t seen = atomic_load_explicit(newest, memory_order_relaxed);
+	int64_t mine = published_ms != 0 ? published_ms : -1;
+
+	while ((seen == 0 || mine > seen) &&
+	       !atomic_compare_exchange_weak_explicit(newest, &seen, mine, memory_order_relaxed,
+	                                              memory_order_relaxed))
+		;
+}
+
+int64_t scoreboard_published(const struct scoreboard *board)
+{
+	return atomic_load_explicit(&board->file->head.published_ms, memory_order_relaxed);
 }
 
 const char *scoreboard_state_name(uint32_t state)

@@ -39,10 +39,11 @@ struct scoreboard_slot {
 	uint32_t generation; /* of the configuration: 1, and one more after each reload */
 	uint32_t state;      /* enum scoreboard_state */
 	uint32_t flags;      /* enum scoreboard_flag */
-	uint32_t unused;
+	uint32_t away;       /* the program's own bits, one for each server that it found to be away */
 	char kind[SCOREBOARD_NAME];
 	char step[SCOREBOARD_NAME];
 	char job[SCOREBOARD_JOB]; /* deletion or request id; empty: none */
+	int64_t away_until_ms;    /* what AWAY says is not to be believed any longer */
 };
 
 struct scoreboard_totals {
@@ -89,6 +90,17 @@ void scoreboard_write_totals(struct scoreboard *, const struct scoreboard_totals
 /* Whether the children are to take no work for now; written by the master only. */
 bool scoreboard_paused(const struct scoreboard *);
 void scoreboard_set_paused(struct scoreboard *, bool paused);
+
+/* How often a child has seen that a server is back after it was away, since the program started;
+ * any child may count one. It outlives the child that did. */
+void scoreboard_note_recovered(struct scoreboard *);
+uint32_t scoreboard_recovered(const struct scoreboard *);
+
+/* The newest publication of which a child has noted that it has the message in hand: clock_now_ms,
+ * negative for one of before the machine's start, 0: none was noted yet. It only grows, and
+ * outlives the child that noted it. */
+void scoreboard_note_published(struct scoreboard *, int64_t published_ms);
+int64_t scoreboard_published(const struct scoreboard *);
 
 /* "idle", "busy", … */
 const char *scoreboard_state_name(uint32_t state);

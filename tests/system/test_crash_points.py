@@ -22,6 +22,7 @@ RECONCILING = [p for p in POINTS if p.startswith("reconciler-")]
 OTHERS = [p for p in POINTS if p not in RECONCILING]
 FAILING = {"worker-before-retry", "worker-after-turn", "worker-after-republish"}   # reached when the mail server says 451
 PARKING = {"worker-after-park"}                                                    # and this one with a path that is not valid
+REFUSED = {"worker-after-hand-back"}                                               # and this one with a wrong secret for S3
 SENDING = {"worker-after-sending", "worker-inside-smtp", "worker-after-smtp", "worker-before-retry"}    # the ledger says `sending`
 ROUNDS = ["alone", "broker restarted", "PostgreSQL stopped at once"]
 
@@ -44,6 +45,8 @@ class Instance:
         overrides = {"common": common, "worker": {"reconciler": reconciles}}
         if reconciles:
             overrides["worker"]["reconcile_after"] = "1s"
+        if point in REFUSED:
+            overrides["worker"]["s3_secret_key_file"] = stack.secret_file("s3-wrong", "not the secret")
         environment = {"FAREWELL_CRASH": f"{point}=stop@{self.file}"}
         self.worker = stack.more_worker(point + "-w", overrides, start=False)
         self.worker.extra_env = environment
@@ -239,6 +242,12 @@ def lost_message(checker):
     return user
 
 
+def late_upload(checker, user):
+    """A file that is recorded when the deletion is completed, and the sweep that is due."""
+    checker.client.add_files(user, [f"late-{os.urandom(4).hex()}"])
+    checker.client.psql("worker", "UPDATE farewell.deletion SET sweep_at = now() WHERE user_id = %s", str(user.id))
+
+
 @pytest.mark.deadline(600)
 @pytest.mark.parametrize("round_name", ROUNDS)
 @pytest.mark.parametrize("point", RECONCILING)
@@ -247,11 +256,19 @@ def test_killed_while_reconciling(crash_stack, point, round_name):
     try:
         instance.start()
         checker = Checker(Client(crash_stack))
-        instance.arm()
+        sweeps = "sweep" in point
+        if not sweeps:
+            instance.arm()
         user = lost_message(checker)
+        if sweeps:
+            checker.client.wait_finished(user)
+            instance.arm()
+            late_upload(checker, user)
         wait_until(lambda: instance.reached, what=f"{point} to be reached")
         disturb(crash_stack, round_name)
         assert instance.kill_stopped() == 1
+        if sweeps:
+            wait_until(lambda: not checker.client.objects_of(user), what="the late file to go")
         checker.settle()
         assert judge(checker, user) == []
     finally:

@@ -66,7 +66,7 @@ def until(condition, what, patience=PATIENCE):
 class Board:
     """The scoreboard file, read as its header describes it and without our own code."""
 
-    HEAD, TOTALS, SLOT = 8 + 4 * 4 + 32 + 16 * 32 + 4, 11 + 3 + 16 - 1, 6 + 3 + 16
+    HEAD, TOTALS, SLOT = 8 + 4 * 4 + 32 + 16 * 32 + 2 * 4 + 8, 11 + 3 + 16 - 1, 6 + 3 + 16
 
     def __init__(self, path):
         with open(path, "rb") as f:
@@ -89,7 +89,7 @@ class Board:
         child = dict(zip(names, struct.unpack_from("9q", data, at + 8)))
         child["counters"] = struct.unpack_from("16q", data, at + 8 + 9 * 8)
         numbers = struct.unpack_from("4I32s32s64s", data, at + 8 + 25 * 8)
-        for name, value in zip(("generation", "state", "flags", "unused", "kind", "step", "job"), numbers):
+        for name, value in zip(("generation", "state", "flags", "away", "kind", "step", "job"), numbers):
             child[name] = value.split(b"\0")[0].decode() if isinstance(value, bytes) else value
         return child
 

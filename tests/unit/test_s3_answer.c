@@ -269,6 +269,48 @@ static void test_fault_of_request(void)
 	}
 }
 
+static void test_blame(void)
+{
+	static const struct {
+		long status;
+		const char *code;
+		bool batch;
+		enum s3_blame blame;
+	} wanted[] = {
+		{403, "InvalidAccessKeyId", true, S3_BLAME_STORE},
+		{403, "SignatureDoesNotMatch", true, S3_BLAME_STORE},
+		{403, "SignatureDoesNotMatch", false, S3_BLAME_DOUBT},
+		{403, "RequestTimeTooSkewed", false, S3_BLAME_STORE},
+		{403, "AccessDenied", true, S3_BLAME_DOUBT},
+		{403, "AccessDenied", false, S3_BLAME_DOUBT},
+		{403, "", true, S3_BLAME_DOUBT},
+		{301, "PermanentRedirect", true, S3_BLAME_DOUBT},
+		{503, "SlowDown", true, S3_BLAME_DOUBT},
+		{503, "", true, S3_BLAME_DOUBT},
+		{500, "InternalError", false, S3_BLAME_DOUBT},
+		{200, "", true, S3_BLAME_DOUBT},
+		{404, "NoSuchBucket", true, S3_BLAME_NONE},
+		{404, "NoSuchKey", false, S3_BLAME_NONE},
+		{405, "MethodNotAllowed", true, S3_BLAME_NONE},
+		{405, "MethodNotAllowed", false, S3_BLAME_NONE},
+		{400, "SomethingNew", false, S3_BLAME_NONE},
+		{400, "MalformedXML", true, S3_BLAME_NONE},
+	};
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		struct s3_answer answer = {.kind = S3_ANSWER_ERROR};
+
+		snprintf(answer.code, sizeof(answer.code), "%s", wanted[i].code);
+		struct s3_fault fault = s3_fault_of_request(wanted[i].status, &answer, wanted[i].batch);
+		if (fault.blame != wanted[i].blame)
+			fprintf(stderr, "row %zu: %d\n", i, (int)fault.blame);
+		CU_ASSERT_EQUAL(fault.blame, wanted[i].blame);
+	}
+	CU_ASSERT_EQUAL(s3_blame_of_object("AccessDenied"), S3_BLAME_DOUBT);
+	CU_ASSERT_EQUAL(s3_blame_of_object("InternalError"), S3_BLAME_DOUBT);
+	CU_ASSERT_EQUAL(s3_blame_of_object("MethodNotAllowed"), S3_BLAME_NONE);
+	CU_ASSERT_EQUAL(s3_blame_of_object("unreadable"), S3_BLAME_NONE);
+}
+
 static void test_region_is_told(void)
 {
 	struct s3_answer answer = {S3_ANSWER_ERROR, "AuthorizationHeaderMalformed", "ap-northeast-2"};
@@ -316,6 +358,7 @@ int main(void)
 		{"the body of a multi-object delete", test_body},
 		{"keys that XML can't name", test_can_name},
 		{"an object's error", test_fault_of_object},
+		{"whose fault", test_blame},
 		{"a request's error", test_fault_of_request},
 		{"the right region is told", test_region_is_told},
 		{"the endpoint", test_endpoint},

@@ -61,6 +61,16 @@ static void others_read_what_was_written(void)
 	CU_ASSERT_FALSE(scoreboard_paused(reader));
 	scoreboard_set_paused(board, true);
 	CU_ASSERT_TRUE(scoreboard_paused(reader));
+	CU_ASSERT_EQUAL(scoreboard_recovered(reader), 0);
+	scoreboard_note_recovered(board);
+	scoreboard_note_recovered(board);
+	CU_ASSERT_EQUAL(scoreboard_recovered(reader), 2);
+	CU_ASSERT_EQUAL(scoreboard_published(reader), 0);
+	scoreboard_note_published(board, -500); /* before the machine started */
+	CU_ASSERT_EQUAL(scoreboard_published(reader), -500);
+	scoreboard_note_published(board, 70);
+	scoreboard_note_published(board, 30);
+	CU_ASSERT_EQUAL(scoreboard_published(reader), 70);
 	scoreboard_close(reader, false);
 	scoreboard_close(board, true);
 	CU_ASSERT_NOT_EQUAL(access(in_dir("unit.scoreboard"), F_OK), 0);

@@ -99,7 +99,7 @@ def test_told_to_stop_while_a_database_is_away(fw, wires):
     since = len(fw.stack.worker.log_text())
     fw.stack.worker.stop()
     assert not log_lines(fw.stack.worker, "stop_timeout is over", since=since)
-    assert fw.stack.rabbit.queue(QUEUE) == (1, 0), "the message was not handed back"
+    fw.wait_until(lambda: fw.stack.rabbit.queue(QUEUE) == (1, 0), what="the message that was handed back")
     wires.ledger.accept()
     fw.stack.worker.start()
     uncounted(completed(fw, user, files=3))

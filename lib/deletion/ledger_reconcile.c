@@ -1,0 +1,79 @@
+/* The calls on the ledger that return many rows: what the reconciler looks for. */
+#include <stdio.h>
+
+#include "lib/deletion/ledger.h"
+#include "lib/deletion/ledger_sql.h"
+
+static enum ledger_answer ledger_run_rows(struct ledger *ledger, enum worker_db_statement statement,
+                                          const char *const *params, PGresult **rows)
+{
+	enum db_result result = db_run(ledger->db, statement, params, rows, db_deadline(ledger->db));
+
+	return result == DB_OK ? LEDGER_OK : ledger_failed(ledger, result);
+}
+
+enum ledger_answer ledger_unreported(struct ledger *ledger, int64_t after_ms, int64_t limit,
+                                     PGresult **rows)
+{
+	char after[32], most[24];
+
+	ledger_seconds_text(after_ms, after, sizeof(after));
+	snprintf(most, sizeof(most), "%lld", (long long)limit);
+	const char *params[] = {after, most};
+	return ledger_run_rows(ledger, LEDGER_UNREPORTED, params, rows);
+}
+
+enum ledger_answer ledger_sweeps(struct ledger *ledger, int64_t limit, PGresult **rows)
+{
+	char most[24];
+
+	snprintf(most, sizeof(most), "%lld", (long long)limit);
+	const char *params[] = {most};
+	return ledger_run_rows(ledger, LEDGER_SWEEPS, params, rows);
+}
+
+enum ledger_answer ledger_bring_forward(struct ledger *ledger, int64_t beyond_ms, int64_t limit,
+                                        PGresult **rows)
+{
+	char beyond[32], most[24];
+
+	ledger_seconds_text(beyond_ms, beyond, sizeof(beyond));
+	snprintf(most, sizeof(most), "%lld", (long long)limit);
+	const char *params[] = {beyond, most};
+	return ledger_run_rows(ledger, LEDGER_BRING_FORWARD, params, rows);
+}
+
+enum ledger_answer ledger_lineage_seen(struct ledger *ledger, char *lineage, size_t size)
+{
+	PGresult *row = NULL;
+	enum ledger_answer answer = ledger_run_rows(ledger, LINEAGE_SEEN, NULL, &row);
+
+	lineage[0] = '\0';
+	if (answer == LEDGER_OK && PQntuples(row) > 0)
+		db_copy(row, 0, 0, lineage, size);
+	PQclear(row);
+	return answer;
+}
+
+enum ledger_answer ledger_lineage_store(struct ledger *ledger, const char *lineage)
+{
+	return ledger_run_rows(ledger, LINEAGE_STORE, &lineage, NULL);
+}
+
+enum ledger_answer ledger_page(struct ledger *ledger, bool all, const char *after, int limit,
+                               PGresult **row)
+{
+	char most[24];
+
+	snprintf(most, sizeof(most), "%d", limit);
+	const char *params[] = {after, most};
+	return ledger_run_rows(ledger, all ? LEDGER_CHANGED : LEDGER_UNFINISHED, params, row);
+}
+
+enum ledger_answer ledger_vanish(struct ledger *ledger, const char *ids, const char *why,
+                                 PGresult **rows)
+{
+	const char *params[] = {ids, why};
+
+	return ledger_run_rows(ledger, LEDGER_VANISH, params, rows);
+}

@@ -1,0 +1,112 @@
+"""A store that refuses everybody charges nobody for it, and deletes all when it is put right; a bucket's refusal is its rows' own."""
+import os
+import signal
+
+from stack.client import PARKED
+from tools.jobs import ask, completed, quiet, said
+from tools.s3_canned import Canned, deleted, error
+
+
+def deny_all(bucket):
+    return [{"Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObject", "Resource": f"arn:aws:s3:::{bucket}/*"}]
+
+
+def none_parked(fw, users):
+    assert {fw.status(user) for user in users} <= {"running", "retrying", None}
+    assert fw.stack.rabbit.queue(PARKED)[0] == 0
+
+
+def test_wrong_credentials_park_nobody(fw):
+    fw.purge(PARKED)
+    worker = fw.stack.worker
+    settings = {"children": 2, "reconciler": "no", "operator_attempts": 1}
+    worker.configure({"worker": {**settings, "s3_secret_key_file": fw.stack.secret_file("s3-wrong", "not the secret")}})
+    users = [fw.make_user(files=1) for _ in range(20)]
+    for user in users:
+        ask(fw, user)
+    said(fw, "the store is away", "SignatureDoesNotMatch")
+    fw.wait_until(lambda: sum(fw.status(user) == "retrying" for user in users) >= 5, what="some trials, another deletion each time")
+    rows = [row for user in users for row in fw.ledger(user)]
+    assert {(row["attempts"], row["turn"], row["mail"]) for row in rows} == {(0, 1, "pending")}, rows
+    handed = [row for row in rows if row["status"] == "retrying"]
+    assert {row["starts"] for row in handed} == {0} and all("SignatureDoesNotMatch" in row["last_error"] for row in handed)
+    none_parked(fw, users)
+    worker.configure({"worker": settings}, restart=False)     # a person puts it right
+    os.kill(worker.pid, signal.SIGHUP)
+    for user in users:
+        row = completed(fw, user, files=1)
+        assert (row["attempts"], row["turn"], row["starts"]) == (0, 1, 0), row
+    quiet(fw)
+
+
+def test_a_refusal_of_all_charges_three(fw):
+    """Nobody can tell a bucket's refusal from the store's but by what becomes of other deletions."""
+    fw.purge(PARKED)
+    fw.stack.worker.configure({"worker": {"children": 1, "reconciler": "no", "operator_attempts": 1}})
+    users = [fw.make_user(files=1) for _ in range(8)]
+    fw.stack.s3.policy(fw.bucket, deny_all(fw.bucket))
+    try:
+        for user in users:
+            ask(fw, user)
+        said(fw, "the store is away", "AccessDenied")
+        fw.wait_until(lambda: sum(bool(fw.ledger(user)) for user in users) >= 6, what="some trials")
+        charged = [row["attempts"] > 0 for user in users for row in fw.ledger(user)]
+        assert sum(charged) == 3, charged
+        none_parked(fw, users)
+    finally:
+        fw.stack.s3.policy(fw.bucket, None)
+    for user in users:
+        completed(fw, user, files=1)
+    said(fw, "the store is back")
+    quiet(fw)
+
+
+def test_trials_take_one_deletion_after_the_other(fw):
+    """The store says 503; once it is back, one success lets all through."""
+    fw.purge(PARKED)
+    good, asked = [], []
+
+    def reply(request):
+        asked.append(request.keys[0])
+        return deleted(request.keys) if good else error(503, "SlowDown")
+    store = Canned(reply)
+    try:
+        fw.stack.worker.configure({"worker": {"s3_endpoint": store.endpoint, "children": 1, "reconciler": "no"}})
+        users = [fw.make_user(files=1, put=False) for _ in range(8)]
+        for user in users:
+            ask(fw, user)
+        said(fw, "the store is away", "SlowDown")
+        fw.wait_until(lambda: len(asked) >= 6, what="some trials")
+        assert len(set(asked[:6])) >= 5, asked     # what was charged comes again, too
+        good.append(True)
+        for user in users:
+            fw.wait_status(user)
+        none_parked(fw, [])
+    finally:
+        store.close()
+    quiet(fw)
+
+
+def test_one_bucket_that_refuses_stops_nobody(fw):
+    """The same two fail again and again while others succeed: that is counted as their own, and the store is not away."""
+    fw.purge(PARKED)
+    denied = fw.at(fw.url)
+    denied.bucket = fw.stack.s3.make_bucket("farewell-breaker")
+    fw.stack.s3.policy(denied.bucket, deny_all(denied.bucket))
+    worker = fw.stack.worker.configure({"worker": {"children": 1, "reconciler": "no"}})
+    since = len(worker.log_text())
+    try:
+        refused = [denied.make_user(files=1) for _ in range(2)]     # three might come one after the other
+        for user in refused:
+            ask(fw, user)
+        while min((fw.ledger(user) or [{"attempts": 0}])[0]["attempts"] for user in refused) < 3:
+            served = fw.make_user(files=1)
+            ask(fw, served)
+            completed(fw, served, files=1)
+        assert "the store is away" not in worker.log_text()[since:]
+        none_parked(fw, refused)
+    finally:
+        fw.stack.s3.policy(denied.bucket, None)
+    for user in refused:
+        completed(denied, user, files=1)
+    quiet(fw)
