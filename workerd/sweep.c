@@ -34,7 +34,8 @@ static bool reopen(struct sessions *s, struct message *message, const char *requ
 	return true;
 }
 
-/* One sweep. NEXT_MS: until the next one of this deletion, -1: none. */
+/* One sweep. NEXT_MS: until the next one of this deletion, -1: none, 0: as it was, for this one was
+ * not due. */
 static bool sweep_one(struct sessions *s, struct message *message, const char *request_id,
                       int64_t next_ms)
 {
@@ -44,7 +45,7 @@ static bool sweep_one(struct sessions *s, struct message *message, const char *r
 	/* A statement that this user's data makes fail must not keep the others from being swept. */
 	if (answer == LEDGER_LOST)
 		return false;
-	if (ledger_note_swept(&s->ledger, message->deletion_id, next_ms) != LEDGER_OK)
+	if (next_ms != 0 && ledger_note_swept(&s->ledger, message->deletion_id, next_ms) != LEDGER_OK)
 		return false;
 	return !found || reopen(s, message, request_id);
 }
@@ -73,7 +74,7 @@ static bool sweep_due(struct sessions *s, const struct conf_durations *delays, i
 }
 
 /* Those that a repeated DELETE asked for. */
-static bool sweep_asked(struct sessions *s, const struct conf_durations *delays, int64_t limit)
+static bool sweep_asked(struct sessions *s, int64_t limit)
 {
 	PGresult *rows = NULL;
 	bool good = request_sweeps_asked(s->users, limit, &rows) == DB_OK;
@@ -89,7 +90,7 @@ static bool sweep_asked(struct sessions *s, const struct conf_durations *delays,
 		db_copy(rows, row, CLAIM_USER_ID, message.user_id, sizeof(message.user_id));
 		db_copy(rows, row, CLAIM_REQUESTED_AT, message.requested_at, sizeof(message.requested_at));
 		good = request_note_swept(s->users, message.deletion_id) == DB_OK &&
-		       sweep_one(s, &message, request_id, delays->item[0].ms);
+		       sweep_one(s, &message, request_id, 0);
 	}
 	PQclear(rows);
 	return good;
@@ -97,5 +98,5 @@ static bool sweep_asked(struct sessions *s, const struct conf_durations *delays,
 
 bool sweep_pass(struct sessions *s, const struct conf_durations *delays, int64_t limit)
 {
-	return sweep_due(s, delays, limit) && sweep_asked(s, delays, limit);
+	return sweep_due(s, delays, limit) && sweep_asked(s, limit);
 }
