@@ -104,7 +104,8 @@ class Figures:
 
 
 def per_million(count, of):
-    return f"{count * 1e6 / of:.3g}" if of else "0"
+    share = count * 1e6 / of if of else 0
+    return f"{share:,.0f}" if share >= 10 else f"{share:.2g}"
 
 
 def quantiles(seconds):
