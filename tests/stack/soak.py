@@ -34,6 +34,7 @@ SETTINGS = {
 CLIENTS, MAKERS, HANDS = 6, 2, 4
 WAITING = 50            # accepted deletions that nobody has begun, at which the clients make a pause: what is measured is no backlog
 BATCH = 20
+CONVERGENCE = 300       # seconds in which nothing gets on, at the least, until what is left counts as stuck
 BYSTANDERS = 300
 
 
@@ -156,7 +157,7 @@ class Soak:
 
     def _converge(self):
         """Puts all right, and replays what is parked until nothing is; what does not get on shows in the figures."""
-        patience = max(300, self.minutes * 60)
+        patience = max(CONVERGENCE, self.minutes * 60)
         self._heal()
         self.say("  the killing is over; waiting until everything is finished")
         wait_until(lambda: self.later.empty, patience, "the application's actions", 0.2)
