@@ -42,8 +42,8 @@ static bool sweep_reopen(struct sessions *s, struct message *message, const char
 	return true;
 }
 
-/* One sweep. NEXT_MS: until the next one of this deletion, -1: none. It is noted when it is over:
- * what is reopened begins its sweeps anew. */
+/* One sweep. NEXT_MS: until the next one of this deletion, -1: none, 0: as it was, for this one was
+ * not due. It is noted when it is over: what is reopened begins its sweeps anew. */
 static bool sweep_one(struct sessions *s, struct message *message, const char *request_id,
                       int64_t next_ms)
 {
@@ -55,7 +55,8 @@ static bool sweep_one(struct sessions *s, struct message *message, const char *r
 		return false;
 	if (found && !sweep_reopen(s, message, request_id, &reopened))
 		return false;
-	return reopened || ledger_note_swept(&s->ledger, message->deletion_id, next_ms) == LEDGER_OK;
+	return reopened || next_ms == 0 ||
+	       ledger_note_swept(&s->ledger, message->deletion_id, next_ms) == LEDGER_OK;
 }
 
 static int64_t next_delay_ms(const struct conf_durations *delays, int64_t swept)
@@ -84,7 +85,7 @@ static bool sweep_due(struct sessions *s, const struct conf_durations *delays, i
 }
 
 /* Those that a repeated DELETE asked for. */
-static bool sweep_asked(struct sessions *s, const struct conf_durations *delays, int64_t limit)
+static bool sweep_asked(struct sessions *s, int64_t limit)
 {
 	PGresult *rows = NULL;
 	bool good = request_sweeps_asked(s->users, limit, &rows) == DB_OK;
@@ -99,7 +100,7 @@ static bool sweep_asked(struct sessions *s, const struct conf_durations *delays,
 		db_copy(rows, row, CLAIM_DELETION_ID, message.deletion_id, sizeof(message.deletion_id));
 		db_copy(rows, row, CLAIM_USER_ID, message.user_id, sizeof(message.user_id));
 		db_copy(rows, row, CLAIM_REQUESTED_AT, message.requested_at, sizeof(message.requested_at));
-		good = sweep_one(s, &message, request_id, delays->item[0].ms) &&
+		good = sweep_one(s, &message, request_id, 0) &&
 		       request_note_swept(s->users, message.deletion_id) == DB_OK;
 	}
 	PQclear(rows);
@@ -114,5 +115,5 @@ bool sweep_pass(struct sessions *s, const struct conf_durations *delays, int64_t
 	do
 		good = sweep_due(s, delays, limit, &count);
 	while (good && count == limit && pump_turn(s->dispatch.pump));
-	return good && sweep_asked(s, delays, limit);
+	return good && sweep_asked(s, limit);
 }

