@@ -24,12 +24,34 @@ static const char too_often[] =
 	"the broker has delivered it 30 times without an outcome; look into "
 	"the log for what kills the workers";
 
+/* How far a message may be ahead of the ledger, which a backup brings back to before it was sent.
+ */
+#define TURNS_AHEAD_MAX 1000
+static const char turn_ahead[] =
+	"its turn is more than 1000 ahead of the ledger's, and no worker has published that; if it is "
+	"not forged, the ledger is a very old one. The deletion goes on without this message";
+
 const char *const job_outcome_names[] = {
 	"completed",   "aborted",  "cancelled",   "superseded", "parked", "retried",
 	"handed over", "deferred", "handed back", "vanished",   NULL,
 };
 
 /* ---- the work ---- */
+
+/* The users row is not what the guard has just read: the guard says what it is now, once more. If
+ * it reads differently each time, that is no restore. */
+static enum job_end user_changed(struct job *job)
+{
+	struct failure failure;
+
+	if (!job->fresh)
+		return JOB_AGAIN;
+	failure_set(&failure, RETRY_OPERATOR, "worker.lock_user_sql",
+	            "worker.lock_user_sql reads deleted_at differently each time it is asked; look for "
+	            "a function in worker.user_contact_sql, or a trigger, that changes the session's "
+	            "settings, as with set_config(…, false)");
+	return outcome_fail(job, &failure);
+}
 
 static enum job_end delete_files(struct job *job)
 {
@@ -61,7 +83,7 @@ static enum job_end delete_files(struct job *job)
 	case FILES_UNFINISHED:
 		return worker->broker_lost ? JOB_ABANDONED : outcome_hand_over(job, progress);
 	case FILES_SUPERSEDED: return outcome_of_ledger(job, LEDGER_SUPERSEDED);
-	case FILES_CHANGED: return JOB_AGAIN; /* the guard says what he is now */
+	case FILES_CHANGED: return user_changed(job);
 	case FILES_GUARD_REFUSED: return outcome_refused(job, worker->sessions.users);
 	case FILES_REFUSED: return outcome_refused(job, worker->sessions.ledger.db);
 	default:
@@ -188,7 +210,9 @@ static bool take_lease(struct job *job, bool *seen, enum job_end *end)
 	ledger_entry_init(job->entry, &job->message, NULL);
 	int64_t asked_ms = clock_now_ms();
 	enum ledger_answer answer = ledger_lease(ledger, job->message.deletion_id, &row);
-	if (answer == LEDGER_BUSY)
+	if (answer == LEDGER_OK && job->message.turn > row.turn + TURNS_AHEAD_MAX)
+		*end = outcome_park_message(job, turn_ahead);
+	else if (answer == LEDGER_BUSY)
 		*end = outcome_defer(job, 1, "another worker has this deletion in hand");
 	else if (answer != LEDGER_OK)
 		*end = JOB_ABANDONED;

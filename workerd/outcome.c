@@ -63,17 +63,23 @@ enum job_end outcome_refused(struct job *job, struct db *db)
 }
 
 /* The ledger would not take the outcome itself: nothing was recorded. If it refuses several, that
- * is the database's fault; one alone may have its row locked. */
+ * is the database's fault; one alone may have its row locked: then the message counts, in its
+ * header, and makes room for others. */
 static enum job_end unrecorded(enum ledger_answer answer, struct job *job)
 {
 	struct worker *worker = job->worker;
+	struct breaker *breaker = &worker->breakers[SERVER_WORKER_DB];
 	struct db *db = worker->sessions.ledger.db;
+	struct failure failure;
 
 	if (answer == LEDGER_SUPERSEDED)
 		return outcome_of_ledger(job, answer);
-	if (answer == LEDGER_REFUSED)
-		breaker_failure(&worker->breakers[SERVER_WORKER_DB], db_why(db), job->entry->deletion_id,
-		                clock_now_ms());
+	if (answer == LEDGER_REFUSED) {
+		failure_set(&failure, retry_cause_of(db_kind(db)), db_refused_title(db), db_why(db));
+		breaker_failure(breaker, failure.why, job->entry->deletion_id, clock_now_ms());
+		if (!breaker->open && job->memory->fact == JOB_MAIL_NOTHING)
+			return outcome_fail_message(job, &failure);
+	}
 	away_say(worker, SERVER_WORKER_DB);
 	return JOB_ABANDONED;
 }

@@ -1,6 +1,7 @@
 """Duplicates: a message of an old turn is superseded, the same message again does nothing, and two never work side by side."""
 import time
 
+from stack.client import PARKED
 from tools.jobs import ask, commit_request, completed, lease_held, log_lines, message, quiet, said
 
 
@@ -47,4 +48,20 @@ def test_a_lease_held_by_somebody_else(fw):
         assert fw.ledger(user) == [] and len(fw.objects_of(user)) == 3
     row = completed(fw, user, files=3)
     assert (row["attempts"], row["turn"]) == (0, 1)
+    quiet(fw)
+
+
+def test_a_forged_turn_far_ahead_stops_nothing(fw):
+    """Who may write to the broker must not be able to count a deletion's turns to where no message can be read any more."""
+    fw.purge(PARKED)
+    user = fw.make_user()
+    fw.stack.smtp.control(rcpt={user.email: "451 4.3.0 later"})
+    deletion_id = ask(fw, user)
+    fw.wait_status(user, "retrying")
+    fw.publish(message(user, deletion_id, turn=10 ** 9))
+    said(fw, "parked: its turn is more than 1000 ahead", deletion_id)
+    assert fw.ledger(user)[0]["turn"] < 1000
+    fw.stack.smtp.control()
+    completed(fw, user, files=3)
+    fw.purge(PARKED)
     quiet(fw)
