@@ -22,6 +22,7 @@ enum worker_db_statement {
 	/* The ledger's own; parameters and columns are ledger.c's. */
 	LEDGER_LEASE,
 	LEDGER_RELEASE,
+	LEDGER_HOLDER,
 	LEDGER_LOOK,
 	LEDGER_BEGIN,
 	LEDGER_PROGRESS,
@@ -109,6 +110,13 @@ void ledger_statements(const struct conf *, struct db_statement table[WORKER_DB_
 enum ledger_answer ledger_lease(struct ledger *, const char *deletion_id, struct ledger_row *);
 /* Gives it back, if it is still held. */
 void ledger_release(struct ledger *, const char *deletion_id);
+
+/* After LEDGER_BUSY, for a line of the log: names in WHO the session that holds the lease, and how
+ * it is ended, "pid 123 of farewell-workerd from 10.0.0.3 as farewell since 2026-03-01 09:30:00+00;
+ * to end it: SELECT pg_terminate_backend(123)". WHO is never empty: "nobody any more" if it was
+ * given back meanwhile, and if the question fails, that it is not known. */
+enum ledger_answer ledger_lease_holder(struct ledger *, const char *deletion_id, char *who,
+                                       size_t size);
 
 /* Reads a deletion; ROW's turn is 0 if there is none. */
 enum ledger_answer ledger_look(struct ledger *, const char *deletion_id, struct ledger_row *);

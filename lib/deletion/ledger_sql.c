@@ -14,6 +14,20 @@ static const char lease_sql[] =
 static const char release_sql[] =
 	"SELECT pg_advisory_unlock(hashtextextended('farewell.deletion ' || $1, 0))";
 
+/* A key of 64 bits is shown in two halves, with objsubid 1. */
+static const char holder_sql[] =
+	"SELECT 'pid ' || l.pid || COALESCE(' of ' || NULLIF(a.application_name, ''), '')"
+	" || COALESCE(' from ' || host(a.client_addr), '') || COALESCE(' as ' || a.usename, '')"
+	" || COALESCE(' since ' || date_trunc('second', a.backend_start), '')"
+	" || '; to end it: SELECT pg_terminate_backend(' || l.pid || ')'"
+	" FROM hashtextextended('farewell.deletion ' || $1, 0) AS key"
+	" JOIN pg_locks l ON l.classid = ((key >> 32) & 4294967295)::oid"
+	"   AND l.objid = (key & 4294967295)::oid AND l.objsubid = 1"
+	" LEFT JOIN pg_stat_activity a ON a.pid = l.pid"
+	" WHERE l.locktype = 'advisory' AND l.granted"
+	" AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+	" AND l.pid <> pg_backend_pid() LIMIT 1";
+
 static const char look_sql[] =
 	"SELECT " STATE ", turn, next_attempt_at > now(), cause, cause_attempts,"
 	" " AGE_MS("failing_since") ", " AGE_MS("cause_since") ", " AGE_MS("turned_at") ", " AGE_MS(
@@ -216,6 +230,7 @@ void ledger_statements(const struct conf *conf, struct db_statement table[WORKER
 		[FILES_DONE] = {"files_done", "worker.files_done_sql", done, 2, -1, false},
 		[LEDGER_LEASE] = {.name = "lease", .sql = lease_sql, .params = 1},
 		[LEDGER_RELEASE] = {.name = "release", .sql = release_sql, .params = 1},
+		[LEDGER_HOLDER] = {.name = "lease_holder", .sql = holder_sql, .params = 1},
 		[LEDGER_LOOK] = {.name = "look", .sql = look_sql, .params = 1},
 		[LEDGER_BEGIN] = {.name = "begin_job", .sql = begin_sql, .params = 3},
 		[LEDGER_PROGRESS] = {.name = "progress", .sql = progress_sql, .params = 4},

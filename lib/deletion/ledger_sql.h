@@ -1,5 +1,5 @@
 /* The columns of the ledger's statements, and what the files of its calls share. For ledger.c,
- * ledger_hand_back.c and ledger_reconcile.c only. */
+ * ledger_hand_back.c, ledger_holder.c and ledger_reconcile.c only. */
 #ifndef FAREWELL_LEDGER_SQL_H
 #define FAREWELL_LEDGER_SQL_H
 
