@@ -119,14 +119,13 @@ static enum job_end job_start(struct job *job)
 /* Another producer may publish before it commits: its user has foreign_grace to be marked. */
 static enum job_end wait_for_mark(struct job *job, bool absent)
 {
-	/* The header may be anybody's: what was first seen in the future counts from now. */
-	uint64_t now = (uint64_t)time(NULL), seen = job->delivery->first_seen;
-	uint64_t first = seen > 0 && seen <= now ? seen : now;
 	const struct conf *conf = job->worker->conf;
-	struct dispatch_note note = {.request_id = job->delivery->correlation_id, .first_seen = first};
+	int64_t waiting_ms = outcome_waiting_ms(job);
+	struct dispatch_note note = {.request_id = job->delivery->correlation_id,
+	                             .first_seen = (uint64_t)(time(NULL) - waiting_ms / 1000)};
 	int delay = conf->common.retry_delays.count > 1 ? 1 : 0;
 
-	if ((int64_t)(now - first) * 1000 >= conf->worker.foreign_grace_ms) {
+	if (waiting_ms >= conf->worker.foreign_grace_ms) {
 		if (absent)
 			return outcome_park_message(job, "there is no such user, and worker.foreign_grace is "
 			                                 "over; see worker.lock_user_sql");
@@ -198,6 +197,23 @@ static enum job_end follow_verdict(struct job *job, enum guard_verdict verdict)
 
 /* ---- the lease ---- */
 
+/* hard_timeout bounds how long a worker works on one delivery: who holds the lease for longer
+ * hangs, or has hard_timeout set higher, and a person is told how to end its session. */
+static enum job_end wait_for_lease(struct job *job)
+{
+	struct worker *worker = job->worker;
+	int64_t waiting_ms = outcome_waiting_ms(job);
+	char who[FAILURE_WHY_SIZE];
+
+	if (waiting_ms > worker->conf->worker.pool.hard_timeout_ms) {
+		ledger_lease_holder(&worker->sessions.ledger, job->message.deletion_id, who, sizeof(who));
+		log_error("another worker has had this deletion in hand for %lld s, which is longer than "
+		          "worker.hard_timeout: %s",
+		          (long long)waiting_ms / 1000, who);
+	}
+	return outcome_defer(job, 1, "another worker has this deletion in hand");
+}
+
 /* Takes the lease and looks whether the message's turn is over, before anything is asked. True: go
  * on, *SEEN says whether there is a row; else *END. */
 static bool take_lease(struct job *job, bool *seen, enum job_end *end)
@@ -213,7 +229,7 @@ static bool take_lease(struct job *job, bool *seen, enum job_end *end)
 	if (answer == LEDGER_OK && job->message.turn > row.turn + TURNS_AHEAD_MAX)
 		*end = outcome_park_message(job, turn_ahead);
 	else if (answer == LEDGER_BUSY)
-		*end = outcome_defer(job, 1, "another worker has this deletion in hand");
+		*end = wait_for_lease(job);
 	else if (answer != LEDGER_OK)
 		*end = JOB_ABANDONED;
 	else if (row.turn == job->message.turn + 1 && job->delivery->redelivered &&

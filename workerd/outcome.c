@@ -86,6 +86,13 @@ static enum job_end unrecorded(enum ledger_answer answer, struct job *job)
 
 /* ---- later ---- */
 
+int64_t outcome_waiting_ms(const struct job *job)
+{
+	uint64_t now = (uint64_t)time(NULL), seen = job->delivery->first_seen;
+
+	return seen > 0 && seen <= now ? (int64_t)(now - seen) * 1000 : 0;
+}
+
 static int delay_at_most(const struct job *job, int delay)
 {
 	int last = job->worker->conf->common.retry_delays.count - 1;
@@ -100,6 +107,7 @@ enum job_end outcome_defer(struct job *job, int delay, const char *why)
 	log_info("later: %s", why);
 	job->outcome = JOB_DEFERRED;
 	note.attempts = job->delivery->attempts;
+	note.first_seen = (uint64_t)(time(NULL) - outcome_waiting_ms(job) / 1000);
 	/* To be deferred is no death. */
 	if (job->memory->started) {
 		if (ledger_uncount(&job->worker->sessions.ledger, job->entry) != LEDGER_OK)
@@ -151,6 +159,7 @@ static enum job_end pass_on(struct job *job, const struct failure *failure, int 
 	struct message next = job->message;
 	struct dispatch_note note = note_of(job);
 	next.turn = job->entry->turn;
+	note.first_seen = 0; /* this turn waited, the next one has not yet */
 	bool sent = delay < 0 ? dispatch_continuation(&sessions->dispatch, &next, &note) :
 	                        dispatch_retry(&sessions->dispatch, &next, delay, &note);
 	if (!sent)
@@ -210,6 +219,7 @@ enum job_end outcome_park_message(struct job *job, const char *why)
 	const struct mq_delivery *delivery = job->delivery;
 
 	note.reason = why;
+	note.first_seen = 0; /* a replay begins anew */
 	note.attempts = delivery->attempts;
 	log_error("parked: %s", why);
 	job->outcome = JOB_PARKED;
@@ -250,13 +260,12 @@ enum job_end outcome_fail(struct job *job, const struct failure *failure)
 
 enum job_end outcome_fail_message(struct job *job, const struct failure *failure)
 {
-	uint64_t now = (uint64_t)time(NULL), seen = job->delivery->first_seen;
-	uint64_t first = seen > 0 && seen <= now ? seen : now;
+	int64_t waiting_ms = outcome_waiting_ms(job);
 	struct dispatch_note note = note_of(job);
 	struct retry_case failed = {
 		.cause = failure->cause,
 		.attempts = job->delivery->attempts < INT16_MAX ? job->delivery->attempts + 1 : INT16_MAX,
-		.failing_ms = (int64_t)(now - first) * 1000,
+		.failing_ms = waiting_ms,
 		.serves_others = true,
 	};
 
@@ -267,7 +276,7 @@ enum job_end outcome_fail_message(struct job *job, const struct failure *failure
 	log_warning("failed, attempt %d, again in %s: %s", failed.attempts,
 	            job->worker->conf->common.retry_delays.item[delay].text, failure->why);
 	note.attempts = failed.attempts;
-	note.first_seen = first;
+	note.first_seen = (uint64_t)(time(NULL) - waiting_ms / 1000);
 	job->outcome = JOB_RETRIED;
 	return dispatch_retry(&job->worker->sessions.dispatch, &job->message, delay, &note) ?
 	           JOB_DONE :

@@ -32,6 +32,10 @@ enum job_end outcome_of_ledger(struct job *, enum ledger_answer);
  * same once more on new sessions, and then a failure. */
 enum job_end outcome_refused(struct job *, struct db *);
 
+/* For how long this message has been waiting or failing without its deletion's turn getting on, as
+ * its header says; 0: it begins now. The header may be anybody's: what was first seen in the future
+ * counts from now. */
+int64_t outcome_waiting_ms(const struct job *);
 /* The same message again after the delay of that index, not counted. */
 enum job_end outcome_defer(struct job *, int delay, const char *why);
 /* The same message again, for the sake of a server that is away: not counted, the start taken back,

@@ -5,10 +5,9 @@ from stack.client import PARKED
 from tools.jobs import ask, commit_request, completed, lease_held, log_lines, message, quiet, said
 
 
-def test_a_message_of_an_old_turn_is_superseded(fw, wires):
-    wires.worker()
-    wires.s3.refuse()
+def test_a_message_of_an_old_turn_is_superseded(fw):
     user = fw.make_user()
+    fw.stack.smtp.control(rcpt={user.email: "451 4.3.0 later"})
     deletion_id = ask(fw, user)
     fw.wait_until(lambda: (fw.ledger(user) or [{}])[0].get("turn", 0) >= 2, what="the second turn")
     before, = fw.ledger(user)
@@ -16,7 +15,7 @@ def test_a_message_of_an_old_turn_is_superseded(fw, wires):
     said(fw, "superseded", deletion_id, "turn=1")
     after, = fw.ledger(user)
     assert after["turn"] >= before["turn"] and after["attempts"] == after["turn"] - 1
-    wires.s3.accept()
+    fw.stack.smtp.control()
     completed(fw, user, files=3)
     quiet(fw)
 
@@ -48,6 +47,18 @@ def test_a_lease_held_by_somebody_else(fw):
         assert fw.ledger(user) == [] and len(fw.objects_of(user)) == 3
     row = completed(fw, user, files=3)
     assert (row["attempts"], row["turn"]) == (0, 1)
+    quiet(fw)
+
+
+def test_who_holds_a_lease_for_too_long_is_named(fw):
+    fw.stack.worker.configure({"worker": {"hard_timeout": "4s", "soft_timeout": "3s", "handover_after": "2s",
+                                          "s3_timeout": "1s", "smtp_timeout": "1s", "smtp_answer_timeout": "1s"}})
+    user = fw.make_user()
+    deletion_id = commit_request(fw, user)
+    with lease_held(fw, deletion_id):
+        fw.publish(message(user, deletion_id))
+        said(fw, "longer than worker.hard_timeout", "pg_terminate_backend", deletion_id)
+    completed(fw, user, files=3)
     quiet(fw)
 
 
