@@ -1,6 +1,7 @@
 /*
  * Farewell's protocol in Promela: the sequence, the message and the ledger of
  * DESIGN.md (sections 1, 3 and 5), for one account, two DELETE requests and two workers.
+ * What becomes of one deletion in more detail is job.pml's.
  *
  * Every option that spends a fault is a place where a process dies, a
  * connection breaks or a server says no.  Spin tries every combination of
@@ -42,7 +43,8 @@
 typedef Request {       /* farewell.request, committed rows only */
 	byte mark;      /* 0: there is no such row */
 	bool started;
-	bool finished
+	bool finished;
+	bool cancelled  /* and nobody's "same deletion" any more */
 };
 
 #define OPEN      0     /* accepted, running or retrying */
@@ -76,9 +78,12 @@ byte rows_left = BATCHES;       /* user_files, as far as progress is committed *
 #define PRESENT (users_mark == 0 -> 0 : \
 	(request[1].mark != 0 -> 1 : (request[2].mark != 0 -> 2 : 0)))
 #else
-#define PRESENT (users_mark == 0 -> 0 : \
-	(request[1].mark == users_mark -> 1 : \
-	(request[2].mark == users_mark -> 2 : 0)))
+#ifdef CANCELLED_IS_SAME
+#define LIVE(id) (request[id].mark == users_mark)
+#else
+#define LIVE(id) (request[id].mark == users_mark && !request[id].cancelled)
+#endif
+#define PRESENT (users_mark == 0 -> 0 : (LIVE(1) -> 1 : (LIVE(2) -> 2 : 0)))
 #endif
 
 /* -- the broker, S3, and what only the checker knows ----------------------- */
@@ -96,6 +101,7 @@ byte objects_left = BATCHES;    /* S3 */
 byte spare_mails[IDS + 1];      /* how many mails may still go out */
 byte heir[IDS + 1];             /* highest turn surely published after the first */
 bool owed;                      /* a deletion was promised and not taken back */
+bool ended[IDS + 1];            /* the gateways that have answered or died */
 byte faults = FAULTS;
 
 inline put(id, t)
@@ -252,7 +258,7 @@ proctype Gateway(byte me)
 		printf("gateway %d   can't look: answers 503, outcome unknown\n", me) }
 	fi;
 #endif
-done:	atomic { same = 0; arrived = false }
+done:	atomic { same = 0; arrived = false; ended[me] = true }
 }
 
 /* -- the application: transactions of its own on the users row ------------- */
@@ -267,14 +273,25 @@ proctype Application()
 {
 	byte restores = RESTORES;
 	bool may_mark = true;
+#ifdef OLD_MARKS        /* an ORM that writes a stale row back */
+	byte old_mark;
+#define OLD_MARK_IS(mark) old_mark = mark
+#else
+#define OLD_MARK_IS(mark) skip
+#endif
 
 end:	do
 	:: atomic { restores > 0 && users_mark != 0 && ROW_FREE && !STARTED(1) && !STARTED(2) ->
-		restores--; users_mark = 0; owed = false;
+		restores--; OLD_MARK_IS(users_mark); users_mark = 0; owed = false;
 		printf("application restores the account\n") }
 	:: atomic { may_mark && users_mark == 0 && ROW_FREE ->
 		may_mark = false; users_mark = APP_MARK;
 		printf("application marks the account deleted itself, mark %d\n", APP_MARK) }
+#ifdef OLD_MARKS
+	:: atomic { old_mark != 0 && users_mark == 0 && ROW_FREE ->
+		users_mark = old_mark; old_mark = 0; may_mark = false;
+		printf("application writes the old mark %d back\n", users_mark) }
+#endif
 	:: atomic { restores > 0 || may_mark -> restores = 0; may_mark = false }
 	od
 }
@@ -370,6 +387,21 @@ idle:	if
 	TAKE(2, 1) TAKE(2, 2) TAKE(2, 3) TAKE(2, 4) TAKE(2, 5)
 	fi;
 
+	/* The lease, and in the same round trip the ledger. */
+	if
+	:: atomic { !LEASED(job[me]) ->
+		if
+		:: SUPERSEDED -> ACK("worker %d    acks: superseded\n"); goto idle
+		:: !SUPERSEDED && (MINE.status == COMPLETED || MINE.status == CANCELLED) ->
+			ACK("worker %d    acks: was finished already\n"); goto idle
+		:: else -> MINE.lease = me
+		fi }
+	:: atomic { LEASED(job[me]) ->
+		printf("worker %d    finds the lease held by worker %d\n", me, MINE.lease);
+		goto hand_back }
+	WORKER_DIES("worker %d    dies before the lease\n")
+	fi;
+
 	/* The guard's first statement waits for the gateway's transaction. */
 #ifdef JOINED_GUARD
 	seen = (ASKED.mark != 0);
@@ -387,23 +419,16 @@ idle:	if
 #ifdef NO_MARK_GUARD
 		go = (seen && users_mark != 0);
 #else
-		go = (seen && users_mark == ASKED.mark);
+		go = (seen && users_mark == ASKED.mark && !ASKED.cancelled);
 #endif
 		if
 		:: !seen -> printf("worker %d    guard: request %d is absent\n", me, job[me])
 		:: seen && !go -> printf("worker %d    guard: request %d is there, the row has another mark\n", me, job[me])
 		:: go -> printf("worker %d    guard: request %d is there, the row has its mark\n", me, job[me])
 		fi }
-	:: atomic { FAULT -> faults--;
-		printf("worker %d    guard: lock time-out, try later\n", me);
-#ifdef TIMEOUT_COUNTED
-		MINE.turn = (MINE.turn > turn[me] -> MINE.turn : turn[me]) + 1;
-		next = MINE.turn;
-		printf("worker %d    ledger: turn %d\n", me, next);
-		goto hand_on_publish }
-#else
-		goto hand_back }
-#endif
+	:: atomic { HARSH_FAULT -> faults--;
+		printf("worker %d    guard: lock time-out, counted\n", me);
+		goto hand_on }
 	WORKER_DIES("worker %d    dies before the guard\n")
 	fi;
 	if
@@ -413,40 +438,33 @@ idle:	if
 #endif
 		row_reader[me] = false;
 		printf("worker %d    guard: stamps started_at, releases the row\n", me) }
-	:: atomic { seen && !go -> row_reader[me] = false }
-	:: atomic { !seen -> ACK("worker %d    acks: aborted\n"); goto idle }
+	:: atomic { seen && !go ->
+#ifndef CANCELLED_LATE
+		ASKED.cancelled = true;
+#endif
+		row_reader[me] = false }
+	:: atomic { !seen && (MINE.turn > 0 || turn[me] > 1) -> row_reader[me] = false;
+		printf("worker %d    guard: though it was seen before\n", me); goto park }
+	:: atomic { !seen && MINE.turn == 0 && turn[me] == 1 ->
+		ACK("worker %d    acks: aborted\n"); goto idle }
 	WORKER_DIES("worker %d    dies in the guard\n")
 	fi;
 
-	/* The lease, then the ledger. */
+	/* The ledger. */
 	if
-	:: atomic { !LEASED(job[me]) -> MINE.lease = me }
-	:: atomic { LEASED(job[me]) ->
-		printf("worker %d    finds the lease held by worker %d\n", me, MINE.lease);
-		goto hand_back }
-	WORKER_DIES("worker %d    dies before the lease\n")
-	fi;
-	if
-	:: atomic { SESSION ->
-		if
-		:: SUPERSEDED -> ACK("worker %d    acks: superseded\n"); goto idle
-		:: !SUPERSEDED && MINE.status == PARKED -> goto reject
-		:: !SUPERSEDED && MINE.status != OPEN && MINE.status != PARKED ->
-			ACK("worker %d    acks: was finished already\n"); goto idle
-		:: else
-		fi;
-		if
-		:: MINE.turn == 0 -> MINE.turn = turn[me]
-		:: else
-		fi;
+	:: atomic { SESSION && !SUPERSEDED && !(MINE.status == COMPLETED || MINE.status == CANCELLED) ->
+		MINE.turn = turn[me];
 		if
 		:: !go -> MINE.status = CANCELLED;
 			printf("worker %d    ledger: cancelled\n", me); goto acknowledge
 		:: else
 		fi;
+		MINE.status = OPEN;
 		MUST(turn[me] >= heir[job[me]], "BROKEN nothing stuck: a job that was handed on goes on from its old message too, duplicates breed\n");
 		batch = rows_left;
 		printf("worker %d    ledger: starts deletion %d, batches left %d\n", me, job[me], batch) }
+	:: atomic { SESSION && (SUPERSEDED || MINE.status == COMPLETED || MINE.status == CANCELLED) ->
+		ACK("worker %d    acks: superseded, or finished already\n"); goto idle }
 	OR_ABANDONS
 	WORKER_DIES("worker %d    dies before the ledger\n")
 	fi;
@@ -476,8 +494,8 @@ idle:	if
 		printf("worker %d    S3 fails: retry\n", me); goto hand_on }
 	:: atomic { HARSH_FAULT -> faults--;
 		printf("worker %d    time is up: continuation\n", me); goto hand_on }
-	:: atomic { batch > 0 && HARSH_FAULT && SESSION -> faults--; MINE.status = PARKED;
-		printf("worker %d    S3 denies: ledger parked\n", me); goto reject }
+	:: atomic { batch > 0 && HARSH_FAULT -> faults--;
+		printf("worker %d    S3 denies\n", me); goto park }
 	:: atomic { batch == 0 && SESSION ->
 #ifdef HOLD
 		if
@@ -537,16 +555,24 @@ acknowledge:
 	WORKER_DIES("worker %d    dies before the ack\n")
 	fi;
 
-reject:         /* to farewell.parked, for people to see; the ledger is what counts */
+park:           /* is a turn; its copy in farewell.parked is job.pml's */
 	if
-	:: atomic { true -> ACK("worker %d    rejects: parked\n"); goto idle }
-	WORKER_DIES("worker %d    dies before it rejects\n")
+	:: atomic { SESSION -> MINE.status = PARKED;
+		MINE.turn = (MINE.turn > turn[me] -> MINE.turn : turn[me]) + 1;
+		printf("worker %d    ledger: parked, turn %d\n", me, MINE.turn) }
+	OR_ABANDONS
+	WORKER_DIES("worker %d    dies before it parks\n")
+	fi;
+	if
+	:: atomic { true -> ACK("worker %d    acks: parked\n"); goto idle }
+	WORKER_DIES("worker %d    dies before it acks what it parked\n")
 	fi;
 
 hand_on:        /* retry or continuation: the next turn to the ledger, publish, ack */
 #ifndef TURN_AFTER_PUBLISH
 	if
-	:: atomic { SESSION -> MINE.turn++; next = MINE.turn;
+	:: atomic { SESSION -> MINE.status = OPEN;
+		MINE.turn = (MINE.turn > turn[me] -> MINE.turn : turn[me]) + 1; next = MINE.turn;
 		printf("worker %d    ledger: turn %d\n", me, next) }
 	OR_ABANDONS
 	WORKER_DIES("worker %d    dies before the next turn\n")
@@ -554,7 +580,6 @@ hand_on:        /* retry or continuation: the next turn to the ledger, publish, 
 #else
 	next = MINE.turn + 1;
 #endif
-hand_on_publish:
 	if
 	:: atomic { true -> put(job[me], next); heir[job[me]] = next;
 		printf("worker %d    publishes message %d, turn %d\n", me, job[me], next) }
@@ -603,6 +628,7 @@ hand_back:      /* uncounted: the same turn again, later */
 #define CARRY(id) \
 	:: atomic { UNFINISHED(id) && (ledger[id].status == COMPLETED || ledger[id].status == CANCELLED) -> \
 		request[id].finished = true; \
+		request[id].cancelled = (ledger[id].status == CANCELLED); \
 		printf("reconciler  request %d is finished\n", id) }
 
 /* It waits long against everything else: to come early is a fault.  The lease
@@ -613,11 +639,20 @@ hand_back:      /* uncounted: the same turn again, later */
 	:: atomic { UNFINISHED(id) && ledger[id].status == OPEN && !LEASED(id) && !SILENT(id) && HARSH_FAULT -> \
 		faults--; claim(id); goto publish }
 
-/* A person, sooner or later, by the ledger and not by the parked queue. */
+/* The ledger's unfinished rows are compared with the requests. */
+#define COMPARE(id) \
+	:: atomic { ledger[id].turn != 0 && ledger[id].status == OPEN && request[id].mark == 0 && \
+		ended[id] && SILENT(id) -> ledger[id].status = PARKED; \
+		printf("reconciler  parks deletion %d, which no request asks for\n", id) }
+
+/* A person, sooner or later: moves the parked message back, or closes what can't go on. */
 #define REPLAY(id) \
-	:: atomic { ledger[id].status == PARKED && !LEASED(id) -> \
-		printf("operator    replays deletion %d\n", id); \
-		ledger[id].status = OPEN; claim(id); goto publish }
+	:: atomic { ledger[id].status == PARKED && SILENT(id) && request[id].mark != 0 -> \
+		next = ledger[id].turn; put(id, next); heir[id] = next; \
+		printf("operator    replays deletion %d, turn %d\n", id, next); next = 0 } \
+	:: atomic { ledger[id].status == PARKED && SILENT(id) && request[id].mark == 0 && ended[id] -> \
+		ledger[id].status = CANCELLED; \
+		printf("operator    closes deletion %d: there is no such request\n", id) }
 
 inline claim(id)
 {
@@ -637,7 +672,7 @@ end_idle:
 idle:	if
 	CARRY(1) CARRY(2) REPLAY(1) REPLAY(2)
 #ifndef NO_RECONCILER
-	CLAIM(1) CLAIM(2)
+	CLAIM(1) CLAIM(2) COMPARE(1) COMPARE(2)
 #endif
 	fi;
 	goto idle;
