@@ -141,6 +141,10 @@ static enum job_end send_mail(struct job *job)
 	CRASH_POINT("worker-before-sending");
 	job->changed = true;
 	enum ledger_answer answer = ledger_sending(&job->worker->sessions.ledger, job->entry);
+	/* Another turn has taken over, or somebody has just written down that he has sent it: the same
+	 * message again tells. */
+	if (answer == LEDGER_SUPERSEDED)
+		return JOB_ABANDONED;
 	if (answer != LEDGER_OK)
 		return outcome_of_ledger(job, answer);
 	CRASH_POINT("worker-after-sending");
@@ -170,8 +174,9 @@ enum job_end job_mail(struct job *job)
 {
 	const char *mail = job->entry->mail;
 
+	/* Final: also for a late file's sake none is sent after it was said that there is none. */
 	if (strcmp(mail, MAIL_SENT) == 0 || strcmp(mail, MAIL_REFUSED) == 0 ||
-	    strcmp(mail, MAIL_UNKNOWN) == 0)
+	    strcmp(mail, MAIL_UNKNOWN) == 0 || strcmp(mail, MAIL_NONE) == 0)
 		return outcome_complete(job, mail, NULL);
 	if (strcmp(mail, MAIL_SENDING) == 0)
 		return decide_unknown(job);

@@ -233,6 +233,22 @@ enum job_end outcome_park_message(struct job *job, const char *why)
 
 /* ---- failures ---- */
 
+/* What became of a mail is written down before a message of the next turn is out: whoever has that
+ * must know. */
+static bool write_fact_first(struct job *job)
+{
+	struct ledger *ledger = &job->worker->sessions.ledger;
+	enum ledger_answer answer = LEDGER_OK;
+
+	if (job->memory->fact == JOB_MAIL_SENT)
+		answer = ledger_sent(ledger, job->entry);
+	else if (job->memory->fact == JOB_MAIL_NOT_SENT)
+		answer = ledger_not_sent(ledger, job->entry);
+	if (answer == LEDGER_OK)
+		job->memory->fact = JOB_MAIL_NOTHING;
+	return answer == LEDGER_OK;
+}
+
 enum job_end outcome_fail(struct job *job, const struct failure *failure)
 {
 	const struct ledger_entry *entry = job->entry;
@@ -247,6 +263,8 @@ enum job_end outcome_fail(struct job *job, const struct failure *failure)
 	};
 	int delay = retry_decide(job->worker->conf, &failed);
 
+	if (!write_fact_first(job))
+		return JOB_ABANDONED;
 	if (delay == RETRY_PARK)
 		return outcome_park(job, 1, failure->why);
 	log_warning("failed, attempt %d, again in %s: %s", failed.attempts,

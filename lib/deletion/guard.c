@@ -20,7 +20,7 @@ struct finding {
 	bool user_marked;
 	char user_id[ID_SIZE]; /* canonical, when the row exists */
 	char mark[MARK_SIZE];  /* when marked */
-	bool request_exists, request_finished;
+	bool request_exists, request_finished, request_cancelled;
 	int64_t request_age_ms;
 	char request_user_id[ID_SIZE];
 	char request_mark[MARK_SIZE];
@@ -80,6 +80,7 @@ static void read_request_row(const PGresult *row, struct message *message, struc
 	db_copy(row, 0, READ_USER_ID, finding->request_user_id, sizeof(finding->request_user_id));
 	db_copy(row, 0, READ_MARK, finding->request_mark, sizeof(finding->request_mark));
 	finding->request_finished = db_is_true(row, 0, READ_FINISHED);
+	finding->request_cancelled = db_is_true(row, 0, READ_CANCELLED);
 	finding->request_age_ms = db_number(row, 0, READ_AGE_MS);
 	db_copy(row, 0, READ_REQUESTED_AT, message->requested_at, sizeof(message->requested_at));
 }
@@ -263,6 +264,10 @@ static enum guard_verdict judge_ours(struct guard *guard)
 	}
 	if (finding->request_finished)
 		return GUARD_FINISHED;
+	if (finding->request_cancelled) {
+		snprintf(guard->answer->why, sizeof(guard->answer->why), "the request was cancelled");
+		return GUARD_CANCELLED;
+	}
 	if (finding->users == 0 && guard->question->conf->worker.absent_user == ABSENT_USER_PARK)
 		return guard_park(guard, "there is no row of this user, though the request was committed; "
 		                         "if rows are removed on purpose, set worker.absent_user to "
@@ -278,6 +283,22 @@ static enum guard_verdict judge_ours(struct guard *guard)
 }
 
 /* ---- the point of no return ---- */
+
+/* The user was restored: from here on the request is nobody's, also if its mark comes back. */
+static enum guard_verdict commit_cancelling(struct guard *guard)
+{
+	const char *deletion[] = {guard->message->deletion_id};
+	PGresult *results[2] = {NULL};
+
+	db_queue(guard->users, REQUEST_CANCEL, deletion);
+	db_queue_sql(guard->users, "COMMIT");
+	enum db_result result = db_flush(guard->users, results, 2, NULL, db_deadline(guard->users));
+	bool committed = result == DB_OK && strcmp(PQcmdStatus(results[1]), "COMMIT") == 0;
+	db_clear(results, 2);
+	if (committed)
+		return GUARD_CANCELLED;
+	return guard_failed(guard, result == DB_OK ? DB_LOST : result);
+}
 
 /* Stamps it, reads whom to write to, and commits. */
 static enum guard_verdict commit_start(struct guard *guard)
@@ -317,6 +338,8 @@ enum guard_verdict guard_judge(struct db *users, struct message *message,
 		snprintf(message->user_id, sizeof(message->user_id), "%s", guard.finding.user_id);
 	if (verdict == GUARD_GO)
 		verdict = commit_start(&guard);
+	else if (verdict == GUARD_CANCELLED)
+		verdict = commit_cancelling(&guard);
 	if (verdict != GUARD_GO)
 		db_roll_back(users);
 	else
@@ -350,7 +373,7 @@ enum guard_verdict guard_look_again(struct db *users, const struct message *mess
 		db_roll_back(users);
 		return failed;
 	}
-	if (!finding->request_exists || finding->request_finished)
+	if (!finding->request_exists || finding->request_finished || finding->request_cancelled)
 		return GUARD_FINISHED;
 	if (finding->users == 0)
 		return absent_ok ? GUARD_GO : GUARD_PARK;

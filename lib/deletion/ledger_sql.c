@@ -76,7 +76,8 @@ static const char progress_sql[] =
 static const char sending_sql[] =
 	"UPDATE farewell.deletion SET mail = 'sending', mails = mails + 1, sending_since = now(),"
 	" passed_at = COALESCE(passed_at, now()), updated_at = now()"
-	" WHERE deletion_id = $1 AND turn = $2 AND finished_at IS NULL RETURNING deletion_id";
+	" WHERE deletion_id = $1 AND turn = $2 AND finished_at IS NULL"
+	" AND mail IN ('pending', 'sending') RETURNING deletion_id";
 
 /* The mail that was marked was certainly not sent. */
 static const char not_sent_sql[] =

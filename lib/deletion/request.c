@@ -74,7 +74,8 @@ static const char table_locks_sql[] =
 /* ---- the worker's statements ---- */
 
 static const char read_sql[] = "SELECT user_id, mark, finished_at IS NOT NULL, " SECONDS(
-	"requested_at") ", " AGE_MS("requested_at") " FROM farewell.request WHERE deletion_id = $1";
+	"requested_at") ", " AGE_MS("requested_at") ", status = 'cancelled'"
+												" FROM farewell.request WHERE deletion_id = $1";
 
 static const char adopt_sql[] =
 	"INSERT INTO farewell.request (deletion_id, user_id, mark, request_id, published_at)"
@@ -90,14 +91,20 @@ static const char remark_sql[] =
 
 static const char start_sql[] =
 	"UPDATE farewell.request SET started_at = COALESCE(started_at, now())"
-	" WHERE deletion_id = $1 AND finished_at IS NULL";
+	" WHERE deletion_id = $1 AND finished_at IS NULL AND status <> 'cancelled'";
+
+/* Under the lock of the users row, before the ledger hears of it: from here on no DELETE takes it
+ * for its own. */
+static const char cancel_sql[] = "UPDATE farewell.request SET status = 'cancelled'"
+								 " WHERE deletion_id = $1 AND finished_at IS NULL";
 
 /* A request that is finished stays as it is, and a copy is never replaced by an older one. */
 static const char report_sql[] =
 	"UPDATE farewell.request SET status = $2, mail = $3, files_deleted = $4, attempts = $5,"
 	" last_error = $6, next_attempt_at = $7, finished_at = $8,"
 	" reconcile_at = GREATEST(reconcile_at, COALESCE($7, now())), version = $9::bigint"
-	" WHERE deletion_id = $1 AND finished_at IS NULL AND version < $9::bigint";
+	" WHERE deletion_id = $1 AND finished_at IS NULL AND version < $9::bigint"
+	" AND (status <> 'cancelled' OR $2 = 'cancelled')";
 
 /* Of reconcile_at: whatever the queue may have. */
 #define AT_ONCE "now() - interval '1 year'"
@@ -209,6 +216,7 @@ void request_worker_statements(const struct conf *conf,
 		[REQUEST_FIND] = {.name = "find_request", .sql = find_sql, .params = 2},
 		[REQUEST_REMARK] = {.name = "remark", .sql = remark_sql, .params = 2},
 		[REQUEST_START] = {.name = "stamp_start", .sql = start_sql, .params = 1},
+		[REQUEST_CANCEL] = {.name = "cancel", .sql = cancel_sql, .params = 1},
 		[REQUEST_REPORT] = {.name = "report", .sql = report_sql, .params = 9},
 		[REQUEST_CLAIM] = {.name = "claim", .sql = claim_sql, .params = 3},
 		[REQUEST_UNCLAIM] = {.name = "unclaim", .sql = unclaim_sql, .params = 1},

@@ -34,6 +34,7 @@ enum user_db_statement {
 	REQUEST_FIND,      /* $1 user, mark: enum request_find_column */
 	REQUEST_REMARK,    /* $1 deletion, mark */
 	REQUEST_START,     /* $1 deletion: the point of no return */
+	REQUEST_CANCEL,    /* $1 deletion: nobody's deletion from now on; the report finishes it */
 	REQUEST_REPORT,    /* see request_report */
 	REQUEST_CLAIM,     /* see request_claim */
 	REQUEST_UNCLAIM,   /* see request_give_back */
@@ -55,7 +56,14 @@ enum request_new_column { REQUEST_NEW_STATUS, REQUEST_NEW_REQUESTED_AT, REQUEST_
 enum request_find_column { FIND_DELETION_ID, FIND_FINISHED };
 enum table_lock_column { LOCK_TABLE, LOCK_MODE, LOCK_PID, LOCK_COLUMNS };
 enum missing_column { MISSING_RECOVERY, MISSING_IDS };
-enum request_read_column { READ_USER_ID, READ_MARK, READ_FINISHED, READ_REQUESTED_AT, READ_AGE_MS };
+enum request_read_column {
+	READ_USER_ID,
+	READ_MARK,
+	READ_FINISHED,
+	READ_REQUESTED_AT,
+	READ_AGE_MS,
+	READ_CANCELLED
+};
 
 /* In the order of REQUEST_NEWEST. */
 enum request_newest_column {

@@ -64,3 +64,17 @@ def test_one_that_was_asked_for_uses_up_none_that_is_due(fw):
         fw.wait_until(lambda: fw.requests(user)[0]["sweep_asked"] is None, what="the sweep")
     quiet(fw)
     assert (fw.ledger(user)[0]["swept"], fw.ledger(user)[0]["sweep_at"]) == (0, due)
+
+
+def test_no_mail_after_it_was_said_that_there_is_none(fw):
+    """The user has an address when a late file is found, and had none when the deletion was completed."""
+    fw.stack.worker.configure({"worker": {**QUICK, "sweep_after": "1h"}})
+    user = fw.make_user(email=None)
+    assert fw.delete(user).status == 200
+    completed(fw, user, mail="none", files=3)
+    address = f"late-{user.id}@example.test"
+    fw.psql("users", "UPDATE users SET email = %s WHERE id = %s", address, user.id)
+    late_file(fw, user, "late-three")
+    assert fw.delete(user).status == 200
+    fw.wait_until(lambda: fw.ledger(user)[0]["files_deleted"] == 4 and fw.ledger(user)[0]["status"] == "completed", what="the sweep")
+    assert fw.ledger(user)[0]["mail"] == "none" and fw.mails(address) == []
