@@ -21,7 +21,8 @@ static enum db_result account_check_rights(struct db *db, int64_t deadline_ms)
 	               &row, deadline_ms);
 
 	if (result == DB_OK && !db_is_true(row, 0, 0))
-		result = db_refuse(db, "farewell.request: the role needs SELECT, INSERT and UPDATE on it");
+		result = db_refuse_as(db, "42501",
+		                      "farewell.request: the role needs SELECT, INSERT and UPDATE on it");
 	PQclear(row);
 	return result;
 }
