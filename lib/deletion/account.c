@@ -17,7 +17,8 @@ static enum db_result account_check_rights(struct db *db, int64_t deadline_ms)
 		db_run_sql(db,
 	               "SELECT has_table_privilege('farewell.request', 'SELECT')"
 	               " AND has_table_privilege('farewell.request', 'INSERT')"
-	               " AND has_column_privilege('farewell.request', 'sweep_asked', 'UPDATE')",
+	               " AND has_column_privilege('farewell.request', 'sweep_asked', 'UPDATE')"
+	               " AND has_column_privilege('farewell.request', 'mark', 'UPDATE')",
 	               &row, deadline_ms);
 
 	if (result == DB_OK && !db_is_true(row, 0, 0))
@@ -29,12 +30,29 @@ static enum db_result account_check_rights(struct db *db, int64_t deadline_ms)
 
 enum db_result account_check(struct db *db, int64_t deadline_ms)
 {
-	static const enum user_db_statement checked[] = {USERS_LOCK, USERS_MARK, REQUEST_INSERT};
+	static const enum user_db_statement checked[] = {USERS_LOCK, USERS_MARK, REQUEST_INSERT,
+	                                                 REQUEST_INSERT_SEEN};
 	enum db_result result = DB_OK;
 
 	for (size_t i = 0; result == DB_OK && i < sizeof(checked) / sizeof(checked[0]); i++)
 		result = db_check(db, checked[i], deadline_ms);
 	return result == DB_OK ? account_check_rights(db, deadline_ms) : result;
+}
+
+enum db_result account_warn_of_type(struct db *db, int64_t deadline_ms)
+{
+	const char *params[] = {db_sql(db, USERS_LOCK)};
+	PGresult *columns = NULL;
+	enum db_result result = db_run(db, COARSE_COLUMNS, params, &columns, deadline_ms);
+
+	for (int row = 0; result == DB_OK && row < PQntuples(columns); row++)
+		log_warning("gateway.lock_user_sql: %s.%s is a %s: two deletions of one user can have the "
+		            "same mark, so that a user who is restored and then deleted by other means "
+		            "looks as if nothing had happened; a timestamp tells them apart",
+		            PQgetvalue(columns, row, COARSE_TABLE), PQgetvalue(columns, row, COARSE_COLUMN),
+		            PQgetvalue(columns, row, COARSE_TYPE));
+	PQclear(columns);
+	return result;
 }
 
 /* ---- what went wrong ---- */
@@ -112,6 +130,7 @@ static bool account_find_request(const PGresult *requests, struct account *accou
 {
 	struct account_deletion *deletion = &account->deletion;
 
+	account->earlier = !PQgetisnull(requests, 0, REQUEST_ID);
 	for (int row = 0; account->marked && row < PQntuples(requests); row++) {
 		if (PQgetisnull(requests, row, REQUEST_ID) ||
 		    strcmp(PQgetvalue(requests, row, REQUEST_MARK), account->mark) != 0)
@@ -171,6 +190,10 @@ static enum account_result account_lock_in_session(struct db *db, const char *us
 
 	*account = (struct account){.marked = false};
 	*refused = false;
+	if (!db_settings_intact(db)) {
+		log_warning("database: %s: going on in a new session", db_why(db));
+		db_close(db);
+	}
 	if (db_open(db, deadline_ms) != DB_OK) {
 		log_error("database: %s", db_why(db));
 		return ACCOUNT_DOWN;
