@@ -9,6 +9,8 @@
 #include "lib/base/log.h"
 #include "lib/deletion/account_session.h"
 
+#define RELOCKS_MAX 3
+
 /* What the statements on farewell.request take, some of which are seldom needed. */
 static enum db_result account_check_rights(struct db *db, int64_t deadline_ms)
 {
@@ -92,8 +94,11 @@ enum account_result account_failed(struct db *db, enum db_result result, int64_t
 		return waited ? account_waited(db, deadline_ms) : slow ? ACCOUNT_DOWN : ACCOUNT_BUSY;
 	}
 	log_error("database: %s", db_why(db));
+	enum sqlstate_kind kind = db_kind(db);
+	bool refused = result == DB_REFUSED && (kind == SQLSTATE_SETTING || kind == SQLSTATE_DATA ||
+	                                        kind == SQLSTATE_NO_SUCH_ID);
 	db_close(db);
-	return ACCOUNT_DOWN;
+	return refused ? ACCOUNT_REFUSED : ACCOUNT_DOWN;
 }
 
 /* ---- trip one: begin, lock, read ---- */
@@ -238,9 +243,16 @@ enum account_result account_lock(struct db *db, const char *user_id, int64_t dea
 	bool was_open = db_is_alive(db);
 	enum account_result answer = account_lock_once(db, user_id, deadline_ms, account);
 
-	/* A session that died since it was last used, and nothing has happened yet: once more on a new
-	 * one. */
-	if (answer == ACCOUNT_DOWN && was_open && !db_is_open(db) && clock_left_ms(deadline_ms) > 0)
+	/* A session that died since it was last used, or that refuses what it knows of a table that was
+	 * altered since, and nothing has happened yet: once more on a new one. */
+	if ((answer == ACCOUNT_DOWN || answer == ACCOUNT_REFUSED) && was_open && !db_is_open(db) &&
+	    clock_left_ms(deadline_ms) > 0)
+		answer = account_lock_once(db, user_id, deadline_ms, account);
+	/* Who waits for a row that moves to another partition gets 40001, and finds it there the next
+	 * time. */
+	for (int again = 0; answer == ACCOUNT_BUSY && strncmp(db_sqlstate(db), "40", 2) == 0 &&
+	                    again < RELOCKS_MAX && clock_left_ms(deadline_ms) > 0;
+	     again++)
 		answer = account_lock_once(db, user_id, deadline_ms, account);
 	return answer;
 }

@@ -23,6 +23,8 @@ enum account_result {
 	ACCOUNT_LOCKED,  /* somebody holds a lock on the whole table */
 	ACCOUNT_DOWN,    /* the database is away or said no; nothing changed */
 	ACCOUNT_WRONG,   /* a setting's statement did not do what it has to; nothing changed */
+	ACCOUNT_REFUSED, /* a trigger, a policy, a constraint or a right is against it, and will be when
+	                    asked again; nothing changed */
 	ACCOUNT_UNKNOWN, /* COMMIT was sent, and what became of it could not be found out */
 };
 

@@ -93,7 +93,8 @@ static enum account_result account_look_up_commit(struct db *db, struct account 
 	     pause_ms = pause_ms < LOOKUP_PAUSE_MAX_MS ? 2 * pause_ms : pause_ms) {
 		db_close(db);
 		answer = account_look_once(db, account, deletion_id, deadline_ms, &found);
-		bool passes = answer == ACCOUNT_DOWN || answer == ACCOUNT_BUSY || answer == ACCOUNT_LOCKED;
+		bool passes = answer == ACCOUNT_DOWN || answer == ACCOUNT_BUSY ||
+		              answer == ACCOUNT_LOCKED || answer == ACCOUNT_REFUSED;
 
 		if (!passes || clock_left_ms(deadline_ms) <= pause_ms)
 			break;

@@ -258,12 +258,12 @@ def test_lock_user_sql_that_returns_two_rows(fw, more_gateway, outbox, user):
 
 
 def test_a_trigger_that_objects(fw, stack, proxied, outbox, user):
-    """The UPDATE fails after the confirm: rolled back, 503, and the transaction is not left open."""
+    """The UPDATE fails after the confirm: rolled back, 500, and the transaction is not left open."""
     client, _ = proxied
     fw.psql("users", "CREATE OR REPLACE FUNCTION object() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;"
             " CREATE TRIGGER object BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION object()")
     try:
-        problem(client.delete(user), 503, "database-unavailable")
+        problem(client.delete(user), 500, "refused-by-database")
     finally:
         fw.psql("users", "DROP TRIGGER object ON users; DROP FUNCTION object()")
     assert unchanged(fw, user)
@@ -278,7 +278,7 @@ def test_a_deferred_constraint_that_objects(fw, proxied, outbox, user):
     fw.psql("users", "CREATE OR REPLACE FUNCTION object() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;"
             " CREATE CONSTRAINT TRIGGER object AFTER UPDATE ON users DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION object()")
     try:
-        problem(client.delete(user), 503, "database-unavailable")
+        problem(client.delete(user), 500, "refused-by-database")
     finally:
         fw.psql("users", "DROP TRIGGER object ON users; DROP FUNCTION object()")
     assert unchanged(fw, user)

@@ -98,9 +98,36 @@ def test_a_statement_that_marks_everybody(fw, more_gateway, outbox, user):
     mark = f"UPDATE users SET deleted_at = now() WHERE id >= $1 AND id <= {others[-1]} AND deleted_at IS NULL RETURNING deleted_at::text"
     gateway = more_gateway(outbox.settings(mark_user_sql=mark))
     before = len(gateway.log_text())
-    assert fw.at(gateway).delete(user).status == 503
+    problem(fw.at(gateway).delete(user), 500, "refused-by-database")
     assert "gateway.mark_user_sql" in gateway.log_text()[before:]
     assert [unchanged(fw, one) for one in (user, *others)] == [True] * 3
+
+
+# It refuses.
+
+REFUSALS = {
+    "P0001": ("RAISE EXCEPTION 'he owes us money';", 500, "refused-by-database"),
+    "23514": ("RAISE check_violation;", 500, "refused-by-database"),
+    "42501": ("RAISE insufficient_privilege;", 500, "refused-by-database"),
+    "22P02": ("PERFORM 'x'::integer;", 500, "refused-by-database"),
+    "40001": ("RAISE serialization_failure;", 503, "user-busy"),
+    "40P01": ("RAISE deadlock_detected;", 503, "user-busy"),
+    "53100": ("RAISE disk_full;", 503, "database-unavailable"),
+}
+
+
+@pytest.mark.parametrize("when", ["BEFORE", "deferred"])
+@pytest.mark.parametrize("state", REFUSALS)
+def test_a_refusal(fw, more_gateway, outbox, user, state, when):
+    """What does not pass by itself is not answered with "try again"."""
+    body, status, slug = REFUSALS[state]
+    gateway = more_gateway(outbox.settings())
+    before = len(gateway.log_text())
+    with trigger(fw, user, body, when):
+        problem(fw.at(gateway).delete(user), status, slug)
+    assert f"(SQLSTATE {state})" in gateway.log_text()[before:]
+    assert unchanged(fw, user)
+    assert fw.at(gateway).delete(user).status == 200
 
 
 # It takes its time.
@@ -122,3 +149,30 @@ def test_nobody_waits_for_a_client_that_has_gone(fw, more_gateway, outbox, user)
         assert client.delete(user).status == 503
         fw.wait_until(lambda: row_is_free(fw, user), what="the row to be free")
     assert client.delete(user).status == 200
+
+
+# Partitions.
+
+def test_a_row_that_moves_to_another_partition(fw, stack, more_gateway, outbox):
+    """Somebody marks the user while we wait for the row, which is then in the partition of the deleted."""
+    fw.psql("users", "DROP TABLE IF EXISTS part_users; CREATE TABLE part_users (id bigint, deleted_at timestamptz) PARTITION BY LIST ((deleted_at IS NULL));"
+            " CREATE TABLE part_active PARTITION OF part_users FOR VALUES IN (true); CREATE TABLE part_gone PARTITION OF part_users FOR VALUES IN (false);"
+            " CREATE INDEX ON part_users (id)")
+    user = int(fw.value("users", "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"))
+    fw.psql("users", "INSERT INTO part_users VALUES (%s)", user)
+    client = fw.at(more_gateway(outbox.settings(
+        lock_user_sql="SELECT id::text, deleted_at::text FROM part_users WHERE id = $1 FOR NO KEY UPDATE",
+        mark_user_sql="UPDATE part_users SET deleted_at = now() WHERE id = $1 AND deleted_at IS NULL RETURNING deleted_at::text")))
+    holder = stack.postgres.connect("users")
+    try:
+        with holder.cursor() as cursor, ThreadPoolExecutor(1) as pool:
+            cursor.execute("UPDATE part_users SET deleted_at = now() WHERE id = %s", [user])
+            asked = pool.submit(client.delete, user)
+            fw.wait_until(lambda: asked.done() or fw.value("users", "SELECT count(*) FROM pg_locks WHERE NOT granted"), what="the gateway to wait for the row")
+            holder.commit()
+            answer = asked.result()
+    finally:
+        holder.close()
+        fw.psql("users", "DROP TABLE part_users")
+    assert answer.status == 200, answer
+    assert len(outbox.messages()) == 1
