@@ -28,25 +28,29 @@ static enum check_result check_result_of(struct db *db, enum db_result result)
 	return sqlstate_may_come(state) ? CHECK_REFUSED : CHECK_WRONG;
 }
 
-/* gateway.mark_user_sql as it was written: in its CTE it could take a parameter of ours for its
- * own, or return columns that nobody reads. */
-static enum check_result check_mark_alone(struct gateway *gateway, int64_t deadline_ms)
+/* The two settings as they were written: in a statement of ours around them, one could take a
+ * parameter of ours for its own, or return columns that nobody reads. */
+static enum check_result check_settings_alone(struct gateway *gateway, int64_t deadline_ms)
 {
-	const struct db_statement alone = {.name = "mark_user_alone",
-	                                   .setting = "gateway.mark_user_sql",
-	                                   .sql = gateway->conf->gateway.mark_user_sql,
-	                                   .params = 1,
-	                                   .columns = 1};
+	const struct db_statement alone[] = {
+		gateway->statements[USERS_LOCK],
+		{.name = "mark_user_alone",
+	     .setting = "gateway.mark_user_sql",
+	     .sql = gateway->conf->gateway.mark_user_sql,
+	     .params = 1,
+	     .columns = 1},
+	};
+	const int count = sizeof(alone) / sizeof(alone[0]);
 	struct db_options options = gateway->db_options;
 
-	options.statements = &alone;
-	options.statement_count = 1;
+	options.statements = alone;
+	options.statement_count = count;
 	struct db *db = db_new(&options, NULL);
 	if (db == NULL)
 		return CHECK_AWAY;
 	enum db_result result = db_open(db, deadline_ms);
-	if (result == DB_OK)
-		result = db_check(db, 0, deadline_ms);
+	for (int i = 0; result == DB_OK && i < count; i++)
+		result = db_check(db, i, deadline_ms);
 	enum check_result found = check_result_of(db, result);
 	db_free(db);
 	return found;
@@ -83,7 +87,7 @@ static enum check_result check_database(struct gateway *gateway)
 {
 	int64_t deadline_ms =
 		clock_now_ms() + gateway->conf->gateway.sessions.connect_timeout_ms + CHECK_MS;
-	enum check_result found = check_mark_alone(gateway, deadline_ms);
+	enum check_result found = check_settings_alone(gateway, deadline_ms);
 
 	if (found != CHECK_GOOD)
 		return found;
@@ -93,6 +97,8 @@ static enum check_result check_database(struct gateway *gateway)
 	found = check_result_of(gateway->db, result);
 	if (found == CHECK_GOOD)
 		found = check_lineage(gateway, deadline_ms);
+	if (found == CHECK_GOOD)
+		found = check_result_of(gateway->db, account_warn_of_type(gateway->db, deadline_ms));
 	if (found == CHECK_GOOD)
 		found = check_standby(gateway->db, deadline_ms);
 	return found;

@@ -46,7 +46,7 @@ bool gateway_open(struct gateway *gateway, const struct conf *conf, struct child
 		gateway->broker.alarm = ((struct gateway_shared *)child_shared(child))->alarm;
 	gateway->db_pump = (struct pump){gateway_pump_broker, gateway};
 	gateway->mq_pump = (struct pump){gateway_pump_child, gateway};
-	if (!request_gateway_statements(conf, gateway->statements, &gateway->mark_sql))
+	if (!request_gateway_statements(conf, gateway->statements, &gateway->texts))
 		return false;
 	gateway->db_options = (struct db_options){
 		.name = "user_db",
@@ -76,7 +76,7 @@ void gateway_close(struct gateway *gateway)
 {
 	mq_free(gateway->mq);
 	db_free(gateway->db);
-	free(gateway->mark_sql);
+	request_free_texts(&gateway->texts);
 	*gateway = (struct gateway){.conf = NULL};
 }
 

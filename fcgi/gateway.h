@@ -34,7 +34,7 @@ struct gateway {
 	struct mq_options mq_options;
 	struct pump db_pump, mq_pump;
 	struct db_statement statements[USER_DB_STATEMENTS];
-	char *mark_sql;
+	struct request_texts texts;
 };
 
 /* Makes the sessions; they connect when first needed. CONF and CHILD must outlive it. False: no

@@ -28,6 +28,7 @@ static const struct {
 	[PROBLEM_OUTCOME_UNKNOWN] = {503, "outcome-unknown", "Outcome unknown"},
 	[PROBLEM_NOT_READY] = {503, "not-ready", "Not ready"},
 	[PROBLEM_MISCONFIGURED] = {500, "misconfigured", "Service misconfigured"},
+	[PROBLEM_REFUSED] = {500, "refused-by-database", "The database refused"},
 };
 
 void problem_set(struct http_response *response, const struct http_request *request,

@@ -63,8 +63,14 @@ static void answer_failure(struct call *call, enum account_result result)
 	case ACCOUNT_WRONG:
 		problem_set(response, request, PROBLEM_MISCONFIGURED,
 		            "A statement of the configuration, gateway.lock_user_sql or "
-		            "gateway.mark_user_sql, did not do what it has to. "
+		            "gateway.mark_user_sql, did not do what it has to, or a trigger undid it. "
 		            "The account was not deleted; the service's log says more.");
+		return;
+	case ACCOUNT_REFUSED:
+		problem_set(response, request, PROBLEM_REFUSED,
+		            "The database refused to delete this account: by a trigger, a policy, a "
+		            "constraint, or for want of a right. Nothing was changed, and trying again "
+		            "does not help; the service's log says more.");
 		return;
 	case ACCOUNT_UNKNOWN:
 		problem_set(

@@ -60,6 +60,11 @@ static void handle_deletion(struct gateway *gateway, struct call *call)
 		problem_set(call->response, call->request, PROBLEM_NO_DELETION,
 		            "There is no deletion of a user with this id.");
 		break;
+	case ACCOUNT_REFUSED:
+		problem_set(call->response, call->request, PROBLEM_REFUSED,
+		            "The database refuses to tell: a right or a table is missing. The service's "
+		            "log says more.");
+		break;
 	default:
 		problem_set(call->response, call->request, PROBLEM_DATABASE_UNAVAILABLE,
 		            "The database can't be reached or refused; try again.");

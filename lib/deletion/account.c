@@ -9,6 +9,8 @@
 #include "lib/base/log.h"
 #include "lib/deletion/account_session.h"
 
+#define RELOCKS_MAX 3
+
 /* What the statements on farewell.request take, some of which are seldom needed. */
 static enum db_result account_check_rights(struct db *db, int64_t deadline_ms)
 {
@@ -17,23 +19,42 @@ static enum db_result account_check_rights(struct db *db, int64_t deadline_ms)
 		db_run_sql(db,
 	               "SELECT has_table_privilege('farewell.request', 'SELECT')"
 	               " AND has_table_privilege('farewell.request', 'INSERT')"
-	               " AND has_column_privilege('farewell.request', 'sweep_asked', 'UPDATE')",
+	               " AND has_column_privilege('farewell.request', 'sweep_asked', 'UPDATE')"
+	               " AND has_column_privilege('farewell.request', 'mark', 'UPDATE')",
 	               &row, deadline_ms);
 
 	if (result == DB_OK && !db_is_true(row, 0, 0))
-		result = db_refuse(db, "farewell.request: the role needs SELECT, INSERT and UPDATE on it");
+		result = db_refuse_as(db, "42501",
+		                      "farewell.request: the role needs SELECT, INSERT and UPDATE on it");
 	PQclear(row);
 	return result;
 }
 
 enum db_result account_check(struct db *db, int64_t deadline_ms)
 {
-	static const enum user_db_statement checked[] = {USERS_LOCK, USERS_MARK, REQUEST_INSERT};
+	static const enum user_db_statement checked[] = {USERS_LOCK, USERS_MARK, REQUEST_INSERT,
+	                                                 REQUEST_INSERT_SEEN};
 	enum db_result result = DB_OK;
 
 	for (size_t i = 0; result == DB_OK && i < sizeof(checked) / sizeof(checked[0]); i++)
 		result = db_check(db, checked[i], deadline_ms);
 	return result == DB_OK ? account_check_rights(db, deadline_ms) : result;
+}
+
+enum db_result account_warn_of_type(struct db *db, int64_t deadline_ms)
+{
+	const char *params[] = {db_sql(db, USERS_LOCK)};
+	PGresult *columns = NULL;
+	enum db_result result = db_run(db, COARSE_COLUMNS, params, &columns, deadline_ms);
+
+	for (int row = 0; result == DB_OK && row < PQntuples(columns); row++)
+		log_warning("gateway.lock_user_sql: %s.%s is a %s: two deletions of one user can have the "
+		            "same mark, so that a user who is restored and then deleted by other means "
+		            "looks as if nothing had happened; a timestamp tells them apart",
+		            PQgetvalue(columns, row, COARSE_TABLE), PQgetvalue(columns, row, COARSE_COLUMN),
+		            PQgetvalue(columns, row, COARSE_TYPE));
+	PQclear(columns);
+	return result;
 }
 
 /* ---- what went wrong ---- */
@@ -73,8 +94,11 @@ enum account_result account_failed(struct db *db, enum db_result result, int64_t
 		return waited ? account_waited(db, deadline_ms) : slow ? ACCOUNT_DOWN : ACCOUNT_BUSY;
 	}
 	log_error("database: %s", db_why(db));
+	enum sqlstate_kind kind = db_kind(db);
+	bool refused = result == DB_REFUSED && (kind == SQLSTATE_SETTING || kind == SQLSTATE_DATA ||
+	                                        kind == SQLSTATE_NO_SUCH_ID);
 	db_close(db);
-	return ACCOUNT_DOWN;
+	return refused ? ACCOUNT_REFUSED : ACCOUNT_DOWN;
 }
 
 /* ---- trip one: begin, lock, read ---- */
@@ -111,6 +135,7 @@ static bool account_find_request(const PGresult *requests, struct account *accou
 {
 	struct account_deletion *deletion = &account->deletion;
 
+	account->earlier = !PQgetisnull(requests, 0, REQUEST_ID);
 	for (int row = 0; account->marked && row < PQntuples(requests); row++) {
 		if (PQgetisnull(requests, row, REQUEST_ID) ||
 		    strcmp(PQgetvalue(requests, row, REQUEST_MARK), account->mark) != 0)
@@ -170,6 +195,10 @@ static enum account_result account_lock_in_session(struct db *db, const char *us
 
 	*account = (struct account){.marked = false};
 	*refused = false;
+	if (!db_settings_intact(db)) {
+		log_warning("database: %s: going on in a new session", db_why(db));
+		db_close(db);
+	}
 	if (db_open(db, deadline_ms) != DB_OK) {
 		log_error("database: %s", db_why(db));
 		return ACCOUNT_DOWN;
@@ -214,9 +243,16 @@ enum account_result account_lock(struct db *db, const char *user_id, int64_t dea
 	bool was_open = db_is_alive(db);
 	enum account_result answer = account_lock_once(db, user_id, deadline_ms, account);
 
-	/* A session that died since it was last used, and nothing has happened yet: once more on a new
-	 * one. */
-	if (answer == ACCOUNT_DOWN && was_open && !db_is_open(db) && clock_left_ms(deadline_ms) > 0)
+	/* A session that died since it was last used, or that refuses what it knows of a table that was
+	 * altered since, and nothing has happened yet: once more on a new one. */
+	if ((answer == ACCOUNT_DOWN || answer == ACCOUNT_REFUSED) && was_open && !db_is_open(db) &&
+	    clock_left_ms(deadline_ms) > 0)
+		answer = account_lock_once(db, user_id, deadline_ms, account);
+	/* Who waits for a row that moves to another partition gets 40001, and finds it there the next
+	 * time. */
+	for (int again = 0; answer == ACCOUNT_BUSY && strncmp(db_sqlstate(db), "40", 2) == 0 &&
+	                    again < RELOCKS_MAX && clock_left_ms(deadline_ms) > 0;
+	     again++)
 		answer = account_lock_once(db, user_id, deadline_ms, account);
 	return answer;
 }

@@ -23,6 +23,8 @@ enum account_result {
 	ACCOUNT_LOCKED,  /* somebody holds a lock on the whole table */
 	ACCOUNT_DOWN,    /* the database is away or said no; nothing changed */
 	ACCOUNT_WRONG,   /* a setting's statement did not do what it has to; nothing changed */
+	ACCOUNT_REFUSED, /* a trigger, a policy, a constraint or a right is against it, and will be when
+	                    asked again; nothing changed */
 	ACCOUNT_UNKNOWN, /* COMMIT was sent, and what became of it could not be found out */
 };
 
@@ -38,7 +40,8 @@ struct account {
 	char now[ACCOUNT_TIME_SIZE]; /* when the transaction began, by the database's clock */
 	bool marked;                 /* users.deleted_at is set */
 	char mark[ACCOUNT_MARK_SIZE];
-	bool requested; /* and farewell.request has a live deletion of that mark: */
+	bool earlier;   /* farewell.request has live deletions of this user */
+	bool requested; /* and one of that mark: */
 	struct account_deletion deletion;
 };
 
@@ -53,9 +56,14 @@ struct account_request {
  * setting. */
 enum db_result account_check(struct db *, int64_t deadline_ms);
 
+/* Whether a deletion's mark may be that of an earlier one of the same user, a date for one: a
+ * warning in the log. */
+enum db_result account_warn_of_type(struct db *, int64_t deadline_ms);
+
 /* Begins the transaction, locks the row of USER_ID and reads its requests. A result
- * other than ACCOUNT_OK has left no transaction open. Connects if need be, and once more if the
- * connection turns out to be dead. */
+ * other than ACCOUNT_OK has left no transaction open. Connects if need be; once more if the
+ * connection turns out to be dead, refuses in an older session than now, or somebody changed the
+ * row in a way that only a new transaction can follow. */
 enum account_result account_lock(struct db *, const char *user_id, int64_t deadline_ms,
                                  struct account *);
 
@@ -66,10 +74,10 @@ void account_unlock(struct db *, int64_t deadline_ms);
  * synchronous standby too, as account_mark does. Of a completed one it asks for a sweep. */
 enum account_result account_repeat(struct db *, struct account *, int64_t deadline_ms);
 
-/* Marks the user unless that is so already, inserts the request and commits; fills in
- * account->deletion. When the connection breaks under it, or COMMIT comes with a warning, finds out
- * on a new one what became of it.
- * The transaction is over whatever the answer. */
+/* Marks the user unless that is so already, inserts the request with the mark that the row has
+ * when every trigger has run, and commits; one round trip. Fills in account->deletion. When the
+ * connection breaks under it, or COMMIT comes with a warning, finds out on a new one what became of
+ * it. The transaction is over whatever the answer. */
 enum account_result account_mark(struct db *, struct account *, const struct account_request *,
                                  int64_t deadline_ms);
 

@@ -44,11 +44,20 @@ static const char insert_sql[] =
 	INSERT " VALUES ($1::uuid, $2::text, $3::text, $4::text, $5::text, " CONFIRMED ")" INSERTED;
 
 /* The setting's own text stands on lines of its own, so that a comment at its end swallows nothing
- * of ours. */
+ * of ours. Two rows are an error (21000), none is null. */
 static const char mark_head[] = "WITH marked(mark) AS (\n";
-static const char mark_tail[] =
-	"\n) " INSERT " SELECT $2::uuid, $3::text, marked.mark, $4::text, $5::text, " CONFIRMED
-	" FROM marked" INSERTED;
+static const char mark_tail[] = "\n) SELECT (SELECT mark FROM marked)";
+
+static const char seen_head[] = "WITH seen(id, mark) AS (\n";
+static const char insert_seen_tail[] =
+	"\n) " INSERT
+	" VALUES ($2::uuid, $3::text, (SELECT mark FROM seen), $4::text, $5::text, " CONFIRMED
+	")" INSERTED;
+
+/* A column of whole days, or of yes and no, marks a user who was restored as it did before. */
+static const char set_apart_tail[] =
+	"\n) UPDATE farewell.request SET mark = mark || ' (before ' || $3::text || ')'"
+	" WHERE user_id = $2::text AND mark = (SELECT mark FROM seen) AND status <> 'cancelled'";
 
 static const char newest_sql[] =
 	"SELECT user_id, deletion_id::text, status, mail, files_deleted::text, attempts::text,"
@@ -70,6 +79,16 @@ static const char table_locks_sql[] =
 	" AND (strpos(lower($1::text), lower(c.relname)) > 0"
 	"   OR c.oid = 'farewell.request'::regclass)"
 	" ORDER BY l.granted DESC, l.pid LIMIT 1";
+
+/* By the words of the text, so it is no more than a good guess. */
+static const char coarse_columns_sql[] =
+	"SELECT c.oid::regclass::text, a.attname, format_type(a.atttypid, a.atttypmod)"
+	" FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+	" WHERE c.relkind IN ('r', 'p', 'v') AND a.attnum > 0 AND NOT a.attisdropped"
+	" AND a.atttypid IN ('date'::regtype, 'boolean'::regtype)"
+	" AND c.relnamespace <> 'pg_catalog'::regnamespace"
+	" AND pg_table_is_visible(c.oid) AND strpos(lower($1::text), lower(c.relname)) > 0"
+	" AND strpos(lower($1::text), lower(a.attname) || '::text') > 0";
 
 /* ---- the worker's statements ---- */
 
@@ -163,31 +182,40 @@ static const char unlead_sql[] =
 
 /* ---- the tables of statements ---- */
 
-static char *wrap_mark_sql(const char *setting)
+static char *wrap_setting(const char *head, const char *setting, const char *tail)
 {
 	size_t length = strlen(setting);
 
 	while (length > 0 &&
 	       (isspace((unsigned char)setting[length - 1]) || setting[length - 1] == ';'))
 		length--;
-	size_t size = sizeof(mark_head) + length + sizeof(mark_tail);
+	size_t size = strlen(head) + length + strlen(tail) + 1;
 	char *sql = malloc(size);
 	if (sql != NULL)
-		snprintf(sql, size, "%s%.*s%s", mark_head, (int)length, setting, mark_tail);
+		snprintf(sql, size, "%s%.*s%s", head, (int)length, setting, tail);
 	return sql;
 }
 
 bool request_gateway_statements(const struct conf *conf,
-                                struct db_statement table[USER_DB_STATEMENTS], char **mark_sql)
+                                struct db_statement table[USER_DB_STATEMENTS],
+                                struct request_texts *texts)
 {
 	const char *lock = conf->gateway.lock_user_sql;
 
-	*mark_sql = wrap_mark_sql(conf->gateway.mark_user_sql);
+	texts->mark = wrap_setting(mark_head, conf->gateway.mark_user_sql, mark_tail);
+	texts->insert_seen = wrap_setting(seen_head, lock, insert_seen_tail);
+	texts->set_apart = wrap_setting(seen_head, lock, set_apart_tail);
 	memset(table, 0, USER_DB_STATEMENTS * sizeof(table[0]));
 	table[USERS_LOCK] = (struct db_statement){"lock_user", "gateway.lock_user_sql", lock,
 	                                          1,           USERS_COLUMNS,           DB_LOCK_CHANGE};
-	table[USERS_MARK] = (struct db_statement){"mark_user", "gateway.mark_user_sql", *mark_sql,
-	                                          5,           REQUEST_NEW_COLUMNS,     DB_LOCK_NONE};
+	table[USERS_MARK] = (struct db_statement){
+		"mark_user", "gateway.mark_user_sql", texts->mark, 1, 1, DB_LOCK_NONE};
+	table[REQUEST_SET_APART] =
+		(struct db_statement){.name = "set_apart", .sql = texts->set_apart, .params = 3};
+	table[REQUEST_INSERT_SEEN] = (struct db_statement){.name = "insert_seen",
+	                                                   .sql = texts->insert_seen,
+	                                                   .params = 5,
+	                                                   .columns = REQUEST_NEW_COLUMNS};
 	table[REQUEST_READ_LIVE] =
 		(struct db_statement){.name = "read_requests", .sql = read_live_sql, .params = 1};
 	table[REQUEST_HOLD] = (struct db_statement){
@@ -198,9 +226,19 @@ bool request_gateway_statements(const struct conf *conf,
 		.name = "insert_request", .sql = insert_sql, .params = 5, .columns = REQUEST_NEW_COLUMNS};
 	table[TABLE_LOCKS] = (struct db_statement){
 		.name = "table_locks", .sql = table_locks_sql, .params = 1, .columns = LOCK_COLUMNS};
+	table[COARSE_COLUMNS] =
+		(struct db_statement){.name = "coarse_columns", .sql = coarse_columns_sql, .params = 1};
 	table[REQUEST_NEWEST] =
 		(struct db_statement){.name = "newest_request", .sql = newest_sql, .params = 1};
-	return *mark_sql != NULL;
+	return texts->mark != NULL && texts->insert_seen != NULL && texts->set_apart != NULL;
+}
+
+void request_free_texts(struct request_texts *texts)
+{
+	free(texts->mark);
+	free(texts->insert_seen);
+	free(texts->set_apart);
+	*texts = (struct request_texts){.mark = NULL};
 }
 
 void request_worker_statements(const struct conf *conf,

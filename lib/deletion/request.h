@@ -16,8 +16,7 @@
 enum user_db_statement {
 	/* The application's, from the settings. */
 	USERS_LOCK,    /* $1 id: enum users_column; the row is locked */
-	USERS_MARK,    /* gateway.mark_user_sql around an insert: $1 id, then as REQUEST_INSERT's but
-	                  the mark; enum request_new_column, no row: the user was not marked */
+	USERS_MARK,    /* gateway.mark_user_sql: $1 id; one row: the mark it returned, null if none */
 	USERS_CONTACT, /* $1 id: enum contact_column */
 	/* The gateway's. */
 	REQUEST_READ_LIVE, /* $1 user: enum request_column of those not cancelled; one row at least, for
@@ -25,8 +24,13 @@ enum user_db_statement {
 	REQUEST_HOLD,      /* $1 deletion: enum request_new_column; the row is locked */
 	REQUEST_ASK_SWEEP, /* $1 deletion: if it is completed, that late files be looked for */
 	REQUEST_INSERT,    /* $1 deletion, user, mark, by whom, request id: enum request_new_column */
+	REQUEST_SET_APART, /* $1 id, user, deletion: earlier ones of the mark that the row has now are
+	                      not of that mark any more */
+	REQUEST_INSERT_SEEN, /* $1 id, deletion, user, by whom, request id: as REQUEST_INSERT, with the
+	                        mark that the row has now; none is refused (23502) */
 	TABLE_LOCKS, /* $1 a statement's text: enum table_lock_column of a lock that another session has
 	                or wants on a table it names, or on farewell.request */
+	COARSE_COLUMNS, /* $1 a statement's text: enum coarse_column of those it returns as text */
 	REQUEST_NEWEST, /* $1 user: enum request_newest_column */
 	/* The worker's. */
 	REQUEST_READ,      /* $1 deletion: enum request_read_column */
@@ -55,6 +59,7 @@ enum request_column { REQUEST_NOW, REQUEST_ID, REQUEST_MARK, REQUEST_STATUS, REQ
 enum request_new_column { REQUEST_NEW_STATUS, REQUEST_NEW_REQUESTED_AT, REQUEST_NEW_COLUMNS };
 enum request_find_column { FIND_DELETION_ID, FIND_FINISHED };
 enum table_lock_column { LOCK_TABLE, LOCK_MODE, LOCK_PID, LOCK_COLUMNS };
+enum coarse_column { COARSE_TABLE, COARSE_COLUMN, COARSE_TYPE };
 enum missing_column { MISSING_RECOVERY, MISSING_IDS };
 enum request_read_column {
 	READ_USER_ID,
@@ -81,10 +86,16 @@ enum request_newest_column {
 	NEWEST_COLUMNS
 };
 
+/* Statements of ours around a setting's. */
+struct request_texts {
+	char *mark, *insert_seen, *set_apart;
+};
+
 /* Fill TABLE for the session of one of the programs. The texts are CONF's and literals, but
- * *MARK_SQL, to be freed after the session. False: no memory. */
+ * TEXTS, to be freed after the session. False: no memory. */
 bool request_gateway_statements(const struct conf *, struct db_statement table[USER_DB_STATEMENTS],
-                                char **mark_sql);
+                                struct request_texts *);
+void request_free_texts(struct request_texts *);
 void request_worker_statements(const struct conf *, struct db_statement table[USER_DB_STATEMENTS]);
 
 /* Carries the ledger's state to the request, unless that is finished. Errors are the session's, and

@@ -78,6 +78,10 @@ static enum sessions_state sessions_state_of(const struct db *db, enum db_result
 
 static enum sessions_state sessions_connect_one(struct db *db)
 {
+	if (db_is_open(db) && !db_settings_intact(db)) {
+		log_warning("a new session: %s", db_why(db));
+		db_close(db);
+	}
 	if (db_is_open(db) && db_is_alive(db))
 		return SESSIONS_READY;
 	return sessions_state_of(db, db_open(db, db_deadline(db)));

@@ -116,8 +116,13 @@ void db_say(struct db *db, const char *format, ...)
 
 enum db_result db_refuse(struct db *db, const char *what)
 {
+	return db_refuse_as(db, "", what);
+}
+
+enum db_result db_refuse_as(struct db *db, const char *sqlstate, const char *what)
+{
 	db_say(db, "%s", what);
-	db->sqlstate[0] = '\0';
+	snprintf(db->sqlstate, sizeof(db->sqlstate), "%s", sqlstate);
 	return DB_REFUSED;
 }
 
@@ -317,14 +322,19 @@ static bool db_queue_next(struct db *db, const char *title)
 	return !db->queue_failed;
 }
 
+void db_queue_prepared(struct db *db, const char *title, const char *name, int count,
+                       const char *const *params)
+{
+	if (db_queue_next(db, title))
+		db->queue_failed = PQsendQueryPrepared(db->conn, name, count, params, NULL, NULL, 0) != 1;
+}
+
 void db_queue(struct db *db, int statement, const char *const *params)
 {
 	const struct db_statement *row = &db->options->statements[statement];
 
 	assert(row->sql != NULL);
-	if (db_queue_next(db, db_title(db, statement)))
-		db->queue_failed =
-			PQsendQueryPrepared(db->conn, row->name, row->params, params, NULL, NULL, 0) != 1;
+	db_queue_prepared(db, db_title(db, statement), row->name, row->params, params);
 }
 
 void db_queue_sql(struct db *db, const char *sql)

@@ -59,8 +59,8 @@ void db_free(struct db *);
 void db_close(struct db *); /* the connection only */
 
 /* Connects, makes the session's settings (READ COMMITTED, UTC, ISO dates, UTF-8, time-outs,
- * synchronous_commit raised to on if lower) and prepares every statement, unless that is so
- * already. DB_REFUSED: a wrong password, no such database, a statement that doesn't prepare; the
+ * warnings, synchronous_commit raised to on if lower) and prepares every statement, unless that is
+ * so already. DB_REFUSED: a wrong password, no such database, a statement that doesn't prepare; the
  * connection is closed then too. */
 enum db_result db_open(struct db *, int64_t deadline_ms);
 bool db_is_open(const struct db *); /* as far as we know */
@@ -85,6 +85,8 @@ unsigned int db_session(const struct db *);
 bool db_may_pass(const struct db *);
 /* For an answer of the server's that is none: db_why says WHAT of it, without an SQLSTATE. */
 enum db_result db_refuse(struct db *, const char *what);
+/* The same, for what the server would have refused with SQLSTATE. */
+enum db_result db_refuse_as(struct db *, const char *sqlstate, const char *what);
 /* A deadline for one exchange: a little after the server's own statement_timeout, which then comes
  * first and says what it was. */
 int64_t db_deadline(const struct db *);
@@ -111,6 +113,18 @@ enum db_result db_flush(struct db *, PGresult **results, int count, int *failed,
 /* Ends a transaction that is not to be committed; a session that can't is closed, which ends it
  * too. */
 void db_roll_back(struct db *);
+
+/* A trigger or a function may change the session's settings, for itself and for who comes later:
+ * the zone in which a mark is written, synchronous_commit, what is warned of, the search_path. */
+
+/* Queues a statement that puts back what was changed of them, right before a COMMIT for one; its
+ * result is for db_note_settings. */
+void db_queue_settings(struct db *);
+/* Logs a warning, once a session, if that result says that something was changed. May be NULL. */
+void db_note_settings(struct db *, const PGresult *);
+/* Whether zone, date style and encoding are as db_open made them, as far as the server has reported
+ * until now; no round trip. False: db_why says what was changed; db_close ends it. */
+bool db_settings_intact(struct db *);
 
 /* Checks a prepared statement, for -t and at start-up, against what its row says of parameters,
  * columns and locks. DB_REFUSED with db_why naming the setting when it does not fit. */

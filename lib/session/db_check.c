@@ -95,7 +95,8 @@ static enum db_result db_check_plan(struct db *db, int statement, int64_t deadli
 	if (PQsendPrepare(db->conn, "checked_plan", db_sql(db, statement), 0, NULL) == 0)
 		return db_lose(db, title);
 	enum db_result result = db_collect(db, title, NULL, deadline_ms);
-	if (result == DB_OK)
+	bool prepared = result == DB_OK;
+	if (prepared)
 		result =
 			db_run_sql(db,
 		               "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan;"
@@ -107,8 +108,10 @@ static enum db_result db_check_plan(struct db *db, int statement, int64_t deadli
 			db_run_sql(db, "EXPLAIN (COSTS OFF) EXECUTE checked_plan(NULL)", &plan, deadline_ms);
 	if (db->ready)
 		db_roll_back(db);
-	if (result == DB_OK)
-		result = db_run_sql(db, "DEALLOCATE checked_plan", NULL, deadline_ms);
+	/* After a refusal too: the check may be made again in this session. */
+	if (prepared && db->ready &&
+	    db_run_sql(db, "DEALLOCATE checked_plan", NULL, deadline_ms) != DB_OK)
+		return DB_LOST;
 	if (result == DB_OK)
 		result = db_judge_plan(db, title, plan);
 	PQclear(plan);

@@ -1,4 +1,4 @@
-/* Opening a PostgreSQL session: the socket, the session's settings, the prepared statements. */
+/* Opening a PostgreSQL session: the socket, the log-in, the prepared statements. */
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -96,38 +96,6 @@ static enum db_result db_connect(struct db *db, int64_t deadline_ms)
 	return DB_OK;
 }
 
-const char *db_plan_mode(const struct db *db)
-{
-	return db->options->custom_plans ? "force_custom_plan" : "auto";
-}
-
-static enum db_result db_set_up_session(struct db *db, int64_t deadline_ms)
-{
-	char sql[1024];
-
-	/* The mark of a deletion is a timestamp as text: the same in every session only with the same
-	 * zone and style. */
-	snprintf(sql, sizeof(sql),
-	         "SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET extra_float_digits = 1;"
-	         " SET default_transaction_isolation = 'read committed'; SET "
-	         "default_transaction_read_only = off;"
-	         " SET plan_cache_mode = %s;"
-	         /* The server's side too: a lease or a row of a host that vanished must not be held for
-	            hours. */
-	         " SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET "
-	         "tcp_keepalives_count = 3; SET tcp_user_timeout = 30000;"
-	         " SET lock_timeout = %lld; SET statement_timeout = %lld; SET "
-	         "idle_in_transaction_session_timeout = %lld;"
-	         " SELECT set_config('synchronous_commit', 'on', false)"
-	         " WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')",
-	         db_plan_mode(db), (long long)db->options->lock_timeout_ms,
-	         (long long)db->options->statement_timeout_ms,
-	         (long long)db->options->idle_in_transaction_timeout_ms);
-	if (PQsendQuery(db->conn, sql) == 0)
-		return db_lose(db, "setting up the session");
-	return db_collect(db, "setting up the session", NULL, deadline_ms);
-}
-
 static enum db_result db_prepare_statements(struct db *db, int64_t deadline_ms)
 {
 	for (int i = 0; i < db->options->statement_count; i++) {
@@ -154,7 +122,7 @@ enum db_result db_open(struct db *db, int64_t deadline_ms)
 	enum db_result result =
 		db_connect(db, own_deadline_ms < deadline_ms ? own_deadline_ms : deadline_ms);
 	if (result == DB_OK)
-		result = db_set_up_session(db, deadline_ms);
+		result = db_set_up(db, deadline_ms);
 	if (result == DB_OK)
 		result = db_prepare_statements(db, deadline_ms);
 	if (result == DB_OK) {

@@ -7,6 +7,7 @@
 #define DB_WHY_SIZE 512
 #define DB_WARNING_SIZE 256
 #define DB_QUEUE_MAX 8 /* statements in one pipeline */
+#define DB_REPORTED 4  /* settings whose changes the server reports by itself */
 
 struct db {
 	const struct db_options *options;
@@ -21,6 +22,8 @@ struct db {
 	char refused[96]; /* what was refused last */
 	char why[DB_WHY_SIZE];
 	char warning[DB_WARNING_SIZE];
+	char reported[DB_REPORTED][64]; /* as the session was set up */
+	bool settings_said;             /* that they were changed */
 };
 
 /* Sets what db_why says: one line. */
@@ -36,5 +39,11 @@ enum db_result db_collect(struct db *, const char *title, PGresult **result, int
 const char *db_title(const struct db *, int statement);
 /* How statements are planned in this session; a value of plan_cache_mode. */
 const char *db_plan_mode(const struct db *);
+
+/* Makes the settings of a new connection, and prepares the statement that puts them back. */
+enum db_result db_set_up(struct db *, int64_t deadline_ms);
+/* Queues a prepared statement by its name; TITLE in errors. */
+void db_queue_prepared(struct db *, const char *title, const char *name, int count,
+                       const char *const *params);
 
 #endif

@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tools.gateway import problem
+from tools.gateway import problem, trigger
 from tools.standby import Standby
 
 QUICK = {"confirm_timeout": "1s", "lock_timeout": "2s", "statement_timeout": "3s", "request_timeout": "5s", "connect_timeout": "1s"}
@@ -44,6 +44,43 @@ def test_the_wait_is_ended(fw, stack, client, standby, outbox, end):
     [request] = fw.requests(user)
     assert client.delete(user).json()["deletionId"] == request["deletion_id"]
     assert len(outbox.messages()) == 1
+
+
+SILENCED = {"the role": None, "a trigger, for good": "false", "a trigger, for the transaction": "true"}
+
+
+@pytest.mark.parametrize("by", SILENCED)
+def test_the_warning_is_silenced(fw, stack, more_gateway, outbox, standby, by):
+    """client_min_messages hides that a COMMIT is not replicated."""
+    user, local = fw.make_user(files=0), SILENCED[by]
+    if local is None:
+        stack.postgres.admin("ALTER ROLE farewell SET client_min_messages = error")
+    try:
+        client = fw.at(more_gateway(outbox.settings(**QUICK)))
+    finally:
+        stack.postgres.admin("ALTER ROLE farewell RESET client_min_messages")
+    body = f"PERFORM set_config('client_min_messages', 'error', {local});" if local else ""
+    with trigger(fw, user, body):
+        answer = ends_while_waiting(fw, stack, client, standby, user, "pg_cancel_backend")
+        standby.resume()  # for the trigger to go
+    problem(answer, 503, "outcome-unknown")
+
+
+@pytest.mark.parametrize("local", ["true", "false"])
+def test_a_trigger_that_would_not_wait(fw, more_gateway, outbox, standby, local):
+    """Neither this user's COMMIT nor the next one's in that session leaves out the wait for the standby."""
+    user, other = fw.make_user(files=0), fw.make_user(files=0)
+    client = fw.at(more_gateway(outbox.settings(**QUICK, children=1)))
+    with trigger(fw, user, f"PERFORM set_config('synchronous_commit', 'off', {local});"):
+        for one in (user, other):
+            standby.pause()
+            with ThreadPoolExecutor(1) as pool:
+                asked = pool.submit(client.delete, one)
+                fw.wait_until(lambda: standby.waiting() or asked.done(), what="COMMIT to wait for the standby")
+                waited = not asked.done()
+                standby.resume()
+                assert waited, asked.result()
+            fw.wait_until(lambda: client.delete(one).status == 200, 60, "the standby to be back")
 
 
 def test_a_repeat_waits_for_the_standby(fw, stack, client, standby, outbox):

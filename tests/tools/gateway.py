@@ -1,4 +1,5 @@
 """What the tests of the gateway share: a queue of their own, a FastCGI client, and what must not have happened."""
+import contextlib
 import json
 import socket
 import struct
@@ -64,6 +65,20 @@ class Outbox:
                     return found
                 found.append((properties, json.loads(body)))
         return self.channel(take)
+
+
+@contextlib.contextmanager
+def trigger(fw, user, body, when="BEFORE", name="test"):
+    """A trigger in PL/pgSQL on the update of this user's row alone; BEFORE, AFTER or deferred, which is called at COMMIT."""
+    kind = f"CONSTRAINT TRIGGER {name} AFTER" if when == "deferred" else f"TRIGGER {name} {when}"
+    timing = "DEFERRABLE INITIALLY DEFERRED" if when == "deferred" else ""
+    fw.psql("users", f"CREATE OR REPLACE FUNCTION {name}_trigger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} RETURN NEW; END $$;"
+            f" DROP TRIGGER IF EXISTS {name} ON users;"  # of a run that was killed
+            f" CREATE {kind} UPDATE ON users {timing} FOR EACH ROW WHEN (NEW.id = {user}) EXECUTE FUNCTION {name}_trigger()")
+    try:
+        yield
+    finally:
+        fw.psql("users", f"DROP TRIGGER {name} ON users; DROP FUNCTION {name}_trigger()")
 
 
 def unchanged(fw, user):

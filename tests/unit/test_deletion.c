@@ -57,16 +57,17 @@ static int check_table(const struct db_statement *table, int count)
 static void statements_fit_their_rows(void)
 {
 	struct db_statement users[USER_DB_STATEMENTS], ledger[WORKER_DB_STATEMENTS];
-	char *wrapped = NULL;
+	struct request_texts texts;
 
 	request_worker_statements(&conf, users);
 	ledger_statements(&conf, ledger);
 	CU_ASSERT(check_table(users, USER_DB_STATEMENTS) >= 10);
 	CU_ASSERT_EQUAL(check_table(ledger, WORKER_DB_STATEMENTS), WORKER_DB_STATEMENTS);
-	CU_ASSERT(request_gateway_statements(&conf, users, &wrapped));
+	CU_ASSERT(request_gateway_statements(&conf, users, &texts));
 	CU_ASSERT(check_table(users, USER_DB_STATEMENTS) >= 5);
-	CU_ASSERT_PTR_NOT_NULL(strstr(wrapped, "RETURNING deleted_at\n) INSERT INTO"));
-	free(wrapped);
+	CU_ASSERT_PTR_NOT_NULL(strstr(texts.mark, "RETURNING deleted_at\n) SELECT"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(texts.insert_seen, "FOR SHARE\n) INSERT INTO"));
+	request_free_texts(&texts);
 }
 
 static void says_what_is_away(void)

@@ -168,3 +168,24 @@ def test_delivered_too_often_is_parked_by_us(fw):
     _, body = parked_message(fw, user)
     fw.publish(body, queue=QUEUE)
     completed(fw, user, files=3)
+
+
+def test_a_contact_function_that_changes_the_session_holds_nobody_up(fw):
+    """The mark reads differently after it, so that the guard's look before each page differs from the first."""
+    fw.purge(PARKED)
+    odd = fw.make_user()
+    fw.psql("users", f"""CREATE FUNCTION contact(bigint) RETURNS SETOF users LANGUAGE plpgsql AS $$ BEGIN
+        IF $1 = {odd.id} THEN PERFORM set_config('TimeZone', 'Asia/Seoul', false); END IF;
+        RETURN QUERY SELECT * FROM users WHERE id = $1; END $$""")
+    try:
+        fw.stack.worker.configure({"worker": {"children": 1, "reconciler": "no", "user_contact_sql": "SELECT email, name, locale FROM contact($1)"}})
+        ask(fw, odd)
+        said(fw, "failed, attempt 1", "reads deleted_at differently", f"user={odd.id} ")
+        while fw.ledger(odd)[0]["status"] != "parked":
+            other = fw.make_user()
+            ask(fw, other)
+            completed(fw, other, files=3)
+        assert "set_config" in fw.ledger(odd)[0]["last_error"] and len(fw.objects_of(odd)) == 3
+    finally:
+        fw.psql("users", "DROP FUNCTION contact(bigint)")
+        fw.purge(PARKED)
