@@ -142,6 +142,26 @@ static void see_first_row(struct pass *pass)
 	pass->useless = true;
 }
 
+/* A statement that does not heed $2 gives the same rows again as long as none of them can be
+ * deleted. That is said before what is wrong with the rows: it is everybody's. */
+static bool is_same_page(const struct pass *pass, const PGresult *page)
+{
+	int last = PQntuples(page) - 1;
+
+	return (pass->after != NULL && strcmp(pass->after, PQgetvalue(page, last, FILE_ID)) == 0) ||
+	       (pass->top != NULL && strcmp(pass->top, PQgetvalue(page, 0, FILE_ID)) == 0);
+}
+
+static void see_same_page(struct pass *pass)
+{
+	pass->useless = true;
+	pass->failed++;
+	if (pass->failure->why[0] == '\0' || pass->failure->cause == RETRY_HOPELESS)
+		failure_set(pass->failure, RETRY_HOPELESS, "worker.files_sql",
+		            "worker.files_sql returns the same page again, whatever id it is given as $2; "
+		            "it must return only rows behind that one, in their order: fix the setting");
+}
+
 /* Reads the page behind pass->after. */
 static enum files_result read_page(struct pass *pass, PGresult **page)
 {
@@ -159,7 +179,12 @@ static enum files_result read_page(struct pass *pass, PGresult **page)
 	int rows = PQntuples(*page);
 	if (rows == 0)
 		return FILES_GONE;
-	if (!keep_text(&pass->after, PQgetvalue(*page, rows - 1, FILE_ID)))
+	if (is_same_page(pass, *page)) {
+		see_same_page(pass);
+		return FILES_GONE;
+	}
+	if (!keep_text(&pass->top, PQgetvalue(*page, 0, FILE_ID)) ||
+	    !keep_text(&pass->after, PQgetvalue(*page, rows - 1, FILE_ID)))
 		return FILES_LOST;
 	if (pass->first == NULL) {
 		if (!keep_text(&pass->first, PQgetvalue(*page, 0, FILE_ID)))
@@ -229,6 +254,7 @@ enum files_result files_delete(const struct files_means *means, const struct mes
 		result = run_pass(&pass);
 		*progress = *progress || pass.deleted > 0;
 		free(pass.after);
+		free(pass.top);
 		free(before);
 		before = pass.first;
 		if (see_rows_coming(&pass, result) || (result == FILES_GONE && pass.failed > 0))

@@ -39,6 +39,7 @@ struct pass {
 	bool stopped;
 	const char *before; /* id of the first row of the pass before, which is done; NULL: none */
 	char *first;        /* of this one; NULL: none yet */
+	char *top;          /* id of the first row of the page in hand, or of the last one */
 	char *after;        /* id of the last row read; NULL: none yet */
 };
 
