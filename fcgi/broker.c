@@ -91,6 +91,7 @@ void broker_note(struct broker *broker, enum mq_result result)
 	switch (result) {
 	case MQ_OK:
 	case MQ_UNROUTABLE:
+	case MQ_NACKED:
 	case MQ_REFUSED:
 	case MQ_BLOCKED:
 		if (broker_is_left(broker))

@@ -135,7 +135,7 @@ static enum job_end wait_for_mark(struct job *job, bool absent)
 	log_info("later: %s; another producer may publish before it commits",
 	         absent ? "there is no such user" : "the user is active");
 	job->outcome = JOB_DEFERRED;
-	return dispatch_retry(&job->worker->sessions.dispatch, &job->message, delay, &note) ?
+	return dispatch_later(&job->worker->sessions.dispatch, &job->message, delay, &note) ?
 	           JOB_DONE :
 	           JOB_ABANDONED;
 }

@@ -114,7 +114,7 @@ enum job_end outcome_defer(struct job *job, int delay, const char *why)
 			return JOB_ABANDONED;
 		job->memory->started = false;
 	}
-	return dispatch_retry(&job->worker->sessions.dispatch, &job->message, delay_at_most(job, delay),
+	return dispatch_later(&job->worker->sessions.dispatch, &job->message, delay_at_most(job, delay),
 	                      &note) ?
 	           JOB_DONE :
 	           JOB_ABANDONED;
@@ -296,7 +296,7 @@ enum job_end outcome_fail_message(struct job *job, const struct failure *failure
 	note.attempts = failed.attempts;
 	note.first_seen = (uint64_t)(time(NULL) - waiting_ms / 1000);
 	job->outcome = JOB_RETRIED;
-	return dispatch_retry(&job->worker->sessions.dispatch, &job->message, delay, &note) ?
+	return dispatch_later(&job->worker->sessions.dispatch, &job->message, delay, &note) ?
 	           JOB_DONE :
 	           JOB_ABANDONED;
 }

@@ -27,6 +27,7 @@
 /* Older than any message: but what is to be published whatever the queue has is due since a year.
  */
 #define NEVER_MS (300LL * 24 * 3600 * 1000)
+#define MISSING_SIZE 384
 
 /* What became of one claimed request. */
 enum fate { FATE_PUBLISHED, FATE_BROUGHT_UP_TO_DATE, FATE_LEFT_ALONE, FATE_FAILED };
@@ -44,6 +45,7 @@ struct reconciler {
 	uint32_t recoveries; /* as of which what waits for a server was brought forward */
 	int64_t forward_ms;  /* not before */
 	bool queue_long, soon;
+	char missing[MISSING_SIZE]; /* what the broker said that it lacks; "": nothing */
 };
 
 static bool pump_child(void *arg)
@@ -83,7 +85,25 @@ static void give_up_the_lead(struct reconciler *r)
 	r->leading = false;
 }
 
-/* ---- what the queue still has ---- */
+/* ---- what the broker has ---- */
+
+/* Puts back what somebody deleted; where nothing is going on, nobody else would notice before the
+ * next deletion is refused. What can't be put back, or may not (topology = check), is said once. */
+static void look_after_topology(struct reconciler *r)
+{
+	struct mq *mq = r->sessions.publisher;
+
+	if (mq_open(mq, mq_deadline(mq)) != MQ_OK || mq_pump(mq) != MQ_OK || mq_is_blocked(mq))
+		return;
+	enum mq_result result = topology_ensure(mq, r->conf, mq_deadline(mq));
+	if (result == MQ_REFUSED && strcmp(r->missing, mq_why(mq)) != 0) {
+		snprintf(r->missing, sizeof(r->missing), "%s", mq_why(mq));
+		log_error("the broker lacks something, or has it otherwise: %s", r->missing);
+	} else if (result == MQ_OK && r->missing[0] != '\0') {
+		r->missing[0] = '\0';
+		log_info("exchange and queues are as they should be again");
+	}
+}
 
 enum queue_state { QUEUE_AWAY, QUEUE_LONG, QUEUE_SHORT };
 
@@ -97,10 +117,9 @@ static enum queue_state look_at_queue(struct reconciler *r)
 	int64_t asked_ms = clock_now_ms();
 	if (result == MQ_OK)
 		result = mq_inspect_queue(mq, r->conf->common.queue, &waiting, mq_deadline(mq));
-	if (result == MQ_REFUSED && mq_open(mq, mq_deadline(mq)) == MQ_OK)
-		result = topology_ensure(mq, r->conf, mq_deadline(mq));
 	if (result != MQ_OK) {
-		log_warning("%s", mq_why(mq));
+		if (result != MQ_REFUSED || r->missing[0] == '\0') /* else it was said */
+			log_warning("%s", mq_why(mq));
 		return QUEUE_AWAY;
 	}
 	if (waiting == 0)
@@ -272,6 +291,7 @@ static bool republish_pass(struct reconciler *r)
 	int64_t batch = r->conf->worker.reconcile_batch;
 	int claimed = 0, forward = 0;
 
+	look_after_topology(r);
 	while (!child_hurry(r->child)) {
 		uint32_t recoveries = child_recoveries(r->child);
 		enum queue_state state = look_at_queue(r);
@@ -331,7 +351,7 @@ static void wait_for_next_pass(struct reconciler *r)
 	int64_t until_ms = clock_now_ms() + (r->soon && every_ms > SOON_MS ? SOON_MS : every_ms);
 	int heartbeat_ms = (int)(r->conf->worker.sessions.broker_heartbeat_ms / 3);
 
-	child_idle(r->child, "waiting");
+	child_idle(r->child, r->missing[0] == '\0' ? "waiting" : "waiting, broker lacks a queue");
 	while (clock_left_ms(until_ms) > 0 && !child_stopping(r->child) &&
 	       (r->soon || !r->leading || !forward_is_due(r))) {
 		int left = clock_left_ms(until_ms);

@@ -25,12 +25,16 @@ struct dispatch {
 	const struct pump *pump; /* between two attempts; false: give up */
 };
 
-/* To the retry queue with the delay of that index. Each of these tries at least once, and until the
- * broker has confirmed or the pump says stop; false: not confirmed (logged). */
+/* To the retry queue with the delay of that index; the turn is recorded, so that the reconciler
+ * publishes what is not out. Each of these tries at least once, and while the broker is away until
+ * the pump says stop; what the broker refuses it tries twice. False: not confirmed (logged). */
 bool dispatch_retry(const struct dispatch *, const struct message *, int delay,
                     const struct dispatch_note *);
-/* The message of DELIVERY as it came, its headers included, to the retry queue with the delay of
- * that index: nobody has worked on it. */
+/* The same for what is recorded nowhere: a queue that refuses it is gone round, by the other retry
+ * queues or the exchange. */
+bool dispatch_later(const struct dispatch *, const struct message *, int delay,
+                    const struct dispatch_note *);
+/* Likewise the message of DELIVERY as it came, its headers included: nobody has worked on it. */
 bool dispatch_hand_back(const struct dispatch *, const struct mq_delivery *, int delay);
 /* To the exchange, at once. */
 bool dispatch_continuation(const struct dispatch *, const struct message *,

@@ -397,13 +397,13 @@ enum ledger_answer ledger_next_turn(struct ledger *ledger, const char *deletion_
 
 /* ---- sweeps ---- */
 
-enum ledger_answer ledger_note_swept(struct ledger *ledger, const char *deletion_id,
+enum ledger_answer ledger_note_swept(struct ledger *ledger, const char *deletion_id, bool looked,
                                      int64_t after_ms)
 {
 	char after[32];
 
 	ledger_seconds_text(after_ms, after, sizeof(after));
-	const char *params[] = {deletion_id, after_ms < 0 ? NULL : after};
+	const char *params[] = {deletion_id, after_ms < 0 ? NULL : after, looked ? "1" : "0"};
 	return run_plain(ledger, LEDGER_SWEPT, params);
 }
 

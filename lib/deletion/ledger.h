@@ -226,8 +226,9 @@ enum sweep_column { SWEEP_DELETION_ID, SWEEP_USER_ID, SWEEP_SWEPT };
 
 /* The completed deletions, at most LIMIT, that are due for a sweep: rows of enum sweep_column. */
 enum ledger_answer ledger_sweeps(struct ledger *, int64_t limit, PGresult **rows);
-/* Nothing was found; the next sweep in AFTER_MS, -1: never. */
-enum ledger_answer ledger_note_swept(struct ledger *, const char *deletion_id, int64_t after_ms);
+/* Nothing was found; the next sweep in AFTER_MS, -1: never. Not LOOKED: the same one then. */
+enum ledger_answer ledger_note_swept(struct ledger *, const char *deletion_id, bool looked,
+                                     int64_t after_ms);
 /* Something was: the deletion goes on with *TURN, and its sweeps begin anew when it is completed
  * again. LEDGER_SUPERSEDED: it is not completed. */
 enum ledger_answer ledger_reopen(struct ledger *, const char *deletion_id, int *turn);

@@ -211,8 +211,8 @@ static const char sweeps_sql[] =
 	"SELECT deletion_id, user_id, swept FROM farewell.deletion WHERE sweep_at <= now()"
 	" ORDER BY sweep_at LIMIT $1";
 
-/* $2 seconds until the next one, or null: that was the last. */
-static const char swept_sql[] = "UPDATE farewell.deletion SET swept = swept + 1,"
+/* $2 seconds until the next one, or null: that was the last. $3: 1, or 0: it could not be made. */
+static const char swept_sql[] = "UPDATE farewell.deletion SET swept = swept + $3::int,"
 								" sweep_at = now() + make_interval(secs => $2::float8)"
 								" WHERE deletion_id = $1 AND status = 'completed'";
 
@@ -248,7 +248,7 @@ void ledger_statements(const struct conf *conf, struct db_statement table[WORKER
 		[LEDGER_REPORTED] = {.name = "reported", .sql = reported_sql, .params = 2},
 		[LEDGER_UNREPORTED] = {.name = "unreported", .sql = unreported_sql, .params = 2},
 		[LEDGER_SWEEPS] = {.name = "sweeps", .sql = sweeps_sql, .params = 1},
-		[LEDGER_SWEPT] = {.name = "ledger_swept", .sql = swept_sql, .params = 2},
+		[LEDGER_SWEPT] = {.name = "ledger_swept", .sql = swept_sql, .params = 3},
 		[LEDGER_REOPEN] = {.name = "ledger_reopen", .sql = reopen_sql, .params = 1},
 		[LEDGER_NEXT_TURN] = {.name = "next_turn", .sql = next_turn_sql, .params = 2},
 		[LEDGER_BRING_FORWARD] = {.name = "forward", .sql = bring_forward_sql, .params = 2},

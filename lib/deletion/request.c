@@ -165,11 +165,13 @@ static const char reopen_sql[] =
 
 static const char asked_sql[] = "SELECT deletion_id, user_id, " SECONDS(
 	"requested_at") ", request_id FROM farewell.request"
-					" WHERE sweep_asked IS NOT NULL AND status = 'completed' ORDER BY sweep_asked "
+					" WHERE sweep_asked <= now() AND status = 'completed' ORDER BY sweep_asked "
 					"LIMIT $1";
 
+/* $2 seconds until it is to be tried again, or null: it was made. */
 static const char swept_sql[] =
-	"UPDATE farewell.request SET sweep_asked = NULL WHERE deletion_id = $1";
+	"UPDATE farewell.request SET sweep_asked = now() + make_interval(secs => $2::float8)"
+	" WHERE deletion_id = $1";
 
 static const char published_sql[] =
 	"UPDATE farewell.request SET published_at = now(), reconcile_at = GREATEST(reconcile_at, now())"
@@ -262,7 +264,7 @@ void request_worker_statements(const struct conf *conf,
 		[REQUEST_MISSING] = {.name = "missing", .sql = missing_sql, .params = 1},
 		[REQUEST_REOPEN] = {.name = "reopen", .sql = reopen_sql, .params = 2},
 		[REQUEST_ASKED] = {.name = "sweeps_asked", .sql = asked_sql, .params = 1},
-		[REQUEST_SWEPT] = {.name = "swept", .sql = swept_sql, .params = 1},
+		[REQUEST_SWEPT] = {.name = "swept", .sql = swept_sql, .params = 2},
 		[REQUEST_PUBLISHED] = {.name = "note_published", .sql = published_sql, .params = 1},
 		[REQUEST_LEAD] = {.name = "lead", .sql = lead_sql},
 		[REQUEST_UNLEAD] = {.name = "unlead", .sql = unlead_sql},
@@ -408,9 +410,13 @@ enum db_result request_sweeps_asked(struct db *db, int64_t limit, PGresult **row
 	return db_run(db, REQUEST_ASKED, params, rows, db_deadline(db));
 }
 
-enum db_result request_note_swept(struct db *db, const char *deletion_id)
+enum db_result request_note_swept(struct db *db, const char *deletion_id, int64_t again_ms)
 {
-	return db_run(db, REQUEST_SWEPT, &deletion_id, NULL, db_deadline(db));
+	char again[32];
+
+	request_seconds(again_ms, again, sizeof(again));
+	const char *params[] = {deletion_id, again_ms < 0 ? NULL : again};
+	return db_run(db, REQUEST_SWEPT, params, NULL, db_deadline(db));
 }
 
 /* In the open transaction that holds the row's lock. */

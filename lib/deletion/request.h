@@ -136,7 +136,8 @@ enum db_result request_missing(struct db *, const char *ids, char **missing);
 /* The completed requests, at most LIMIT, for which a repeated DELETE has asked for a sweep: rows of
  * enum claim_column. */
 enum db_result request_sweeps_asked(struct db *, int64_t limit, PGresult **rows);
-enum db_result request_note_swept(struct db *, const char *deletion_id);
+/* The sweep was made, AGAIN_MS -1, or is to be tried again after that time. */
+enum db_result request_note_swept(struct db *, const char *deletion_id, int64_t again_ms);
 
 /* Reopens a completed request under the lock of the user's row, and only if that still carries this
  * request's mark: *REOPENED. */

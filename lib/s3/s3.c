@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
 #include "lib/s3/s3_answer.h"
 #include "lib/s3/s3_body.h"
 #include "lib/s3/s3_fault.h"
@@ -16,6 +17,8 @@
 
 /* Single requests that may fail in a row before the rest is left for another time. */
 #define FAILURES_MAX 3
+/* How long a bucket's objects are deleted singly after it refused a batch as such. */
+#define NO_BATCHES_MS (10LL * 60 * 1000)
 /* The longest answer that is read, several times what a DeleteResult for S3_BATCH_BYTES takes. */
 #define ANSWER_BYTES_MAX (8 * 1024 * 1024)
 
@@ -23,8 +26,11 @@ struct s3 {
 	struct s3_options options;
 	struct s3_endpoint endpoint;
 	struct http_client *http;
-	bool no_batches;      /* the store has no multi-object delete */
 	enum s3_blame blamed; /* of the s3_delete under way, or the last one */
+	/* A bucket without multi-object delete, as far as is known, and until when that is believed:
+	 * it may have been the word of a proxy that is gone. */
+	char no_batches[64];
+	int64_t batches_again_ms;
 	struct s3_object *batch[S3_BATCH_KEYS];
 	size_t batch_count;
 };
@@ -201,10 +207,18 @@ static bool batch_delete(struct s3 *s3, const char *bucket, struct s3_fault *fau
 	/* Unless the answer is a whole DeleteResult, what it mentioned does not count. */
 	if (fault->result != S3_DELETED)
 		batch_set(s3, fault->result, fault->why);
-	s3->no_batches |= fault->no_batches;
+	if (fault->no_batches) {
+		snprintf(s3->no_batches, sizeof(s3->no_batches), "%s", bucket);
+		s3->batches_again_ms = clock_now_ms() + NO_BATCHES_MS;
+	}
 	free(answer.body);
 	free(body);
 	return !fault->whole;
+}
+
+static bool bucket_takes_batches(const struct s3 *s3, const char *bucket)
+{
+	return strcmp(s3->no_batches, bucket) != 0 || clock_left_ms(s3->batches_again_ms) == 0;
 }
 
 static bool objects_delete_in_batches(struct s3 *s3, const char *bucket, struct s3_object *objects,
@@ -212,7 +226,7 @@ static bool objects_delete_in_batches(struct s3 *s3, const char *bucket, struct 
 {
 	size_t next = 0;
 
-	while (!s3->no_batches) {
+	while (bucket_takes_batches(s3, bucket)) {
 		batch_gather(s3, objects, count, &next);
 		if (s3->batch_count == 0)
 			break;

@@ -14,7 +14,7 @@ struct s3_fault {
 	enum s3_result
 		result;      /* for the objects that were asked for; S3_PENDING: one by one may do better */
 	bool whole;      /* the next request would fare alike: don't try the rest */
-	bool no_batches; /* the store has no multi-object delete */
+	bool no_batches; /* this bucket has no multi-object delete */
 	bool no_bucket;  /* it is the bucket's name that the store does not know or take */
 	enum s3_blame blame;
 	char why[sizeof((struct s3_object *)0)->why];

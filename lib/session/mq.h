@@ -2,10 +2,11 @@
  *
  * Every call that waits has a deadline (clock_now_ms). After MQ_LOST, MQ_TIMEOUT or MQ_STOPPED the
  * connection has been dropped, so that a late answer can't be taken for the next one's; the next
- * mq_open makes a new one. The same holds after MQ_REFUSED, but for a message that the broker has
- * answered with a nack. After MQ_BLOCKED it is kept, for only there the broker says when the alarm
- * is over; a late confirm has a delivery tag of its own, and a late basic.return can only make the
- * next publish MQ_UNROUTABLE. mq_why has the sentence. */
+ * mq_open makes a new one. The same holds after MQ_REFUSED, and after MQ_NACKED: to an old
+ * connection RabbitMQ goes on saying nack for minutes when the queue has room again. After
+ * MQ_BLOCKED it is kept, for only there the broker says when the alarm is over; a late confirm has
+ * a delivery tag of its own, and a late basic.return can only make the next publish MQ_UNROUTABLE.
+ * mq_why has the sentence. */
 #ifndef FAREWELL_MQ_H
 #define FAREWELL_MQ_H
 
@@ -21,7 +22,8 @@ enum mq_result {
 	MQ_OK,
 	MQ_NOTHING,    /* mq_next: no delivery in time                            */
 	MQ_UNROUTABLE, /* published, but no queue took it (basic.return)          */
-	MQ_REFUSED,    /* the broker said no: nack, 404, 403, 406; see mq_why     */
+	MQ_NACKED,     /* published, but the queue refused it: it is full         */
+	MQ_REFUSED,    /* the broker said no: 404, 403, 406; see mq_why           */
 	MQ_BLOCKED,    /* publishing waits for the end of a memory or disk alarm  */
 	MQ_TIMEOUT,    /* no answer by the deadline                               */
 	MQ_LOST,       /* connection, channel or consumer is gone                 */

@@ -117,10 +117,11 @@ enum mq_result mq_publish(struct mq *mq, const char *exchange, const char *routi
 	enum mq_result result = mq_await_confirm(mq, &confirm, deadline_ms);
 	if (result != MQ_OK)
 		return result;
-	if (confirm.nacked) {
-		snprintf(mq->why, sizeof(mq->why), "broker: it refused the message (nack)");
-		return MQ_REFUSED;
-	}
+	if (confirm.nacked)
+		return mq_give_up(mq, MQ_NACKED,
+		                  "broker: the queue of exchange \"%s\" and key %s refused the message "
+		                  "(nack); is it full, by a policy with max-length?",
+		                  exchange, routing_key);
 	if (confirm.returned) {
 		snprintf(mq->why, sizeof(mq->why),
 		         "broker: no queue takes messages of exchange %s with key %s (%d %s)", exchange,

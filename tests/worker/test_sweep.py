@@ -2,6 +2,7 @@
 from tools.jobs import ask, completed, log_lines, quiet, said
 
 QUICK = {"children": 1, "sweep_after": "1s 2s 3s 5s 8s 13s 21s 34s", "reconcile_every": "300ms", "reconcile_after": "1s"}
+SWEEP_NOW = "UPDATE farewell.deletion SET sweep_at = now() WHERE user_id = %s"
 
 
 def late_file(fw, user, name):
@@ -78,3 +79,39 @@ def test_no_mail_after_it_was_said_that_there_is_none(fw):
     assert fw.delete(user).status == 200
     fw.wait_until(lambda: fw.ledger(user)[0]["files_deleted"] == 4 and fw.ledger(user)[0]["status"] == "completed", what="the sweep")
     assert fw.ledger(user)[0]["mail"] == "none" and fw.mails(address) == []
+
+
+def test_a_sweep_that_could_not_look_is_not_used_up(fw):
+    """A statement refused for one user's data says nothing about his files: looked for later, by the same sweep."""
+    broken = ("SELECT id::text, CASE WHEN user_id = (SELECT sick FROM sick_user) THEN (1 / (user_id - user_id))::text ELSE file_path END"
+              " FROM user_files WHERE user_id = $1 AND deleted_at IS NULL AND ($2::bigint IS NULL OR id > $2::bigint)"
+              " ORDER BY user_files.id LIMIT $3")
+    fw.psql("worker", "CREATE TABLE sick_user (sick bigint)")
+    fw.psql("worker", "GRANT SELECT ON sick_user TO PUBLIC")
+    try:
+        fw.stack.worker.configure({"worker": {**QUICK, "sweep_after": "1h", "files_sql": broken}})
+        user, asked, other = fw.make_user(), fw.make_user(), fw.make_user()
+        for one in (user, asked, other):
+            ask(fw, one)
+            completed(fw, one, files=3)
+        fw.psql("worker", "INSERT INTO sick_user VALUES (%s)", user.id)
+        late_file(fw, user, f"late-{user.id}")
+        fw.psql("worker", SWEEP_NOW, str(user))
+        said(fw, "files can't be looked for", f"user={user.id} ")
+        row = fw.ledger(user)[0]
+        assert (row["swept"], row["status"]) == (0, "completed") and row["sweep_at"] is not None, row
+        fw.psql("worker", SWEEP_NOW, str(other))
+        fw.wait_until(lambda: fw.ledger(other)[0]["swept"] == 1, what="the other's sweep")
+
+        fw.psql("worker", "UPDATE sick_user SET sick = %s", asked.id)
+        late_file(fw, asked, f"late-{asked.id}")
+        assert fw.delete(asked).status == 200        # asks for a sweep
+        said(fw, "files can't be looked for", f"user={asked.id} ")
+        fw.wait_until(lambda: fw.ledger(user)[0]["files_deleted"] == 4 and fw.ledger(user)[0]["status"] == "completed", what="the sweep")
+        fw.psql("worker", "DELETE FROM sick_user")
+        fw.wait_until(lambda: fw.ledger(asked)[0]["files_deleted"] == 4 and fw.ledger(asked)[0]["status"] == "completed", what="that sweep")
+        assert fw.objects_of(user) == fw.objects_of(asked) == []
+        quiet(fw)
+    finally:
+        fw.stack.worker.stop()
+        fw.psql("worker", "DROP TABLE sick_user")

@@ -1,0 +1,192 @@
+/* Deletes the objects of one page of file rows, bucket by bucket. */
+#include "workerd/files_page.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/base/text.h"
+#include "lib/s3/s3_allow.h"
+
+#define SHOWN_ID 60 /* bytes of a row's id in a sentence */
+
+#define SERVED_STORE "the object store"
+
+#define BUCKET_FAILURES_MAX 3 /* batches in one pass; then its rows are left for the next */
+
+void files_note_failure(struct pass *pass, enum retry_cause cause, const char *what,
+                        const char *why)
+{
+	pass->failed++;
+	if (pass->failure->why[0] == '\0' || cause < pass->failure->cause)
+		failure_set(pass->failure, cause, what, why);
+}
+
+/* How many bytes of a row's ID a sentence shows: never half a character, which no database would
+ * take. */
+static int shown_bytes(const char *id)
+{
+	return (int)text_utf8_fit(id, SHOWN_ID);
+}
+
+static int by_bucket(const void *left, const void *right)
+{
+	const struct file *a = *(const struct file *const *)left;
+	const struct file *b = *(const struct file *const *)right;
+
+	return strcmp(a->path.bucket, b->path.bucket);
+}
+
+/* Reads where the object of ROW lies into FILE. False: the row is reported, and left alone. */
+static bool read_path(struct pass *pass, const PGresult *page, int row, struct file *file)
+{
+	const char *allowed = pass->means->conf->worker.s3_allow, *advice = "", *what = "a file's path";
+	char why[192] = "the path is null", sentence[FAILURE_WHY_SIZE];
+
+	if (!PQgetisnull(page, row, FILE_PATH) &&
+	    s3_path_read(PQgetvalue(page, row, FILE_PATH), &file->path, why, sizeof(why))) {
+		if (s3_allow_path(allowed, pass->entry->user_id, &file->path, why, sizeof(why)))
+			return true;
+		what = "worker.s3_allow";
+		advice = ", or the setting";
+	}
+	snprintf(sentence, sizeof(sentence), "file row %.*s: %s; correct or remove the row%s",
+	         shown_bytes(file->id), file->id, why, advice);
+	log_warning("a file can't be deleted: %s", sentence);
+	files_note_failure(pass, RETRY_HOPELESS, what, sentence);
+	return false;
+}
+
+/* Reads the rows into FILES; those that name no object, or one that they may not name, are left out
+ * of ORDER. Returns how many are in ORDER. */
+static size_t read_rows(struct pass *pass, const PGresult *page, struct file *files,
+                        struct file **order)
+{
+	size_t count = 0;
+
+	for (int row = 0; row < PQntuples(page); row++) {
+		files[row].id = PQgetvalue(page, row, FILE_ID);
+		if (read_path(pass, page, row, &files[row]))
+			order[count++] = &files[row];
+	}
+	qsort(order, count, sizeof(*order), by_bucket);
+	return count;
+}
+
+/* The entry of the bucket NAME, or a free one; NULL: there is none. */
+static struct bucket *find_bucket(struct pass *pass, const char *name)
+{
+	for (int i = 0; i < BUCKETS_MAX; i++)
+		if (pass->buckets[i].name[0] == '\0' || strcmp(pass->buckets[i].name, name) == 0)
+			return &pass->buckets[i];
+	return NULL;
+}
+
+/* Whether so many batches of this bucket have failed that the pass goes on without it. */
+static bool is_left_out(struct pass *pass, const char *name)
+{
+	const struct bucket *bucket = find_bucket(pass, name);
+
+	return bucket != NULL && bucket->failures >= BUCKET_FAILURES_MAX;
+}
+
+/* What failed, by which its failures are counted and others' success is asked for: the bucket. One
+ * that is not there serves nobody, so for a name that only this deletion knows it is the store. */
+static void name_failed(struct pass *pass, const char *bucket, bool no_bucket, char *what,
+                        size_t what_size)
+{
+	struct served *served = pass->means->served;
+	const char *deletion_id = pass->entry->deletion_id;
+	char missing[FAILURE_WHAT_SIZE];
+
+	snprintf(what, what_size, "bucket %s", bucket);
+	snprintf(missing, sizeof(missing), "missing bucket %s", bucket);
+	if (!no_bucket)
+		return;
+	if (!served_another(served, missing, deletion_id, pass->means->conf->worker.park_after_ms))
+		snprintf(what, what_size, SERVED_STORE);
+	served_note(served, missing, deletion_id);
+}
+
+static void note_object(struct pass *pass, struct file *file, const struct s3_object *object)
+{
+	char sentence[FAILURE_WHY_SIZE], what[FAILURE_WHAT_SIZE];
+
+	if (object->result == S3_DELETED) {
+		file->gone = true;
+		return;
+	}
+	name_failed(pass, file->path.bucket, object->no_bucket, what, sizeof(what));
+	snprintf(sentence, sizeof(sentence), "file row %.*s in bucket %s: %s", shown_bytes(file->id),
+	         file->id, file->path.bucket, object->why);
+	files_note_failure(pass, object->result == S3_OPERATOR ? RETRY_OPERATOR : RETRY_TIME_HEALS,
+	                   what, sentence);
+}
+
+/* Tells the store's breaker what became of a request for COUNT objects, of which so many are GONE.
+ * True: the store is away, and asking it further is of no use. */
+static bool tell_store(struct pass *pass, const struct s3_object *objects, size_t count,
+                       size_t gone)
+{
+	struct breaker *store = pass->means->store;
+	enum s3_blame blame = s3_blame(pass->means->s3);
+	size_t failed = 0;
+
+	while (failed < count && objects[failed].result == S3_DELETED)
+		failed++;
+	const char *why = failed < count ? objects[failed].why : "";
+	if (blame == S3_BLAME_STORE)
+		breaker_fault(store, why, clock_now_ms());
+	else if (gone > 0)
+		breaker_success(store, clock_now_ms());
+	else if (blame == S3_BLAME_DOUBT)
+		return breaker_failure(store, why, pass->entry->deletion_id, clock_now_ms());
+	return blame == S3_BLAME_STORE;
+}
+
+/* Deletes the COUNT files in ORDER, which all lie in one bucket. */
+static void delete_from_bucket(struct pass *pass, struct file **order, size_t count,
+                               struct s3_object *objects)
+{
+	const char *name = order[0]->path.bucket;
+	char what[FAILURE_WHAT_SIZE];
+	size_t gone = 0;
+
+	if (is_left_out(pass, name)) {
+		pass->failed += (int64_t)count;
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		objects[i] = (struct s3_object){.key = order[i]->path.key};
+	enum s3_result result = s3_delete(pass->means->s3, name, objects, count);
+	for (size_t i = 0; i < count; i++) {
+		note_object(pass, order[i], &objects[i]);
+		gone += order[i]->gone;
+	}
+	pass->stopped = result == S3_STOPPED || tell_store(pass, objects, count, gone);
+	struct bucket *bucket = find_bucket(pass, name);
+	if (gone > 0) {
+		snprintf(what, sizeof(what), "bucket %s", name);
+		served_note(pass->means->served, what, pass->entry->deletion_id);
+		served_note(pass->means->served, SERVED_STORE, pass->entry->deletion_id);
+		if (bucket != NULL && bucket->name[0] != '\0')
+			bucket->failures = 0;
+	} else if (bucket != NULL && !pass->stopped) {
+		snprintf(bucket->name, sizeof(bucket->name), "%s", name);
+		bucket->failures++;
+	}
+}
+
+void files_delete_objects(struct pass *pass, const PGresult *page, struct file *files,
+                          struct file **order, struct s3_object *objects)
+{
+	size_t count = read_rows(pass, page, files, order);
+
+	for (size_t first = 0, next; first < count && !pass->stopped; first = next) {
+		for (next = first + 1; next < count && by_bucket(&order[first], &order[next]) == 0; next++)
+			;
+		delete_from_bucket(pass, order + first, next - first, objects);
+	}
+}
