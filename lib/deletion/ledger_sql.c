@@ -227,8 +227,8 @@ void ledger_statements(const struct conf *conf, struct db_statement table[WORKER
 {
 	const char *page = conf->worker.files_sql, *done = conf->worker.files_done_sql;
 	const struct db_statement all[WORKER_DB_STATEMENTS] = {
-		[FILES_PAGE] = {"files", "worker.files_sql", page, 3, FILE_COLUMNS, false},
-		[FILES_DONE] = {"files_done", "worker.files_done_sql", done, 2, -1, false},
+		[FILES_PAGE] = {"files", "worker.files_sql", page, 3, FILE_COLUMNS, DB_LOCK_NONE, 0},
+		[FILES_DONE] = {"files_done", "worker.files_done_sql", done, 2, -1, DB_LOCK_NONE, 0},
 		[LEDGER_LEASE] = {.name = "lease", .sql = lease_sql, .params = 1},
 		[LEDGER_RELEASE] = {.name = "release", .sql = release_sql, .params = 1},
 		[LEDGER_HOLDER] = {.name = "lease_holder", .sql = holder_sql, .params = 1},
@@ -239,12 +239,12 @@ void ledger_statements(const struct conf *conf, struct db_statement table[WORKER
 		[LEDGER_NOT_SENT] = {.name = "not_sent", .sql = not_sent_sql, .params = 2},
 		[LEDGER_SENT] = {.name = "sent", .sql = sent_sql, .params = 1},
 		[LEDGER_UNANSWERED] = {.name = "unanswered", .sql = unanswered_sql, .params = 2},
-		[LEDGER_COMPLETE] = {.name = "complete", .sql = complete_sql, .params = 5},
-		[LEDGER_PASS_ON] = {.name = "pass_on", .sql = pass_on_sql, .params = 8},
-		[LEDGER_PARK] = {.name = "park", .sql = park_sql, .params = 5},
+		[LEDGER_COMPLETE] = {.name = "complete", .sql = complete_sql, .params = 5, .prose = 4},
+		[LEDGER_PASS_ON] = {.name = "pass_on", .sql = pass_on_sql, .params = 8, .prose = 5},
+		[LEDGER_PARK] = {.name = "park", .sql = park_sql, .params = 5, .prose = 5},
 		[LEDGER_CANCEL] = {.name = "cancel", .sql = cancel_sql, .params = 2},
 		[LEDGER_UNCOUNT] = {.name = "uncount", .sql = uncount_sql, .params = 3},
-		[LEDGER_HAND_BACK] = {.name = "hand_back", .sql = hand_back_sql, .params = 5},
+		[LEDGER_HAND_BACK] = {.name = "hand_back", .sql = hand_back_sql, .params = 5, .prose = 4},
 		[LEDGER_REPORTED] = {.name = "reported", .sql = reported_sql, .params = 2},
 		[LEDGER_UNREPORTED] = {.name = "unreported", .sql = unreported_sql, .params = 2},
 		[LEDGER_SWEEPS] = {.name = "sweeps", .sql = sweeps_sql, .params = 1},

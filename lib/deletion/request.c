@@ -209,9 +209,9 @@ bool request_gateway_statements(const struct conf *conf,
 	texts->set_apart = wrap_setting(seen_head, lock, set_apart_tail);
 	memset(table, 0, USER_DB_STATEMENTS * sizeof(table[0]));
 	table[USERS_LOCK] = (struct db_statement){"lock_user", "gateway.lock_user_sql", lock,
-	                                          1,           USERS_COLUMNS,           DB_LOCK_CHANGE};
+	                                          1,           USERS_COLUMNS,           DB_LOCK_CHANGE, 0};
 	table[USERS_MARK] = (struct db_statement){
-		"mark_user", "gateway.mark_user_sql", texts->mark, 1, 1, DB_LOCK_NONE};
+		"mark_user", "gateway.mark_user_sql", texts->mark, 1, 1, DB_LOCK_NONE, 0};
 	table[REQUEST_SET_APART] =
 		(struct db_statement){.name = "set_apart", .sql = texts->set_apart, .params = 3};
 	table[REQUEST_INSERT_SEEN] = (struct db_statement){.name = "insert_seen",
@@ -250,7 +250,7 @@ void request_worker_statements(const struct conf *conf,
 	const struct db_statement all[USER_DB_STATEMENTS] = {
 		[USERS_LOCK] = {"lock_user", "worker.lock_user_sql", lock, 1, USERS_COLUMNS, DB_LOCK_SHARE},
 		[USERS_CONTACT] = {"user_contact", "worker.user_contact_sql", contact, 1, CONTACT_COLUMNS,
-	                       DB_LOCK_NONE},
+	                       DB_LOCK_NONE, 0},
 		[REQUEST_READ] = {.name = "read_request", .sql = read_sql, .params = 1},
 		[REQUEST_ADOPT] = {.name = "adopt_request", .sql = adopt_sql, .params = 4},
 		[REQUEST_FIND] = {.name = "find_request", .sql = find_sql, .params = 2},

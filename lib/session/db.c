@@ -287,10 +287,12 @@ enum db_result db_run(struct db *db, int statement, const char *const *params, P
 {
 	const struct db_statement *row = &db->options->statements[statement];
 	const char *title = db_title(db, statement);
+	struct db_params room;
 
 	if (!db->ready)
 		return db_lose(db, title);
 	assert(db->queued == 0 && row->sql != NULL);
+	params = db_storable(db, row, params, &room);
 	db->warning[0] = '\0';
 	if (PQsendQueryPrepared(db->conn, row->name, row->params, params, NULL, NULL, 0) == 0)
 		return db_lose(db, title);
@@ -332,8 +334,10 @@ void db_queue_prepared(struct db *db, const char *title, const char *name, int c
 void db_queue(struct db *db, int statement, const char *const *params)
 {
 	const struct db_statement *row = &db->options->statements[statement];
+	struct db_params room;
 
 	assert(row->sql != NULL);
+	params = db_storable(db, row, params, &room);
 	db_queue_prepared(db, db_title(db, statement), row->name, row->params, params);
 }
 

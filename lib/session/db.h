@@ -37,6 +37,8 @@ struct db_statement {
 	const char *sql;     /* NULL: not prepared in this session */
 	int params, columns; /* how many it takes and returns, for db_check; columns -1: any number */
 	enum db_lock lock;   /* and it must find the row by $1 alone */
+	int prose; /* the number of the parameter that is a sentence for a person: what the database
+	              can't store of it becomes "?"; 0: none is */
 };
 
 struct db_options {
@@ -72,6 +74,8 @@ const char *db_sqlstate(const struct db *); /* five characters, or "" */
 const char *db_refused_title(const struct db *);
 /* What the last DB_REFUSED is about. */
 enum sqlstate_kind db_kind(const struct db *);
+/* The encoding in which this session's database stores text, "UTF8"; "" while it is not open. */
+const char *db_encoding(const struct db *);
 /* The text of a statement of the session's table. */
 const char *db_sql(const struct db *, int statement);
 /* What the server warned of during the last db_run, db_run_sql or db_flush, or "". What a function

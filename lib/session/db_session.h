@@ -8,6 +8,8 @@
 #define DB_WARNING_SIZE 256
 #define DB_QUEUE_MAX 8 /* statements in one pipeline */
 #define DB_REPORTED 4  /* settings whose changes the server reports by itself */
+#define DB_PARAMS_MAX 16
+#define DB_PROSE_SIZE 1024
 
 struct db {
 	const struct db_options *options;
@@ -26,6 +28,15 @@ struct db {
 	bool settings_said;             /* that they were changed */
 };
 
+/* The parameters of one statement with a sentence that the database can store. */
+struct db_params {
+	const char *params[DB_PARAMS_MAX];
+	char prose[DB_PROSE_SIZE];
+};
+
+/* PARAMS of STATEMENT as they can be sent: themselves, or a copy in ROOM. */
+const char *const *db_storable(const struct db *, const struct db_statement *,
+                               const char *const *params, struct db_params *room);
 /* Sets what db_why says: one line. */
 void db_say(struct db *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The connection broke while DOING: says so, and closes it. */
