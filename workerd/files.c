@@ -61,7 +61,7 @@ static enum files_result commit_page(struct pass *pass, const struct file *files
 	CRASH_POINT("worker-after-progress");
 	served_note(pass->means->served, "worker.files_done_sql", pass->entry->deletion_id);
 	pass->deleted += gone;
-	request_report(pass->means->users, &state);
+	request_report(pass->means->users, &state, NULL);
 	if (changed == 0) {
 		/* Their rows would be found again for ever. */
 		files_note_failure(

@@ -9,6 +9,7 @@
 #include "lib/base/crash.h"
 #include "lib/base/log.h"
 #include "lib/deletion/dispatch.h"
+#include "lib/deletion/ledger_report.h"
 #include "lib/deletion/request.h"
 #include "lib/deletion/status.h"
 #include "workerd/away.h"
@@ -380,7 +381,7 @@ bool job_remember(struct worker *worker, struct job_memory *memory)
 	if (memory->started && ledger_uncount(ledger, &memory->entry) == LEDGER_LOST)
 		return false;
 	memory->started = false;
-	if (memory->unreported && request_report(worker->sessions.users, &memory->state) != DB_OK &&
+	if (memory->unreported && !ledger_report(ledger, worker->sessions.users, &memory->state) &&
 	    !db_is_open(worker->sessions.users))
 		return false;
 	memory->unreported = false;

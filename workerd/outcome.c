@@ -9,6 +9,7 @@
 #include "lib/base/crash.h"
 #include "lib/base/log.h"
 #include "lib/deletion/dispatch.h"
+#include "lib/deletion/ledger_report.h"
 #include "lib/deletion/request.h"
 #include "lib/deletion/status.h"
 #include "workerd/away.h"
@@ -27,9 +28,7 @@ void outcome_report(struct job *job, const struct deletion_state *state)
 {
 	struct sessions *sessions = &job->worker->sessions;
 
-	if (request_report(sessions->users, state) == DB_OK) {
-		ledger_note_reported(&sessions->ledger, state);
-	} else if (!db_is_open(sessions->users)) {
+	if (!ledger_report(&sessions->ledger, sessions->users, state) && !db_is_open(sessions->users)) {
 		job->memory->unreported = true;
 		job->memory->state = *state;
 	}

@@ -9,6 +9,7 @@
 #include "lib/base/crash.h"
 #include "lib/base/log.h"
 #include "lib/deletion/dispatch.h"
+#include "lib/deletion/ledger_report.h"
 #include "lib/deletion/sessions.h"
 #include "lib/deletion/status.h"
 #include "lib/deletion/topology.h"
@@ -173,9 +174,8 @@ static enum fate publish_next_turn(struct reconciler *r, struct message *message
 /* False: a server is away. One request that refuses to be told keeps no other from it. */
 static bool report_state(struct reconciler *r, const struct deletion_state *state)
 {
-	if (request_report(r->sessions.users, state) != DB_OK)
-		return db_is_open(r->sessions.users);
-	return ledger_note_reported(&r->sessions.ledger, state) == LEDGER_OK;
+	return ledger_report(&r->sessions.ledger, r->sessions.users, state) ||
+	       (db_is_open(r->sessions.users) && db_is_open(r->sessions.ledger.db));
 }
 
 /* What the ledger knows decides: finished or parked, the request only hears of it; due later, it is

@@ -37,21 +37,24 @@ static enum ledger_answer vanish_page(struct sessions *s, struct child *child, c
                                       int *count)
 {
 	PGresult *rows = NULL;
-	char *missing = NULL;
+	char *missing = NULL, *finished = NULL;
+	enum ledger_answer answer = LEDGER_OK;
 
-	if (request_missing(s->users, ids, &missing) != DB_OK) {
+	if (request_missing(s->users, ids, &missing, &finished) != DB_OK) {
 		log_warning("%s", db_why(s->users));
 		return LEDGER_LOST;
 	}
-	if (missing == NULL)
-		return LEDGER_OK;
-	enum ledger_answer answer = ledger_vanish(&s->ledger, missing, vanished, &rows);
-	if (answer == LEDGER_OK) {
+	if (finished != NULL)
+		answer = ledger_untold(&s->ledger, finished);
+	if (answer == LEDGER_OK && missing != NULL)
+		answer = ledger_vanish(&s->ledger, missing, vanished, &rows);
+	if (answer == LEDGER_OK && missing != NULL) {
 		vanish_say(rows, child);
 		*count += PQntuples(rows);
 	}
 	PQclear(rows);
 	free(missing);
+	free(finished);
 	return answer;
 }
 
@@ -95,10 +98,12 @@ bool vanish_pass(struct vanish *v, struct sessions *s, struct child *child)
 		log_warning("the user database (%s) is not the one that was seen last (%s): after a "
 		            "fail-over, a restore or in a clone requests may be missing; comparing",
 		            v->here.text, seen);
-	if (other || v->compared != db_session(s->users)) {
+	if (other || v->compared != db_session(s->users) ||
+	    v->compared_ledger != db_session(s->ledger.db)) {
 		if (!vanish_compare(s, child, other))
 			return false;
 		v->compared = db_session(s->users);
+		v->compared_ledger = db_session(s->ledger.db);
 	}
 	answer = ledger_lineage_store(&s->ledger, v->here.text);
 	return answer == LEDGER_OK || answer == LEDGER_REFUSED;

@@ -11,15 +11,16 @@
 /* Begin with {0}. */
 struct vanish {
 	struct lineage here;
-	unsigned int
-		compared; /* the session of the user database that the unfinished were compared in */
+	/* The sessions of the two databases in which the unfinished were compared. */
+	unsigned int compared, compared_ledger;
 };
 
-/* In each session compares the unfinished of the ledger with the requests once; what changed since
- * a day before, if the user database has another lineage than the one seen last. What vanished is
- * logged, counted and marked, and if it is unfinished parked; after that the lineage is stored. To
- * be called again and again: it mostly does nothing. False: a server is away, or CHILD is told to
- * stop. */
+/* In each session of either database compares the unfinished of the ledger with the requests once;
+ * what changed since a day before, if the user database has another lineage than the one seen last.
+ * What vanished is logged, counted and marked, and if it is unfinished parked; what is finished by
+ * its request is made known as unreported (ledger_report.h closes it). After that the lineage is
+ * stored. To be called again and again: it mostly does nothing. False: a server is away, or CHILD
+ * is told to stop. */
 bool vanish_pass(struct vanish *, struct sessions *, struct child *);
 
 #endif

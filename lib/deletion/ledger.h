@@ -37,6 +37,9 @@ enum worker_db_statement {
 	LEDGER_UNCOUNT,
 	LEDGER_HAND_BACK,
 	LEDGER_REPORTED,
+	LEDGER_CATCH_UP,
+	LEDGER_FOLLOW,
+	LEDGER_UNTOLD,
 	LEDGER_UNREPORTED,
 	LEDGER_SWEEPS,
 	LEDGER_SWEPT,
@@ -172,8 +175,19 @@ enum ledger_answer ledger_hand_back(struct ledger *, const struct ledger_entry *
 
 /* ---- reports ---- */
 
-/* The request has heard of this state. */
+/* The request has heard of this state. To carry it there: ledger_report.h. */
 enum ledger_answer ledger_note_reported(struct ledger *, const struct deletion_state *);
+
+/* STATE is behind its request, which has heard of version HEARD: raises the version above that,
+ * *RAISED. LEDGER_SUPERSEDED: STATE is not the present one any more. */
+enum ledger_answer ledger_catch_up(struct ledger *, const struct deletion_state *, int64_t heard,
+                                   struct deletion_state *raised);
+/* The request, FINISHED, is finished, and STATE is not: closes the row as the request is, and has a
+ * sweep look at once whether the files' rows say so too. LEDGER_SUPERSEDED: as above. */
+enum ledger_answer ledger_follow(struct ledger *, const struct deletion_state *,
+                                 const struct deletion_state *finished);
+/* Has the unfinished ones of the deletions IDS, an array literal, reported once more. */
+enum ledger_answer ledger_untold(struct ledger *, const char *ids);
 
 /* The states, at most LIMIT, that no request has heard of for AFTER_MS: *ROWS, PQclear it; each is
  * read by ledger_read_state. */

@@ -77,3 +77,47 @@ enum ledger_answer ledger_vanish(struct ledger *ledger, const char *ids, const c
 
 	return ledger_run_rows(ledger, LEDGER_VANISH, params, rows);
 }
+
+/* ---- a ledger that is behind its requests ---- */
+
+enum ledger_answer ledger_catch_up(struct ledger *ledger, const struct deletion_state *state,
+                                   int64_t heard, struct deletion_state *raised)
+{
+	char version[24], known[24];
+	PGresult *row = NULL;
+
+	snprintf(version, sizeof(version), "%lld", (long long)state->version);
+	snprintf(known, sizeof(known), "%lld", (long long)heard);
+	const char *params[] = {state->deletion_id, version, known};
+	enum ledger_answer answer = ledger_run_rows(ledger, LEDGER_CATCH_UP, params, &row);
+	if (answer == LEDGER_OK && PQntuples(row) == 0)
+		answer = LEDGER_SUPERSEDED;
+	else if (answer == LEDGER_OK)
+		ledger_read_state(row, 0, raised);
+	PQclear(row);
+	return answer;
+}
+
+enum ledger_answer ledger_follow(struct ledger *ledger, const struct deletion_state *state,
+                                 const struct deletion_state *finished)
+{
+	char version[24], known[24], files[24];
+	PGresult *row = NULL;
+
+	snprintf(version, sizeof(version), "%lld", (long long)state->version);
+	snprintf(known, sizeof(known), "%lld", (long long)finished->version);
+	snprintf(files, sizeof(files), "%lld", (long long)finished->files_deleted);
+	const char *params[] = {state->deletion_id,   version,        known,
+	                        finished->status,     finished->mail, files,
+	                        finished->finished_at};
+	enum ledger_answer answer = ledger_run_rows(ledger, LEDGER_FOLLOW, params, &row);
+	if (answer == LEDGER_OK && PQntuples(row) == 0)
+		answer = LEDGER_SUPERSEDED;
+	PQclear(row);
+	return answer;
+}
+
+enum ledger_answer ledger_untold(struct ledger *ledger, const char *ids)
+{
+	return ledger_run_rows(ledger, LEDGER_UNTOLD, &ids, NULL);
+}

@@ -156,6 +156,30 @@ static const char reported_sql[] = "UPDATE farewell.deletion SET reported = $2::
 
 static const char unreported_sql[] =
 	"SELECT " STATE " FROM farewell.deletion WHERE reported < version"
+/* The row is behind its request, which has heard of version $3; unless it is not the version $2 any
+ * more: then somebody else's report is late, and not the row. */
+static const char catch_up_sql[] =
+	"UPDATE farewell.deletion SET version = $3::bigint + 1, reported = LEAST(reported, $3::bigint)"
+	" WHERE deletion_id = $1 AND version = $2::bigint AND version <= $3::bigint RETURNING " STATE;
+
+/* Likewise, and the request is finished: the row takes over how. $3 the request's version, $4
+ * status, $5 mail, $6 files deleted, $7 finished. A sweep looks at once whether the files' rows are
+ * behind, too. */
+static const char follow_sql[] =
+	"UPDATE farewell.deletion SET status = $4, files_deleted = GREATEST(files_deleted, $6::bigint),"
+	" mail = CASE WHEN mail IN ('pending', 'sending') THEN $5 ELSE mail END,"
+	" mailed_at = CASE WHEN $5 = 'sent' THEN COALESCE(mailed_at, $7::timestamptz) END,"
+	" finished_at = $7::timestamptz, next_attempt_at = NULL, heals = false, starts = 0,"
+	" sweep_at = CASE WHEN $4 = 'completed' THEN now() END, swept = 0, updated_at = now(),"
+	" version = GREATEST(version, $3::bigint) + 1, reported = GREATEST(version, $3::bigint) + 1"
+	" WHERE deletion_id = $1 AND version = $2::bigint AND finished_at IS NULL"
+	" RETURNING deletion_id";
+
+/* What it says is known not to be what its request says. */
+static const char untold_sql[] =
+	"UPDATE farewell.deletion SET reported = version - 1 WHERE deletion_id = ANY ($1::uuid[])"
+	" AND finished_at IS NULL AND reported >= version";
+
 	" AND updated_at < now() - make_interval(secs => $1::float8) ORDER BY updated_at LIMIT $2";
 
 static const char next_turn_sql[] =
@@ -248,6 +272,9 @@ void ledger_statements(const struct conf *conf, struct db_statement table[WORKER
 		[LEDGER_REPORTED] = {.name = "reported", .sql = reported_sql, .params = 2},
 		[LEDGER_UNREPORTED] = {.name = "unreported", .sql = unreported_sql, .params = 2},
 		[LEDGER_SWEEPS] = {.name = "sweeps", .sql = sweeps_sql, .params = 1},
+		[LEDGER_CATCH_UP] = {.name = "catch_up", .sql = catch_up_sql, .params = 3},
+		[LEDGER_FOLLOW] = {.name = "follow", .sql = follow_sql, .params = 7},
+		[LEDGER_UNTOLD] = {.name = "untold", .sql = untold_sql, .params = 1},
 		[LEDGER_SWEPT] = {.name = "ledger_swept", .sql = swept_sql, .params = 3},
 		[LEDGER_REOPEN] = {.name = "ledger_reopen", .sql = reopen_sql, .params = 1},
 		[LEDGER_NEXT_TURN] = {.name = "next_turn", .sql = next_turn_sql, .params = 2},

@@ -125,6 +125,11 @@ static const char report_sql[] =
 	" WHERE deletion_id = $1 AND finished_at IS NULL AND version < $9::bigint"
 	" AND (status <> 'cancelled' OR $2 = 'cancelled')";
 
+/* In the order of enum known_column. */
+static const char state_sql[] =
+	"SELECT deletion_id, status, mail, files_deleted, attempts, finished_at, version"
+	" FROM farewell.request WHERE deletion_id = $1";
+
 /* Of reconcile_at: whatever the queue may have. */
 #define AT_ONCE "now() - interval '1 year'"
 
@@ -150,11 +155,14 @@ static const char hasten_sql[] =
 	"UPDATE farewell.request SET reconcile_at = " AT_ONCE " WHERE deletion_id = ANY ($1::uuid[])"
 	" AND finished_at IS NULL";
 
-/* One row: those of an array of ids that are not there. A standby that lags behind is no witness.
+/* One row: those of an array of ids that are not there, and those that are finished. A standby that
+ * lags behind is no witness.
  */
 static const char missing_sql[] =
 	"SELECT pg_is_in_recovery(), ARRAY(SELECT id FROM unnest($1::uuid[]) AS asked(id)"
-	" WHERE NOT EXISTS (SELECT FROM farewell.request r WHERE r.deletion_id = asked.id))::text";
+	" WHERE NOT EXISTS (SELECT FROM farewell.request r WHERE r.deletion_id = asked.id))::text,"
+	" ARRAY(SELECT deletion_id FROM farewell.request WHERE deletion_id = ANY ($1::uuid[])"
+	" AND finished_at IS NOT NULL)::text";
 
 /* An earlier state of the ledger than any: the finished ledger finishes it again. One that was
  * reopened before, or has not heard yet that it is completed, is reopened as well. */
@@ -248,7 +256,8 @@ void request_worker_statements(const struct conf *conf,
 {
 	const char *lock = conf->worker.lock_user_sql, *contact = conf->worker.user_contact_sql;
 	const struct db_statement all[USER_DB_STATEMENTS] = {
-		[USERS_LOCK] = {"lock_user", "worker.lock_user_sql", lock, 1, USERS_COLUMNS, DB_LOCK_SHARE},
+		[USERS_LOCK] = {"lock_user", "worker.lock_user_sql", lock, 1, USERS_COLUMNS, DB_LOCK_SHARE,
+	                    0},
 		[USERS_CONTACT] = {"user_contact", "worker.user_contact_sql", contact, 1, CONTACT_COLUMNS,
 	                       DB_LOCK_NONE, 0},
 		[REQUEST_READ] = {.name = "read_request", .sql = read_sql, .params = 1},
@@ -257,7 +266,8 @@ void request_worker_statements(const struct conf *conf,
 		[REQUEST_REMARK] = {.name = "remark", .sql = remark_sql, .params = 2},
 		[REQUEST_START] = {.name = "stamp_start", .sql = start_sql, .params = 1},
 		[REQUEST_CANCEL] = {.name = "cancel", .sql = cancel_sql, .params = 1},
-		[REQUEST_REPORT] = {.name = "report", .sql = report_sql, .params = 9},
+		[REQUEST_REPORT] = {.name = "report", .sql = report_sql, .params = 9, .prose = 6},
+		[REQUEST_STATE] = {.name = "known_state", .sql = state_sql, .params = 1},
 		[REQUEST_CLAIM] = {.name = "claim", .sql = claim_sql, .params = 3},
 		[REQUEST_UNCLAIM] = {.name = "unclaim", .sql = unclaim_sql, .params = 1},
 		[REQUEST_HASTEN] = {.name = "hasten", .sql = hasten_sql, .params = 1},
@@ -274,33 +284,6 @@ void request_worker_statements(const struct conf *conf,
 }
 
 /* ---- calls ---- */
-
-static const char *or_null(const char *text)
-{
-	return text[0] != '\0' ? text : NULL;
-}
-
-enum db_result request_report(struct db *db, const struct deletion_state *state)
-{
-	char files[24], attempts[16], version[24];
-
-	snprintf(files, sizeof(files), "%lld", (long long)state->files_deleted);
-	snprintf(attempts, sizeof(attempts), "%d", state->attempts);
-	snprintf(version, sizeof(version), "%lld", (long long)state->version);
-	const char *params[] = {state->deletion_id,
-	                        state->status,
-	                        state->mail,
-	                        files,
-	                        attempts,
-	                        or_null(state->last_error),
-	                        or_null(state->next_attempt_at),
-	                        or_null(state->finished_at),
-	                        version};
-	enum db_result result = db_run(db, REQUEST_REPORT, params, NULL, db_deadline(db));
-	if (result != DB_OK)
-		log_warning("the request could not be brought up to date: %s", db_why(db));
-	return result;
-}
 
 static void request_seconds(int64_t ms, char *text, size_t size)
 {
@@ -380,23 +363,6 @@ enum db_result request_give_back(struct db *db, const PGresult *rows, int first)
 enum db_result request_hasten(struct db *db, const PGresult *rows)
 {
 	return request_run_on(db, REQUEST_HASTEN, rows, 0);
-}
-
-enum db_result request_missing(struct db *db, const char *ids, char **missing)
-{
-	PGresult *row = NULL;
-	enum db_result result = db_run(db, REQUEST_MISSING, &ids, &row, db_deadline(db));
-
-	*missing = NULL;
-	if (result != DB_OK)
-		return result;
-	if (db_is_true(row, 0, MISSING_RECOVERY))
-		result = db_refuse(db, "the user database is a standby: nothing is compared with it");
-	else if (strcmp(PQgetvalue(row, 0, MISSING_IDS), "{}") != 0 &&
-	         (*missing = strdup(PQgetvalue(row, 0, MISSING_IDS))) == NULL)
-		result = db_refuse(db, "out of memory");
-	PQclear(row);
-	return result;
 }
 
 /* ---- sweeps ---- */

@@ -40,6 +40,7 @@ enum user_db_statement {
 	REQUEST_START,     /* $1 deletion: the point of no return */
 	REQUEST_CANCEL,    /* $1 deletion: nobody's deletion from now on; the report finishes it */
 	REQUEST_REPORT,    /* see request_report */
+	REQUEST_STATE,     /* see request_state */
 	REQUEST_CLAIM,     /* see request_claim */
 	REQUEST_UNCLAIM,   /* see request_give_back */
 	REQUEST_HASTEN,    /* see request_hasten */
@@ -60,7 +61,7 @@ enum request_new_column { REQUEST_NEW_STATUS, REQUEST_NEW_REQUESTED_AT, REQUEST_
 enum request_find_column { FIND_DELETION_ID, FIND_FINISHED };
 enum table_lock_column { LOCK_TABLE, LOCK_MODE, LOCK_PID, LOCK_COLUMNS };
 enum coarse_column { COARSE_TABLE, COARSE_COLUMN, COARSE_TYPE };
-enum missing_column { MISSING_RECOVERY, MISSING_IDS };
+enum missing_column { MISSING_RECOVERY, MISSING_IDS, MISSING_FINISHED_IDS };
 enum request_read_column {
 	READ_USER_ID,
 	READ_MARK,
@@ -98,9 +99,11 @@ bool request_gateway_statements(const struct conf *, struct db_statement table[U
 void request_free_texts(struct request_texts *);
 void request_worker_statements(const struct conf *, struct db_statement table[USER_DB_STATEMENTS]);
 
-/* Carries the ledger's state to the request, unless that is finished. Errors are the session's, and
- * logged. */
-enum db_result request_report(struct db *, const struct deletion_state *);
+/* Carries the ledger's state to the request, unless that is finished or has heard of a later one:
+ * *HEARD, which may be NULL, says whether it took it. Errors are the session's, and logged. */
+enum db_result request_report(struct db *, const struct deletion_state *, bool *heard);
+/* What the request has heard of; no request: the deletion id is "". Errors as above. */
+enum db_result request_state(struct db *, const char *deletion_id, struct deletion_state *);
 
 /* ---- for the reconciler ---- */
 
@@ -127,9 +130,10 @@ enum db_result request_give_back(struct db *, const PGresult *rows, int first);
 /* Makes the requests of ROWS, whose first column is a deletion id, due at once. */
 enum db_result request_hasten(struct db *, const PGresult *rows);
 
-/* Which of the deletions IDS, an array literal, have no request: *MISSING is another, free() it;
- * NULL: they all have one. Refused on a standby, which may lag behind. */
-enum db_result request_missing(struct db *, const char *ids, char **missing);
+/* Which of the deletions IDS, an array literal, have no request, and which have one that is
+ * finished: *MISSING and *FINISHED are others, free() them; NULL: none. Refused on a standby, which
+ * may lag behind. */
+enum db_result request_missing(struct db *, const char *ids, char **missing, char **finished);
 
 /* ---- sweeps: completed deletions whose files are looked for once more ---- */
 
