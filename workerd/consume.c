@@ -219,6 +219,8 @@ static enum sessions_state connect_databases(struct worker *worker, bool first)
 		state = sessions_check_user_db(&worker->sessions);
 	if (state == SESSIONS_READY && first)
 		state = sessions_check_worker_db(&worker->sessions);
+	if (state == SESSIONS_READY && first)
+		state = sessions_check_encodings(&worker->sessions);
 	return state;
 }
 

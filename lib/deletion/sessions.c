@@ -115,3 +115,22 @@ enum sessions_state sessions_check_worker_db(struct sessions *s)
 {
 	return sessions_check_one(s->ledger.db, FILES_PAGE, FILES_DONE);
 }
+
+/* Ids of digits and hyphens are the same in every encoding. */
+enum sessions_state sessions_check_encodings(struct sessions *s)
+{
+	if (s->conf->common.id_format != ID_TEXT || db_open(s->users, db_deadline(s->users)) != DB_OK ||
+	    db_open(s->ledger.db, db_deadline(s->ledger.db)) != DB_OK)
+		return SESSIONS_READY;
+	const char *users = db_encoding(s->users), *ledger = db_encoding(s->ledger.db);
+	if (strcmp(users, ledger) == 0)
+		return SESSIONS_READY;
+	/* Whatever has characters at all can be stored in UTF-8; SQL_ASCII has bytes. */
+	if (strcmp(ledger, "UTF8") == 0 && strcmp(users, "SQL_ASCII") != 0)
+		return SESSIONS_READY;
+	log_error("worker.worker_db has the encoding %s, worker.user_db %s: with common.id_format = "
+	          "text an id may have characters that the ledger can't store; make the database of "
+	          "worker.worker_db one in UTF8",
+	          ledger, users);
+	return SESSIONS_MISCONFIGURED;
+}

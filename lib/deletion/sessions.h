@@ -45,5 +45,8 @@ enum sessions_state sessions_connect_databases(struct sessions *);
 /* Check the application's statements in one of the two databases, which is connected if need be. */
 enum sessions_state sessions_check_user_db(struct sessions *);
 enum sessions_state sessions_check_worker_db(struct sessions *);
+/* Checks that the ledger can store what the user database may have in an id. A database that is not
+ * connected and can't be is not judged: the two above say why. */
+enum sessions_state sessions_check_encodings(struct sessions *);
 
 #endif
