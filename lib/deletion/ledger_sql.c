@@ -8,6 +8,8 @@
 	"deletion_id, status, mail, files_deleted, attempts, last_error, next_attempt_at,"             \
 	" finished_at, version"
 #define AGE_MS(column) "COALESCE(extract(epoch FROM now() - " column ") * 1000, 0)::bigint"
+/* A mail that was marked before migration 0002 noted when: long ago. */
+#define SENDING_SINCE "CASE WHEN mail = 'sending' THEN COALESCE(sending_since, to_timestamp(0)) END"
 
 static const char lease_sql[] =
 	"SELECT pg_try_advisory_lock(hashtextextended('farewell.deletion ' || $1, 0))";
@@ -60,8 +62,8 @@ static const char begin_sql[] =
 		FENCE(
 			"$3") " RETURNING attempts, starts, files_deleted, mail, mails, cause, cause_attempts,"
 				  " " AGE_MS("failing_since") ", " AGE_MS("cause_since") ", " AGE_MS(
-					  "sending_since") ","
-									   " " AGE_MS("passed_at");
+					  SENDING_SINCE) ","
+									 " " AGE_MS("passed_at");
 
 /* What is written in the course of a job is fenced by its turn, and by its end: whose user was
  * restored meanwhile stops at the next step. A file that is gone is progress, and ends a series of
@@ -154,8 +156,6 @@ static const char hand_back_sql[] =
 static const char reported_sql[] = "UPDATE farewell.deletion SET reported = $2::bigint"
 								   " WHERE deletion_id = $1 AND reported < $2::bigint";
 
-static const char unreported_sql[] =
-	"SELECT " STATE " FROM farewell.deletion WHERE reported < version"
 /* The row is behind its request, which has heard of version $3; unless it is not the version $2 any
  * more: then somebody else's report is late, and not the row. */
 static const char catch_up_sql[] =
@@ -180,6 +180,8 @@ static const char untold_sql[] =
 	"UPDATE farewell.deletion SET reported = version - 1 WHERE deletion_id = ANY ($1::uuid[])"
 	" AND finished_at IS NULL AND reported >= version";
 
+static const char unreported_sql[] =
+	"SELECT " STATE " FROM farewell.deletion WHERE reported < version"
 	" AND updated_at < now() - make_interval(secs => $1::float8) ORDER BY updated_at LIMIT $2";
 
 static const char next_turn_sql[] =
@@ -270,11 +272,11 @@ void ledger_statements(const struct conf *conf, struct db_statement table[WORKER
 		[LEDGER_UNCOUNT] = {.name = "uncount", .sql = uncount_sql, .params = 3},
 		[LEDGER_HAND_BACK] = {.name = "hand_back", .sql = hand_back_sql, .params = 5, .prose = 4},
 		[LEDGER_REPORTED] = {.name = "reported", .sql = reported_sql, .params = 2},
-		[LEDGER_UNREPORTED] = {.name = "unreported", .sql = unreported_sql, .params = 2},
-		[LEDGER_SWEEPS] = {.name = "sweeps", .sql = sweeps_sql, .params = 1},
 		[LEDGER_CATCH_UP] = {.name = "catch_up", .sql = catch_up_sql, .params = 3},
 		[LEDGER_FOLLOW] = {.name = "follow", .sql = follow_sql, .params = 7},
 		[LEDGER_UNTOLD] = {.name = "untold", .sql = untold_sql, .params = 1},
+		[LEDGER_UNREPORTED] = {.name = "unreported", .sql = unreported_sql, .params = 2},
+		[LEDGER_SWEEPS] = {.name = "sweeps", .sql = sweeps_sql, .params = 1},
 		[LEDGER_SWEPT] = {.name = "ledger_swept", .sql = swept_sql, .params = 3},
 		[LEDGER_REOPEN] = {.name = "ledger_reopen", .sql = reopen_sql, .params = 1},
 		[LEDGER_NEXT_TURN] = {.name = "next_turn", .sql = next_turn_sql, .params = 2},

@@ -50,7 +50,7 @@ def test_the_lists(fw):
     deletion_id = park(fw, user)
     parked, = statements("SELECT", "status = 'parked'")
     assert [row["last_error"] for row in run(fw, parked) if str(row["deletion_id"]) == deletion_id] == ["it failed"]
-    unfinished, = statements("SELECT", "farewell.request")
+    unfinished, = statements("SELECT", "farewell.request", "finished_at IS NULL")
     assert deletion_id in [str(row["deletion_id"]) for row in run(fw, unfinished)]
     for sql in pair("closed by"):
         run(fw, sql, deletion_id)
