@@ -216,8 +216,8 @@ bool request_gateway_statements(const struct conf *conf,
 	texts->insert_seen = wrap_setting(seen_head, lock, insert_seen_tail);
 	texts->set_apart = wrap_setting(seen_head, lock, set_apart_tail);
 	memset(table, 0, USER_DB_STATEMENTS * sizeof(table[0]));
-	table[USERS_LOCK] = (struct db_statement){"lock_user", "gateway.lock_user_sql", lock,
-	                                          1,           USERS_COLUMNS,           DB_LOCK_CHANGE, 0};
+	table[USERS_LOCK] = (struct db_statement){"lock_user",   "gateway.lock_user_sql", lock, 1,
+	                                          USERS_COLUMNS, DB_LOCK_CHANGE,          0};
 	table[USERS_MARK] = (struct db_statement){
 		"mark_user", "gateway.mark_user_sql", texts->mark, 1, 1, DB_LOCK_NONE, 0};
 	table[REQUEST_SET_APART] =

@@ -41,7 +41,7 @@ def park(fw, user, status="parked", **columns):
 
 
 def test_every_statement_is_known():
-    assert len(STATEMENTS) == 11, STATEMENTS
+    assert len(STATEMENTS) == 12, STATEMENTS
 
 
 def test_the_lists(fw):
@@ -54,6 +54,12 @@ def test_the_lists(fw):
     assert deletion_id in [str(row["deletion_id"]) for row in run(fw, unfinished)]
     for sql in pair("closed by"):
         run(fw, sql, deletion_id)
+    done = fw.make_user(files=0)
+    fw.delete(done)
+    completed(fw, done)
+    since, = statements("SELECT user_id FROM farewell.request WHERE status = 'completed'")
+    assert str(done) in [row["user_id"] for row in run(fw, since, "2020-01-01 00:00+00")]
+    assert run(fw, since, "2100-01-01 00:00+00") == []
 
 
 def test_a_parked_deletion_is_replayed(fw):
