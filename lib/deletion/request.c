@@ -164,10 +164,11 @@ static const char missing_sql[] =
 	" ARRAY(SELECT deletion_id FROM farewell.request WHERE deletion_id = ANY ($1::uuid[])"
 	" AND finished_at IS NOT NULL)::text";
 
-/* An earlier state of the ledger than any: the finished ledger finishes it again. One that was
+/* The version stays, so that a report of the completion that is still under way is not taken. If we
+ * die before the ledger is reopened, its finished row finishes the request again. One that was
  * reopened before, or has not heard yet that it is completed, is reopened as well. */
 static const char reopen_sql[] =
-	"UPDATE farewell.request SET status = 'accepted', finished_at = NULL, version = 0,"
+	"UPDATE farewell.request SET status = 'accepted', finished_at = NULL,"
 	" reconciled = 0, reconcile_at = now(), sweep_asked = NULL"
 	" WHERE deletion_id = $1 AND mark = $2 AND status <> 'cancelled' RETURNING deletion_id";
 
