@@ -55,6 +55,7 @@ def test_a_recorded_retry_is_left_to_the_reconciler(fw, refusing):
 
 def test_what_is_not_recorded_goes_round_by_the_main_queue(fw, refusing):
     leased, other = fw.make_user(files=1), fw.make_user(files=1)
+    fw.stack.worker.configure({**SETTINGS, "worker": {"children": 1, "reconciler": "no"}})
     deletion_id = commit_request(fw, leased)
     since = len(fw.stack.worker.log_text())
     with lease_held(fw, deletion_id):
