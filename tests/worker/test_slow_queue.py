@@ -1,10 +1,17 @@
 """A slow queue: nothing is published again that the queue still has; what is lost is, and all of it as fast as it goes."""
 import threading
 
+import pytest
+
 from stack.client import QUEUE
-from tools.jobs import ask, commit_request, completed, log_lines, message, quiet, said
+from tools.jobs import ask, commit_request, completed, forget_the_unfinished, log_lines, message, quiet, said
 
 QUICK = {"reconcile_after": "1s", "reconcile_every": "300ms"}
+
+
+@pytest.fixture(autouse=True)
+def alone(fw):
+    forget_the_unfinished(fw)
 
 
 def published_again(fw, since):

@@ -3,11 +3,12 @@ import os
 import signal
 
 from stack.client import PARKED, QUEUE
-from tools.jobs import ask, completed, parked_message, quiet, said
+from tools.jobs import ask, completed, forget_the_unfinished, parked_message, quiet, said
 
 
 def test_a_message_that_kills_children(fw, wires):
     fw.purge(PARKED)
+    forget_the_unfinished(fw)
     wires.worker(children=1, reconciler="no", max_starts=3)
     wires.s3.hold()
     user, other = fw.make_user(), fw.make_user()
