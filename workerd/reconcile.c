@@ -157,8 +157,10 @@ static enum fate publish_next_turn(struct reconciler *r, struct message *message
 	enum ledger_answer answer = ledger_next_turn(&r->sessions.ledger, message->deletion_id,
 	                                             message->user_id, &message->turn, &note.attempts);
 
+	/* A row that is locked, or refuses to be written, keeps no other request from being looked at.
+	 */
 	if (answer != LEDGER_OK)
-		return answer == LEDGER_SUPERSEDED ? FATE_LEFT_ALONE : FATE_FAILED;
+		return answer == LEDGER_LOST ? FATE_FAILED : FATE_LEFT_ALONE;
 	CRASH_POINT("reconciler-after-turn");
 	ledger_release(&r->sessions.ledger, message->deletion_id);
 	if (!dispatch_continuation(&r->sessions.dispatch, message, &note))
