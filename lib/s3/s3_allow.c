@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char scheme[] = "s3://";
+#define SCHEME "s3://"
 static const char id_mark[] = "{id}";
-#define SCHEME_BYTES (sizeof(scheme) - 1)
+#define SCHEME_BYTES (sizeof(SCHEME) - 1)
 #define ID_MARK_BYTES (sizeof(id_mark) - 1)
 
 /* What follows the LENGTH bytes of PATTERN in TEXT, or NULL if TEXT does not begin with them. */

@@ -78,7 +78,7 @@ static void unread_pipe(void)
 /* As for a user who may not open the pipe again: here because no descriptor is left. */
 static void unread_pipe_of_others(void)
 {
-	struct rlimit most, none;
+	struct rlimit most = {0}, none;
 	int ends[2];
 
 	CU_ASSERT_FATAL(pipe(ends) == 0 && getrlimit(RLIMIT_NOFILE, &most) == 0);
