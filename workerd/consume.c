@@ -65,14 +65,20 @@ static void settle_delivery(struct worker *worker, const struct mq_delivery *del
 }
 
 /* What became of a mail is a fact: the message is kept until it is written down, so that nobody
- * acts on less than is known. False: told to stop before. */
+ * acts on less than is known. It may be this one row that is locked: no other child is told to
+ * wait. False: told to stop before. */
 static bool keep_until_written(struct worker *worker)
 {
+	int pause_ms = BREAKER_PAUSE_FIRST_MS;
+
 	while (worker->memory.fact != JOB_MAIL_NOTHING) {
-		away_wait(worker); /* the job's time-outs are not for this */
+		child_away(worker->child, "writing a mail down"); /* no time-out of the job's is for this */
+		worker_back_off(worker->child, &worker->pump, &pause_ms);
 		if (child_stopping(worker->child))
 			return false;
-		away_connect(worker);
+		db_close(worker->sessions.ledger.db); /* perhaps a new session may */
+		if (sessions_connect_databases(&worker->sessions) == SESSIONS_READY)
+			job_remember(worker, &worker->memory);
 	}
 	return true;
 }

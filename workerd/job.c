@@ -373,8 +373,6 @@ bool job_remember(struct worker *worker, struct job_memory *memory)
 		answer = ledger_sent(ledger, &memory->entry);
 	else if (memory->fact == JOB_MAIL_NOT_SENT)
 		answer = ledger_not_sent(ledger, &memory->entry);
-	if (answer == LEDGER_REFUSED)
-		db_close(ledger->db); /* perhaps a new session may */
 	if (answer != LEDGER_OK)
 		return false;
 	memory->fact = JOB_MAIL_NOTHING;
