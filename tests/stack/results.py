@@ -4,6 +4,7 @@ import os
 import re
 import xml.etree.ElementTree as ET
 
+PYTEST = "stack.xml"
 SUMMARY = re.compile(r"^ +tests +\d+ +(\d+) +(\d+) +(\d+) +(\d+)\s*$", re.M)
 
 
@@ -13,7 +14,7 @@ def left_by_make_check(build, ending):
 
 
 def forget(build):
-    for path in left_by_make_check(build, "log") + left_by_make_check(build, "trs") + glob.glob(f"{build}/lane-*.xml"):
+    for path in left_by_make_check(build, "log") + left_by_make_check(build, "trs") + glob.glob(f"{build}/{PYTEST}"):
         os.unlink(path)
 
 
@@ -37,23 +38,23 @@ def unit(build):
     return passed, failed
 
 
-def on_the_stack(build, lane):
-    """(passed, failed, skipped) of a lane of pytest's tests; no report at all counts as one failed."""
+def on_the_stack(build):
+    """(passed, failed, skipped) of pytest's tests; no report at all counts as one failed."""
     try:
-        suites = ET.parse(f"{build}/lane-{lane}.xml").getroot().iter("testsuite")
+        suites = ET.parse(f"{build}/{PYTEST}").getroot().iter("testsuite")
         numbers = [{k: int(s.get(k, 0)) for k in ("tests", "errors", "failures", "skipped")} for s in suites]
     except (OSError, ET.ParseError):
-        print(f"the tests '{lane}' did not run to their end")
+        print("the tests on the stack did not run to their end")
         return 0, 1, 0
     bad = sum(n["errors"] + n["failures"] for n in numbers)
     skipped = sum(n["skipped"] for n in numbers)
     return max(sum(n["tests"] for n in numbers) - bad - skipped, 0), bad, skipped
 
 
-def show(build, lanes):
+def show(build):
     """Prints the sum as the last line; True if all is well and something ran."""
     unit_passed, unit_failed = unit(build)
-    passed, failed, skipped = map(sum, zip(*(on_the_stack(build, lane) for lane in lanes)))
+    passed, failed, skipped = on_the_stack(build)
     if not unit_passed + unit_failed:
         unit_failed = 1
         print(f"the unit tests did not run; see {build}/unit.log")

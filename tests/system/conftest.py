@@ -1,0 +1,30 @@
+"""A stack of programs in which the crash points are built in, and the rounds on it."""
+import os
+import subprocess
+
+import pytest
+
+from stack import Stack, place
+from tools.crash import SETTINGS, Rounds
+
+
+@pytest.fixture(scope="module")
+def crash_stack():
+    """A stack of programs in which the points are built in."""
+    subprocess.run([os.path.join(place.TOP, "dev"), "build", "--crash-points"], check=True, capture_output=True)
+    stack = Stack.take("crash", settings=SETTINGS, build=os.path.join(place.TOP, "build-crash"))
+    try:
+        stack.cases = {}         # of all rounds: parkings are known from the beginning
+        stack.start_servers()
+        stack.stage()
+        stack.s3.make_bucket("farewell-test")
+        yield stack
+    finally:
+        stack.down()
+
+
+@pytest.fixture(scope="module")
+def rounds(crash_stack):
+    rounds = Rounds(crash_stack)
+    yield rounds
+    rounds.close()
