@@ -22,10 +22,10 @@ ALLOWED = "s3://farewell-demo/user-{id}/ s3://farewell-demo/u{id}/ s3://farewell
 
 
 def dev_stack():
-    stack = Stack("dev", settings={"worker": {"s3_allow": ALLOWED}}).open()
+    stack = Stack("dev", settings={"worker": {"s3_allow": ALLOWED}})
     if not stack.place.lock():
         raise StackError("another ./dev is at work on this checkout's stack")
-    return stack
+    return stack.open()
 
 
 def servers():
@@ -62,11 +62,10 @@ def down(*names):
         stack = Stack(name)
         if not os.path.isdir(stack.place.dir):
             continue
-        stack.open()
         if not stack.place.lock():
             out(f"dev: the stack '{name}' is in use by a running ./dev; left alone")
             continue
-        stack.down()
+        stack.open().down()
         out(f"dev: the stack '{name}' is down")
 
 

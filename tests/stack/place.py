@@ -1,6 +1,7 @@
 """Where a stack lives: its directory, its user, its ports, and the record of what runs in it."""
 import contextlib
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -55,14 +56,7 @@ class Place:
 
     def open(self):
         """Makes the directory, or takes up the one that is there with what it says is running."""
-        try:
-            os.mkdir(self.dir, 0o700)
-            self.give(self.dir)
-        except FileExistsError:
-            pass
-        owner = os.lstat(self.dir)
-        if os.path.islink(self.dir) or owner.st_uid not in (self.account.pw_uid, os.geteuid()):
-            raise PermissionError(f"{self.dir} belongs to somebody else")
+        self.make()
         for sub in ("log", "run", "etc", "bin"):
             os.makedirs(self.path(sub), exist_ok=True)
             self.give(self.path(sub))
@@ -71,16 +65,34 @@ class Place:
                 self.state.update(json.load(f))
         return self
 
-    def lock(self):
-        """True if this process now has the stack for itself, until it ends."""
-        fd = os.open(self.path("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def make(self):
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
-            return False
-        self.lock_fd = fd
-        return True
+            os.mkdir(self.dir, 0o700)
+            self.give(self.dir)
+        except FileExistsError:
+            pass
+        owner = os.lstat(self.dir)
+        if os.path.islink(self.dir) or owner.st_uid not in (self.account.pw_uid, os.geteuid()):
+            raise PermissionError(f"{self.dir} belongs to somebody else")
+
+    def lock(self):
+        """True if this process now has the stack for itself, until it ends. Whoever had it may be removing it meanwhile."""
+        while True:
+            fd = None
+            try:
+                self.make()
+                fd = os.open(self.path("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.samestat(os.stat(self.path("lock")), os.fstat(fd)):
+                    self.lock_fd = fd
+                    return True
+            except FileNotFoundError:
+                pass
+            except BlockingIOError:
+                os.close(fd)
+                return False
+            if fd is not None:
+                os.close(fd)
 
     def remove(self):
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -131,8 +143,9 @@ class Place:
         """The port of that name; chosen once, kept for the stack's life."""
         with self.mutex:
             if name not in self.state["ports"]:
-                self.state["ports"][name] = free_port(set(self.state["ports"].values()))
-                self.save()
+                with one_at_a_time("ports"):
+                    self.state["ports"][name] = free_port(ports_of_all())
+                    self.save()
             return self.state["ports"][name]
 
     # The record.
@@ -152,6 +165,27 @@ class Place:
 
     def save(self):
         self.write(self.state_file, json.dumps(self.state, indent=1) + "\n")
+
+
+@contextlib.contextmanager
+def one_at_a_time(what):
+    """Whatever stack and checkout it is for: one process of this user's does this at a time."""
+    fd = os.open(os.path.join(base(), f"farewell-{what}-{os.geteuid()}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def ports_of_all():
+    """What the stacks here have chosen: not each of their servers is running."""
+    taken = set()
+    for name in glob.glob(os.path.join(base(), "farewell-*", "state.json")):
+        with contextlib.suppress(OSError, ValueError):
+            with open(name) as f:
+                taken.update(json.load(f)["ports"].values())
+    return taken
 
 
 def free_port(taken):

@@ -32,9 +32,8 @@ class Stack:
         """A stack that no other process is using: `name`, or `name-2` and so on."""
         for i in range(1, 20):
             stack = cls(name if i == 1 else f"{name}-{i}", **options)
-            stack.open()
             if stack.place.lock():
-                return stack
+                return stack.open()
         raise StackError(f"all stacks {name}, {name}-2 ... are in use")
 
     def open(self):

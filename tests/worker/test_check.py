@@ -3,7 +3,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from stack.place import free_port
 from tools.jobs import at_port
 
 EX_CONFIG = 78
@@ -62,7 +61,7 @@ def test_each_statement_is_checked_and_named(fw, check_all):
 
 def test_each_server_is_looked_at(fw, check_all):
     stack = fw.stack
-    closed = free_port(set())
+    closed = fw.stack.place.port("closed")
     wrong = stack.secret_file("wrong", "not the password")
     cases = {
         "password authentication failed": {"user_db_password_file": wrong},
@@ -82,7 +81,7 @@ def test_each_server_is_looked_at(fw, check_all):
 
 
 def test_everything_wrong_is_said_at_once(fw, check_all):
-    closed = free_port(set())
+    closed = fw.stack.place.port("closed")
     (code, output), = check_all([{"worker": {
         "s3_endpoint": f"http://127.0.0.1:{closed}", "smtp_url": f"smtp://127.0.0.1:{closed}", "broker": f"amqp://farewell@127.0.0.1:{closed}/",
         "user_db": at_port(fw.stack.postgres.conninfo("users"), closed), "files_done_sql": "SELECT 1"}}])
