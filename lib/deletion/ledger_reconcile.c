@@ -12,15 +12,22 @@ static enum ledger_answer ledger_run_rows(struct ledger *ledger, enum worker_db_
 	return result == DB_OK ? LEDGER_OK : ledger_failed(ledger, result);
 }
 
+/* The statement's parameters are a time and how many rows at the most. */
+static enum ledger_answer rows_within(struct ledger *ledger, enum worker_db_statement statement,
+                                      int64_t time_ms, int64_t limit, PGresult **rows)
+{
+	char seconds[32], most[24];
+
+	ledger_seconds_text(time_ms, seconds, sizeof(seconds));
+	snprintf(most, sizeof(most), "%lld", (long long)limit);
+	const char *params[] = {seconds, most};
+	return ledger_run_rows(ledger, statement, params, rows);
+}
+
 enum ledger_answer ledger_unreported(struct ledger *ledger, int64_t after_ms, int64_t limit,
                                      PGresult **rows)
 {
-	char after[32], most[24];
-
-	ledger_seconds_text(after_ms, after, sizeof(after));
-	snprintf(most, sizeof(most), "%lld", (long long)limit);
-	const char *params[] = {after, most};
-	return ledger_run_rows(ledger, LEDGER_UNREPORTED, params, rows);
+	return rows_within(ledger, LEDGER_UNREPORTED, after_ms, limit, rows);
 }
 
 enum ledger_answer ledger_sweeps(struct ledger *ledger, int64_t limit, PGresult **rows)
@@ -35,12 +42,7 @@ enum ledger_answer ledger_sweeps(struct ledger *ledger, int64_t limit, PGresult 
 enum ledger_answer ledger_bring_forward(struct ledger *ledger, int64_t beyond_ms, int64_t limit,
                                         PGresult **rows)
 {
-	char beyond[32], most[24];
-
-	ledger_seconds_text(beyond_ms, beyond, sizeof(beyond));
-	snprintf(most, sizeof(most), "%lld", (long long)limit);
-	const char *params[] = {beyond, most};
-	return ledger_run_rows(ledger, LEDGER_BRING_FORWARD, params, rows);
+	return rows_within(ledger, LEDGER_BRING_FORWARD, beyond_ms, limit, rows);
 }
 
 enum ledger_answer ledger_lineage_seen(struct ledger *ledger, char *lineage, size_t size)

@@ -128,9 +128,9 @@ class Place:
         keep.update(extra)
         return keep
 
-    def run(self, argv, env=(), check=True, timeout=120, **options):
+    def run(self, argv, env=(), check=True, timeout=120, stdin_text="", **options):
         """Runs a program to its end as the stack's user; its output is in the answer and in an error."""
-        done = subprocess.run(argv, env=self.environment(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        done = subprocess.run(argv, env=self.environment(env), input=stdin_text, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, errors="replace", timeout=timeout,
                               cwd=self.dir, **self.as_user(), **options)
         if check and done.returncode != 0:

@@ -3,7 +3,9 @@ import contextlib
 import filecmp
 import glob
 import os
+import select
 import signal
+import threading
 
 import psycopg2
 import psycopg2.extras
@@ -22,6 +24,11 @@ def bindir():
     return os.path.dirname(max(found, key=lambda p: int(p.split("/")[4])))
 
 
+def ended(connection):
+    """Whether the server has closed the connection, on which nothing is under way."""
+    return bool(select.select([connection], [], [], 0)[0])
+
+
 class Postgres(Daemon):
     stop_signal = signal.SIGINT  # "fast": sessions are ended, then a clean stop
 
@@ -30,6 +37,7 @@ class Postgres(Daemon):
         self.data = os.path.join(self.dir, "data")
         self.run_dir = self.place.path("run")
         self.port = self.place.port("postgres")
+        self.kept = threading.local()
         self.applied = self.place.path("db")  # a copy of db/ as it was when last applied
 
     def prepare(self):
@@ -97,14 +105,19 @@ log_lock_waits = on
         return psycopg2.connect(self.conninfo(which, local=True), connect_timeout=5)
 
     def query(self, which, sql, *params):
-        """Runs SQL in a transaction of its own; the rows as dicts, or the number of rows."""
-        connection = self.connect(which)
-        try:
-            with connection, connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as c:
-                c.execute(sql, params or None)
-                return [dict(r) for r in c.fetchall()] if c.description else c.rowcount
-        finally:
-            connection.close()
+        """Runs SQL in a transaction of its own; the rows as dicts, or the number of rows.
+
+        Its session is kept for the next query of this thread: a test asks a hundred times whether something is so yet."""
+        kept = self.kept.__dict__
+        connection = kept.pop(which, None)
+        if connection is None or ended(connection):
+            connection = self.connect(which)
+        with connection, connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as c:
+            c.execute(sql, params or None)
+            answer = [dict(r) for r in c.fetchall()] if c.description else c.rowcount
+        connection.reset()  # what the test's triggers may have set
+        kept[which] = connection
+        return answer
 
     def admin(self, sql, *params, database="postgres"):
         """The same as the superuser, without a transaction."""

@@ -15,8 +15,9 @@ PATIENCE = 60  # seconds for what takes a fraction of one: costs time only when 
 
 
 def wait_until(check, timeout=PATIENCE, what="the condition", interval=0.05):
-    """Calls check() until it returns something true, and returns that; StackError at the deadline."""
-    deadline = time.monotonic() + timeout
+    """Calls check() until it returns something true, and returns that; StackError at the deadline. What takes longer is asked less often."""
+    begun = time.monotonic()
+    deadline = begun + timeout
     error = None
     while True:
         try:
@@ -26,9 +27,10 @@ def wait_until(check, timeout=PATIENCE, what="the condition", interval=0.05):
             error = None
         except (OSError, AssertionError, LookupError) as e:
             error = e
-        if time.monotonic() >= deadline:
+        now = time.monotonic()
+        if now >= deadline:
             raise StackError(f"waited {timeout:g} s for {what}" + (f": {error}" if error else ""))
-        time.sleep(interval)
+        time.sleep(max(interval, min((now - begun) / 20, 0.25)))
 
 
 def stat_of(pid):

@@ -94,6 +94,15 @@ log.file = false
         """Runs rabbitmqctl (2 s) and returns what it printed."""
         return self.place.run([f"{PROGRAMS}/rabbitmqctl", "--quiet", *args], env=self.common_env(), check=check).stdout
 
+    def evaluate(self, erlang):
+        """Evaluates it in the node, which takes a twentieth of what rabbitmqctl takes; what was printed."""
+        return self.place.run(["erl_call", "-sname", self.node, "-c", self.cookie(), "-fetch_stdout", "-no_result_term", "-e"],
+                              env=self.common_env(), stdin_text=erlang + "\n").stdout
+
+    def cookie(self):
+        with open(os.path.join(self.dir, ".erlang.cookie"), encoding="ascii") as f:
+            return f.read()
+
     @property
     def url(self):
         """Without the password, as Farewell's setting has it."""
@@ -118,9 +127,11 @@ log.file = false
                 connection.close()
 
     def queues(self):
-        """Every queue with all its messages, also the unacknowledged and those kept back: {name: count}. Slow."""
-        rows = (line.split("\t") for line in self.ctl("list_queues", "name", "messages").splitlines())
-        return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
+        """Every queue with all its messages, also the unacknowledged and those kept back: {name: count}."""
+        text = self.evaluate('[io:format("~s\\t~p~n", [element(4, proplists:get_value(name, Q)), proplists:get_value(messages, Q)])'
+                             ' || Q <- rabbit_amqqueue:info_all(<<"/">>, [name, messages])].')
+        rows = (line.split("\t") for line in text.splitlines())
+        return {name: int(count) for name, count in rows if count.isdigit()}  # one that is away has no count
 
     def wait_queue(self, name, timeout=PATIENCE):
         wait_until(lambda: self.queue(name), timeout, f"queue {name} to exist")

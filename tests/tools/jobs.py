@@ -46,6 +46,18 @@ def ask(fw, user, turn=1):
     return deletion_id
 
 
+def delivered_too_often(fw):
+    """A user whose message the broker has delivered in vain more often than is taken; the worker runs again."""
+    fw.purge(PARKED)
+    fw.stack.worker.stop()
+    user = fw.make_user()
+    ask(fw, user)
+    for _ in range(31):
+        assert fw.take_message(QUEUE, ack=False)
+    fw.stack.worker.start()
+    return user
+
+
 @contextlib.contextmanager
 def row_held(fw, user, lock=LOCK):
     """Within, somebody holds the lock of the user's row; gives the cursor of that transaction. Rolls back unless committed."""

@@ -1,6 +1,6 @@
 """How often the broker delivered a message: only its own count is believed, never one that came with the message."""
 from stack.client import PARKED, QUEUE
-from tools.jobs import ask, commit_request, completed, message, parked_message, quiet
+from tools.jobs import commit_request, completed, delivered_too_often, message, parked_message, quiet
 
 
 def test_a_count_that_came_with_the_message_is_not_believed(fw):
@@ -22,13 +22,7 @@ def test_nor_when_the_broker_has_delivered_it_before(fw):
 
 def test_looking_at_a_parked_message_does_not_wear_it_out(fw):
     """A shovel moves a message back with all its headers, the parked queue's own count among them."""
-    fw.purge(PARKED)
-    fw.stack.worker.stop()
-    user = fw.make_user()
-    ask(fw, user)
-    for _ in range(31):
-        assert fw.take_message(QUEUE, ack=False)
-    fw.stack.worker.start()
+    user = delivered_too_often(fw)
     fw.wait_status(user, "parked")
     for _ in range(31):
         assert fw.take_message(PARKED, ack=False)

@@ -47,14 +47,19 @@ def delivery_counts(fw):
     return counts
 
 
-def test_worker_database_away_for_longer_than_a_delay(fw, wires):
+def asked_while_the_ledger_is_away(fw, wires, children, count):
     fw.purge(PARKED)
-    wires.worker(children=3, reconciler="no")
-    users = [fw.make_user(files=1) for _ in range(12)]
+    wires.worker(children=children, reconciler="no")
+    users = [fw.make_user(files=1) for _ in range(count)]
     wires.ledger.refuse()
     wires.ledger.cut()
     for user in users:
         ask(fw, user)
+    return users
+
+
+def test_worker_database_away_for_longer_than_a_delay(fw, wires):
+    users = asked_while_the_ledger_is_away(fw, wires, 3, 12)
     said(fw, "the worker database is away", str(wires.ledger.port))
     time.sleep(4)     # the first delay is 1 s
     assert 1 <= handed_back(fw) <= 6, "children go on taking messages"
@@ -65,13 +70,7 @@ def test_worker_database_away_for_longer_than_a_delay(fw, wires):
 
 def test_what_is_handed_back_is_not_requeued(fw, wires):
     """A requeued message is back at once, and counts as delivered each time."""
-    fw.purge(PARKED)
-    wires.worker(children=2, reconciler="no")
-    users = [fw.make_user(files=1) for _ in range(6)]
-    wires.ledger.refuse()
-    wires.ledger.cut()
-    for user in users:
-        ask(fw, user)
+    users = asked_while_the_ledger_is_away(fw, wires, 2, 6)
     fw.wait_until(lambda: fw.stack.rabbit.queue(QUEUE)[1] == 0, what="the children to stop consuming")
     assert handed_back(fw) >= 1
     fw.stack.worker.stop()     # which they do at once

@@ -4,7 +4,7 @@ import os
 import signal
 
 from stack.client import PARKED, QUEUE
-from tools.jobs import ask, commit_request, completed, message, parked_message, quiet, row_held, said
+from tools.jobs import ask, commit_request, completed, delivered_too_often, message, parked_message, quiet, row_held, said
 
 
 @contextlib.contextmanager
@@ -157,13 +157,7 @@ def test_row_ids_of_any_length(fw):
 
 def test_delivered_too_often_is_parked_by_us(fw):
     """Deaths before the ledger counts a start: the broker's own count ends them."""
-    fw.purge(PARKED)
-    fw.stack.worker.stop()
-    user = fw.make_user()
-    ask(fw, user)
-    for _ in range(31):
-        assert fw.take_message(QUEUE, ack=False)
-    fw.stack.worker.start()
+    user = delivered_too_often(fw)
     assert "delivered it 30 times" in fw.wait_status(user, "parked")["last_error"]
     _, body = parked_message(fw, user)
     fw.publish(body, queue=QUEUE)
