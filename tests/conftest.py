@@ -83,9 +83,9 @@ def outbox(stack):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item):
-    """No test may hang: five minutes, or what its mark says: @pytest.mark.deadline(600)."""
+    """No test may hang: ten minutes, or what its mark says: @pytest.mark.deadline(1800)."""
     mark = item.get_closest_marker("deadline")
-    seconds = mark.args[0] if mark else 300
+    seconds = mark.args[0] if mark else 600
 
     def too_late(signum, frame):
         raise TimeoutError(f"the test took longer than {seconds} s")

@@ -77,7 +77,6 @@ def test_a_full_queue_refuses(fw, quick, outbox, user):
     works_again(quick, user, outbox)
 
 
-@pytest.mark.deadline(180)
 def test_the_broker_is_down(fw, stack, quick, outbox, user):
     done = fw.make_user(files=0)
     deletion = quick.delete(done).json()
@@ -95,7 +94,6 @@ def test_the_broker_is_down(fw, stack, quick, outbox, user):
     assert quick.request("GET", "/readyz").status == 200
 
 
-@pytest.mark.deadline(180)
 def test_the_gateway_comes_up_without_a_broker(fw, stack, more_gateway, outbox, user):
     stack.rabbit.stop()
     client = fw.at(more_gateway(outbox.settings(**QUICK), serving=False))
@@ -104,7 +102,6 @@ def test_the_gateway_comes_up_without_a_broker(fw, stack, more_gateway, outbox, 
     works_again(client, user, outbox)
 
 
-@pytest.mark.deadline(180)
 def test_no_confirm_in_time(fw, stack, patient, outbox, user):
     """The broker is stopped in its tracks: 503 in confirm_timeout, and the row is free again."""
     assert patient.delete(fw.make_user(files=0)).status == 200
@@ -126,7 +123,6 @@ def test_no_confirm_in_time(fw, stack, patient, outbox, user):
     assert ids.count(request["deletion_id"]) == 1 and len(ids) == len(set(ids))
 
 
-@pytest.mark.deadline(180)
 def test_a_memory_alarm(fw, stack, patient, outbox, user):
     assert patient.delete(fw.make_user(files=0)).status == 200
     before = stack.rabbit.ctl("eval", "vm_memory_monitor:get_vm_memory_high_watermark().").strip()

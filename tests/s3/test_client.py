@@ -53,7 +53,6 @@ def test_dots_and_nothing_never_touch_the_bucket(s3, tool, bucket):
     s3.client().head_bucket(Bucket=bucket)
 
 
-@pytest.mark.deadline(240)
 def test_many_objects(s3, tool, bucket):
     keys = [f"user/42/file {n} & more.txt" for n in range(2500)]
     put_or_delete(s3, bucket, keys + ["other"])

@@ -119,13 +119,13 @@ class Evidence:
     """What is there."""
     requests: dict        # user id as text: [row of farewell.request, ...]
     ledger: dict          # deletion id: row of farewell.deletion
-    history: dict         # deletion id: [every version of that row, oldest first], of those of whom there is more than one mail
+    history: dict         # deletion id: [every version of that row, oldest first], of those with several mails or not completed
     parkings: list        # (user id as text, deletion id, reason) of each time that a deletion was parked
     erased: dict          # user id as text: when the last of his file rows was marked
     users: dict           # user id as text: {"email": ..., "deleted_at": ...}
     objects: dict         # key: ETag
     mails: list           # (address in lower case, deletion id) of each
-    unfinished: list      # rows of farewell.request
+    unfinished: list      # rows of farewell.request and farewell.deletion
     waiting: dict         # queue: messages
     parked: int           # messages parked
     bystanders: dict      # as Checker.bystanders
@@ -187,7 +187,8 @@ def judge_deletion(f, user, answers, evidence, case):
     elif accepted and not requests:
         f.note("lost", f"user {user.id} was accepted and has no request")
     elif requests and (left or unfinished):
-        f.note("lost", f"user {user.id}: answers {answers}, {len(left)} objects left, requests {requests}")
+        f.note("lost", f"user {user.id}: answers {answers}, {len(left)} objects left, requests {requests},"
+               f" ledger {[evidence.history.get(r['deletion_id']) for r in requests]}")
     mark, erased = evidence.users[str(user.id)]["deleted_at"], evidence.erased.get(str(user.id))
     if not requests and (len(left) != len(user.keys) or mark is not None or erased is not None):
         f.note("false", f"user {user.id}: no request, {len(left)} of {len(user.keys)} objects left, deleted_at {mark}, files marked {erased}")
@@ -325,8 +326,11 @@ class Checker:
         return found
 
     def unfinished(self):
+        """Rows of requests and of the ledger; a request may be finished while its ledger is not, until the two have spoken."""
         return self.client.psql("users", "SELECT deletion_id::text, user_id, status, last_error, attempts, reconcile_at FROM farewell.request"
-                                " WHERE finished_at IS NULL AND status <> 'parked'")
+                                " WHERE finished_at IS NULL AND status <> 'parked'") \
+            + self.client.psql("worker", "SELECT deletion_id::text, user_id, status, last_error, turn, starts, mail, version, reported, updated_at"
+                               " FROM farewell.deletion WHERE finished_at IS NULL AND status <> 'parked'")
 
     def waiting(self):
         """{queue: messages} of every queue that isn't empty, the parked one's aside."""
@@ -377,11 +381,13 @@ class Checker:
         psql, requests, mails = self.client.psql, {}, self.mails()
         for row in psql("users", "SELECT user_id, deletion_id::text, status, mail, requested_at, finished_at FROM farewell.request"):
             requests.setdefault(row["user_id"], []).append(row)
-        several = [deletion for (_, deletion), count in Counter(mails).items() if count > 1]
+        ledger = {r["deletion_id"]: r for r in psql("worker", "SELECT deletion_id::text, status, mail, mails FROM farewell.deletion")}
+        odd = [deletion for (_, deletion), count in Counter(mails).items() if count > 1]
+        odd += [deletion for deletion, row in ledger.items() if row["status"] not in ("completed", "cancelled")]
         return Evidence(
-            requests=requests, history=self.history(several), parkings=self.parkings(), objects=self.objects(), mails=mails,
+            requests=requests, history=self.history(odd), parkings=self.parkings(), objects=self.objects(), mails=mails,
             erased={r["user_id"]: r["at"] for r in psql("worker", ERASED)},
-            ledger={r["deletion_id"]: r for r in psql("worker", "SELECT deletion_id::text, status, mail, mails FROM farewell.deletion")},
+            ledger=ledger,
             users={r["id"]: r for r in psql("users", "SELECT id::text, email, deleted_at FROM users")},
             unfinished=self.unfinished(), waiting=self.waiting(), parked=self.client.queue_messages(PARKED),
             bystanders=self.belongings({i: b["row"]["email"] for i, b in self.bystanders.items()}))

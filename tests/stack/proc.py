@@ -11,7 +11,7 @@ class StackError(Exception):
     """Something of the stack did not do what it should; the text says what and where to look."""
 
 
-PATIENCE = 60  # seconds for what takes a fraction of one: costs time only when it fails, however busy the machine is
+PATIENCE = 120  # seconds for what takes a fraction of one: costs time only when it fails, however busy the machine is
 
 
 def wait_until(check, timeout=PATIENCE, what="the condition", interval=0.05):

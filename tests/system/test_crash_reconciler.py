@@ -29,7 +29,6 @@ def add_late_file(checker, user):
 RECONCILER_ROUNDS = {name: ROUNDS[name] for name in ("alone", "broker restarted", "PostgreSQL stopped at once", "sessions of the ledger cut")}
 
 
-@pytest.mark.deadline(600)
 @pytest.mark.parametrize("round_name", RECONCILER_ROUNDS)
 @pytest.mark.parametrize("point", RECONCILING)
 def test_while_reconciling(crash_stack, point, round_name):

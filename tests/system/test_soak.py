@@ -6,7 +6,7 @@ import pytest
 from stack import soak
 
 
-@pytest.mark.deadline(900)
+@pytest.mark.deadline(1800)
 def test_a_minute_of_trouble():
     figures, run = soak.run(1, random.randrange(10**6), least_answered=200, least_kills=10)
     assert figures.good, str(figures)
