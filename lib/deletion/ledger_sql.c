@@ -7,7 +7,9 @@
 #define STATE                                                                                      \
 	"deletion_id, status, mail, files_deleted, attempts, last_error, next_attempt_at,"             \
 	" finished_at, version"
-#define AGE_MS(column) "COALESCE(extract(epoch FROM now() - " column ") * 1000, 0)::bigint"
+/* In milliseconds. */
+#define AGE_OF "COALESCE(extract(epoch FROM now() - "
+#define UNTIL_NOW ") * 1000, 0)::bigint"
 /* A mail that was marked before migration 0002 noted when: long ago. */
 #define SENDING_SINCE "CASE WHEN mail = 'sending' THEN COALESCE(sending_since, to_timestamp(0)) END"
 
@@ -32,38 +34,30 @@ static const char holder_sql[] =
 
 static const char look_sql[] =
 	"SELECT " STATE ", turn, next_attempt_at > now(), cause, cause_attempts,"
-	" " AGE_MS("failing_since") ", " AGE_MS("cause_since") ", " AGE_MS("turned_at") ", " AGE_MS(
-		"GREATEST(turned_at, next_attempt_at)") " FROM farewell.deletion WHERE deletion_id = $1";
+	" " AGE_OF "failing_since" UNTIL_NOW ", " AGE_OF "cause_since" UNTIL_NOW ","
+	" " AGE_OF "turned_at" UNTIL_NOW ", " AGE_OF "GREATEST(turned_at, next_attempt_at)" UNTIL_NOW
+	" FROM farewell.deletion WHERE deletion_id = $1";
 
 /* A turn that is not over: the one of the ledger or a later one. A message of the ledger's own turn
  * while it is parked was moved back by a person, and whatever it came to before is forgotten. */
-#define FENCE(turn) " WHERE d.finished_at IS NULL AND d.turn <= " turn
-#define AFRESH(column, fresh, kept)                                                                \
-	" " column " = CASE WHEN d.status = 'parked' THEN " fresh " ELSE " kept " END"
+#define FENCE " WHERE d.finished_at IS NULL AND d.turn <= $3"
+#define IF_PARKED " CASE WHEN d.status = 'parked' THEN "
 
 /* Counts a start. */
 static const char begin_sql[] =
 	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, status, turn, starts)"
 	" VALUES ($1, $2, 'running', $3, 1)"
 	" ON CONFLICT (deletion_id) DO UPDATE SET status = 'running', turn = $3,"
-	" version = d.version + 1, next_attempt_at = NULL, updated_at = now()," AFRESH("starts", "1", "d.starts + 1") "," AFRESH(
-		"attempts", "0",
-		"d.attempts") "," AFRESH("failing_since", "NULL",
-                                 "d.failing_since") "," AFRESH("cause", "NULL",
-                                                               "d.cause") "," AFRESH("cause_"
-                                                                                     "attempt"
-                                                                                     "s",
-                                                                                     "0",
-                                                                                     "d.cause_"
-                                                                                     "attempt"
-                                                                                     "s") "," AFRESH("passed_at",
-                                                                                                     "NULL",
-                                                                                                     "d.passed_at")
-		FENCE(
-			"$3") " RETURNING attempts, starts, files_deleted, mail, mails, cause, cause_attempts,"
-				  " " AGE_MS("failing_since") ", " AGE_MS("cause_since") ", " AGE_MS(
-					  SENDING_SINCE) ","
-									 " " AGE_MS("passed_at");
+	" version = d.version + 1, next_attempt_at = NULL, updated_at = now(),"
+	" starts =" IF_PARKED "1 ELSE d.starts + 1 END,"
+	" attempts =" IF_PARKED "0 ELSE d.attempts END,"
+	" failing_since =" IF_PARKED "NULL ELSE d.failing_since END,"
+	" cause =" IF_PARKED "NULL ELSE d.cause END,"
+	" cause_attempts =" IF_PARKED "0 ELSE d.cause_attempts END,"
+	" passed_at =" IF_PARKED "NULL ELSE d.passed_at END" FENCE
+	" RETURNING attempts, starts, files_deleted, mail, mails, cause, cause_attempts,"
+	" " AGE_OF "failing_since" UNTIL_NOW ", " AGE_OF "cause_since" UNTIL_NOW ","
+	" " AGE_OF SENDING_SINCE UNTIL_NOW ", " AGE_OF "passed_at" UNTIL_NOW;
 
 /* What is written in the course of a job is fenced by its turn, and by its end: whose user was
  * restored meanwhile stops at the next step. A file that is gone is progress, and ends a series of
@@ -73,7 +67,7 @@ static const char progress_sql[] =
 	" attempts = 0, failing_since = NULL, cause = NULL, cause_attempts = 0,"
 	" passed_at = CASE WHEN $4::boolean THEN COALESCE(passed_at, now()) ELSE passed_at END,"
 	" updated_at = now() WHERE deletion_id = $1 AND turn = $2 AND finished_at IS NULL"
-	" RETURNING " STATE ", " AGE_MS("passed_at");
+	" RETURNING " STATE ", " AGE_OF "passed_at" UNTIL_NOW;
 
 static const char sending_sql[] =
 	"UPDATE farewell.deletion SET mail = 'sending', mails = mails + 1, sending_since = now(),"
@@ -115,15 +109,12 @@ static const char pass_on_sql[] =
 	" ON CONFLICT (deletion_id) DO UPDATE SET status = EXCLUDED.status, turn = EXCLUDED.turn,"
 	" starts = 0, last_error = COALESCE($5, d.last_error), version = d.version + 1,"
 	" next_attempt_at = EXCLUDED.next_attempt_at, updated_at = now(), turned_at = now(),"
-	" heals = EXCLUDED.heals," AFRESH(
-		"attempts", "0",
-		"d.attempts") " + $4::int,"
-					  " failing_since = CASE WHEN $4::int > 0 AND d.status <> 'parked'"
-					  " THEN COALESCE(d.failing_since, now()) WHEN $4::int > 0 THEN now() END,"
-					  " cause_attempts = CASE WHEN $7 = d.cause THEN d.cause_attempts + $4::int "
-					  "ELSE $4::int END,"
-					  " cause_since = CASE WHEN $7 = d.cause THEN d.cause_since ELSE now() END, "
-					  "cause = $7" FENCE("$3") " RETURNING " STATE;
+	" heals = EXCLUDED.heals, attempts =" IF_PARKED "0 ELSE d.attempts END + $4::int,"
+	" failing_since = CASE WHEN $4::int > 0 AND d.status <> 'parked'"
+	"   THEN COALESCE(d.failing_since, now()) WHEN $4::int > 0 THEN now() END,"
+	" cause_attempts = CASE WHEN $7 = d.cause THEN d.cause_attempts + $4::int ELSE $4::int END,"
+	" cause_since = CASE WHEN $7 = d.cause THEN d.cause_since ELSE now() END,"
+	" cause = $7" FENCE " RETURNING " STATE;
 
 /* Parking is a turn too, so that an echo of the message that was parked is superseded, and the
  * parked copy, moved back, is not. $4 failures to count, $5 reason. */
@@ -132,8 +123,8 @@ static const char park_sql[] =
 	" turned_at) VALUES ($1, $2, 'parked', $3::int + 1, $4::int, $5, now())"
 	" ON CONFLICT (deletion_id) DO UPDATE SET status = 'parked', turn = EXCLUDED.turn, starts = 0,"
 	" last_error = $5, next_attempt_at = NULL, version = d.version + 1, updated_at = now(),"
-	" turned_at = now()," AFRESH("attempts", "0",
-                                 "d.attempts") " + $4::int" FENCE("$3") " RETURNING " STATE;
+	" turned_at = now(), attempts =" IF_PARKED "0 ELSE d.attempts END + $4::int" FENCE
+	" RETURNING " STATE;
 
 static const char cancel_sql[] =
 	"INSERT INTO farewell.deletion AS d (deletion_id, user_id, status, mail, finished_at)"
@@ -219,8 +210,8 @@ static const char vanish_sql[] =
 	" status = CASE WHEN old.stops THEN 'parked' ELSE d.status END,"
 	" turn = d.turn + old.stops::int, starts = 0, version = d.version + 1,"
 	" turned_at = now(), updated_at = now(), next_attempt_at = NULL"
-	" FROM (SELECT deletion_id, status, updated_at, finished_at IS NULL AND status <> 'parked' AS "
-	"stops"
+	" FROM (SELECT deletion_id, status, updated_at,"
+	"     finished_at IS NULL AND status <> 'parked' AS stops"
 	"   FROM farewell.deletion WHERE deletion_id = ANY ($1::uuid[]) FOR UPDATE) AS old"
 	" WHERE d.deletion_id = old.deletion_id AND d.vanished_at IS NULL"
 	" RETURNING d.deletion_id, d.user_id, old.status, old.updated_at,"

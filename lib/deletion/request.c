@@ -11,23 +11,23 @@
 /* The newest of one user; only the one of the present mark matters. */
 #define ENOUGH_REQUESTS "100"
 
-#define MILLISECONDS(column) "to_char(" column ", 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
-#define SECONDS(column) "to_char(" column ", 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
-#define AGE_MS(column) "(extract(epoch FROM now() - " column ") * 1000)::bigint"
+/* Of to_char: RFC 3339. */
+#define SECONDS "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'"
+#define MILLISECONDS "'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'"
 
 /* ---- the gateway's statements ---- */
 
 /* What was cancelled is nobody's deletion any more, even if the users row has its mark again. */
-static const char read_live_sql[] = "SELECT " MILLISECONDS(
-	"clock.now") ", r.deletion_id::text, r.mark, r.status,"
-				 " " MILLISECONDS("r.requested_at") " FROM (SELECT now()) AS clock(now) LEFT JOIN "
-													"farewell.request r"
-													" ON r.user_id = $1 AND r.status <> 'cancelled'"
-													" ORDER BY r.requested_at DESC NULLS LAST "
-													"LIMIT " ENOUGH_REQUESTS;
+static const char read_live_sql[] =
+	"SELECT to_char(clock.now, " MILLISECONDS "), r.deletion_id::text, r.mark, r.status,"
+	" to_char(r.requested_at, " MILLISECONDS ")"
+	" FROM (SELECT now()) AS clock(now)"
+	" LEFT JOIN farewell.request r ON r.user_id = $1 AND r.status <> 'cancelled'"
+	" ORDER BY r.requested_at DESC NULLS LAST LIMIT " ENOUGH_REQUESTS;
 
-static const char hold_sql[] = "SELECT status, " MILLISECONDS(
-	"requested_at") " FROM farewell.request WHERE deletion_id = $1::uuid FOR NO KEY UPDATE";
+static const char hold_sql[] =
+	"SELECT status, to_char(requested_at, " MILLISECONDS ") FROM farewell.request"
+	" WHERE deletion_id = $1::uuid FOR NO KEY UPDATE";
 
 static const char ask_sweep_sql[] =
 	"UPDATE farewell.request SET sweep_asked = now() WHERE deletion_id = $1::uuid"
@@ -38,7 +38,7 @@ static const char ask_sweep_sql[] =
 	" published_at, reconcile_at)"
 /* The broker has the message: later than that it was not published. */
 #define CONFIRMED "clock_timestamp(), clock_timestamp()"
-#define INSERTED " RETURNING status, " MILLISECONDS("requested_at")
+#define INSERTED " RETURNING status, to_char(requested_at, " MILLISECONDS ")"
 
 static const char insert_sql[] =
 	INSERT " VALUES ($1::uuid, $2::text, $3::text, $4::text, $5::text, " CONFIRMED ")" INSERTED;
@@ -61,18 +61,17 @@ static const char set_apart_tail[] =
 
 static const char newest_sql[] =
 	"SELECT user_id, deletion_id::text, status, mail, files_deleted::text, attempts::text,"
-	" last_error, " MILLISECONDS("requested_at") ", " MILLISECONDS(
-		"started_at") ","
-					  " " MILLISECONDS("finished_at") ", " MILLISECONDS(
-						  "next_attempt_at") " FROM farewell.request WHERE user_id = $1 ORDER BY "
-											 "requested_at DESC LIMIT 1";
+	" last_error,"
+	" to_char(requested_at, " MILLISECONDS "), to_char(started_at, " MILLISECONDS "),"
+	" to_char(finished_at, " MILLISECONDS "), to_char(next_attempt_at, " MILLISECONDS ")"
+	" FROM farewell.request WHERE user_id = $1 ORDER BY requested_at DESC LIMIT 1";
 
 /* The modes that keep out who locks or changes a row. One that only waits for its turn keeps out
  * who comes later, too. */
 static const char table_locks_sql[] =
 	"SELECT c.oid::regclass::text, l.mode, l.pid::text"
-	" FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_database d ON d.oid = "
-	"l.database"
+	" FROM pg_locks l JOIN pg_class c ON c.oid = l.relation"
+	" JOIN pg_database d ON d.oid = l.database"
 	" WHERE l.locktype = 'relation' AND d.datname = current_database()"
 	" AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')"
 	" AND l.pid <> pg_backend_pid() AND c.relkind IN ('r', 'p')"
@@ -92,14 +91,15 @@ static const char coarse_columns_sql[] =
 
 /* ---- the worker's statements ---- */
 
-static const char read_sql[] = "SELECT user_id, mark, finished_at IS NOT NULL, " SECONDS(
-	"requested_at") ", " AGE_MS("requested_at") ", status = 'cancelled'"
-												" FROM farewell.request WHERE deletion_id = $1";
+static const char read_sql[] =
+	"SELECT user_id, mark, finished_at IS NOT NULL, to_char(requested_at, " SECONDS "),"
+	" (extract(epoch FROM now() - requested_at) * 1000)::bigint, status = 'cancelled'"
+	" FROM farewell.request WHERE deletion_id = $1";
 
 static const char adopt_sql[] =
 	"INSERT INTO farewell.request (deletion_id, user_id, mark, request_id, published_at)"
-	" VALUES ($1, $2, $3, $4, now()) ON CONFLICT (user_id, mark) WHERE status <> 'cancelled' DO "
-	"NOTHING";
+	" VALUES ($1, $2, $3, $4, now())"
+	" ON CONFLICT (user_id, mark) WHERE status <> 'cancelled' DO NOTHING";
 
 static const char find_sql[] = "SELECT deletion_id, finished_at IS NOT NULL FROM farewell.request"
 							   " WHERE user_id = $1 AND mark = $2"
@@ -143,8 +143,8 @@ static const char claim_sql[] =
 	"   AND reconcile_at <= now() - make_interval(secs => $2::float8)"
 	"   ORDER BY reconcile_at LIMIT $3 FOR UPDATE SKIP LOCKED)"
 	" RETURNING deletion_id, user_id, requested_at, request_id)"
-	" SELECT deletion_id, user_id, " SECONDS("requested_at") ", request_id FROM claimed"
-															 " ORDER BY claimed.requested_at";
+	" SELECT deletion_id, user_id, to_char(requested_at, " SECONDS "), request_id"
+	" FROM claimed ORDER BY claimed.requested_at";
 
 static const char unclaim_sql[] =
 	"UPDATE farewell.request SET reconciled = GREATEST(reconciled - 1, 0),"
@@ -172,10 +172,10 @@ static const char reopen_sql[] =
 	" reconciled = 0, reconcile_at = now(), sweep_asked = NULL"
 	" WHERE deletion_id = $1 AND mark = $2 AND status <> 'cancelled' RETURNING deletion_id";
 
-static const char asked_sql[] = "SELECT deletion_id, user_id, " SECONDS(
-	"requested_at") ", request_id FROM farewell.request"
-					" WHERE sweep_asked <= now() AND status = 'completed' ORDER BY sweep_asked "
-					"LIMIT $1";
+static const char asked_sql[] =
+	"SELECT deletion_id, user_id, to_char(requested_at, " SECONDS "), request_id"
+	" FROM farewell.request WHERE sweep_asked <= now() AND status = 'completed'"
+	" ORDER BY sweep_asked LIMIT $1";
 
 /* $2 seconds until it is to be tried again, or null: it was made. */
 static const char swept_sql[] =
