@@ -48,7 +48,7 @@ def stat_of(pid):
 class Daemon:
     """One server process. Subclasses say how it is run and how one sees that it is ready."""
 
-    ready_timeout = 120
+    ready_timeout = 300
     stop_signal = signal.SIGTERM
     stop_timeout = PATIENCE
 

@@ -30,9 +30,6 @@ class Epmd(Daemon):
 
 
 class Rabbit(Daemon):
-    ready_timeout = 120
-    stop_timeout = 60
-
     def __init__(self, stack):
         super().__init__(stack, "rabbitmq")
         self.epmd = Epmd(stack)
@@ -53,6 +50,8 @@ max_message_size = 134217728
 log.console.level = info
 log.file = false
 """)
+        # What it dead-letters while a queue is still on its way up after a restart, it sends again after three minutes by default.
+        self.place.write(os.path.join(self.dir, "advanced.config"), "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 10000}]}].\n")
         self.place.write(os.path.join(self.dir, "enabled_plugins"), "[].\n")
 
     def argv(self):

@@ -38,7 +38,6 @@ class Osd(CephDaemon):
 
 class Gateway(CephDaemon):
     """One radosgw; a test may start a second with options of its own."""
-    ready_timeout = 120
     stop_timeout = 15
 
     def __init__(self, cluster, name, *options):
