@@ -184,7 +184,7 @@ static pid_t start_writer(struct scoreboard *board)
 	if (pid != 0)
 		return pid;
 	struct scoreboard_slot slot = {0};
-	alarm(60);
+	alarm(150);
 	for (uint64_t round = 1;; round++) {
 		fill(&slot, round);
 		scoreboard_write_slot(board, 0, &slot);
@@ -207,7 +207,9 @@ static void never_half_a_slot(void)
 	fill(&slot, 0);
 	scoreboard_write_slot(board, 0, &slot);
 	pid_t writer = start_writer(board);
-	for (time_t end = time(NULL) + 2; time(NULL) < end;) {
+	time_t begun = time(NULL);
+	/* However little of the processor the two of them get. */
+	while (time(NULL) < begun + 2 || (rounds < 1000 && time(NULL) < begun + 120)) {
 		if (!scoreboard_read_slot(board, 0, &slot))
 			continue;
 		whole += is_whole(&slot);
@@ -217,8 +219,8 @@ static void never_half_a_slot(void)
 	}
 	stop(writer);
 	CU_ASSERT_EQUAL(torn, 0);
-	CU_ASSERT(whole > 10);
-	CU_ASSERT(rounds > 10);
+	CU_ASSERT(whole >= rounds);
+	CU_ASSERT(rounds >= 1000);
 	scoreboard_close(board, true);
 }
 
@@ -227,7 +229,7 @@ static bool kill_in_the_middle(struct scoreboard *board)
 {
 	struct scoreboard_slot slot;
 
-	for (int tries = 0; tries < 200; tries++) {
+	for (int tries = 0; tries < 5000; tries++) {
 		pid_t writer = start_writer(board);
 
 		usleep(500);
