@@ -199,7 +199,7 @@ static bool batch_delete(struct s3 *s3, const char *bucket, struct s3_fault *fau
 	if (body != NULL)
 		answer = s3_send(s3, &(struct s3_request){.method = "POST",
 		                                          .bucket = bucket,
-		                                          .query = "delete",
+		                                          .query = {{"delete", ""}},
 		                                          .body = body,
 		                                          .body_length = length});
 	*fault = batch_fault(s3, &answer);
@@ -211,7 +211,7 @@ static bool batch_delete(struct s3 *s3, const char *bucket, struct s3_fault *fau
 		snprintf(s3->no_batches, sizeof(s3->no_batches), "%s", bucket);
 		s3->batches_again_ms = clock_now_ms() + NO_BATCHES_MS;
 	}
-	free(answer.body);
+	http_client_answer_free(&answer);
 	free(body);
 	return !fault->whole;
 }
@@ -260,7 +260,7 @@ static bool object_delete(struct s3 *s3, const char *bucket, struct s3_object *o
 	*fault = single_fault(&answer);
 	s3_note_blame(s3, fault->blame);
 	object_set(object, fault->result, fault->result == S3_DELETED ? "" : fault->why);
-	free(answer.body);
+	http_client_answer_free(&answer);
 	return !fault->whole;
 }
 
@@ -347,6 +347,6 @@ bool s3_check(struct s3 *s3, char *why, size_t why_size)
 		if (!good)
 			snprintf(why, why_size, "%s", s3_fault_of_request(answer.status, &read, false).why);
 	}
-	free(answer.body);
+	http_client_answer_free(&answer);
 	return good;
 }

@@ -80,6 +80,15 @@ static bool url_make(char **url, const struct s3_endpoint *endpoint, const struc
 	return *url != NULL;
 }
 
+static size_t pairs_count(const struct http_pair *pairs, size_t most)
+{
+	size_t count = 0;
+
+	while (count < most && pairs[count].name != NULL)
+		count++;
+	return count;
+}
+
 /* Collects the headers, all but Authorization, all of which are signed. */
 static size_t headers_list(const struct s3_request *request, const char *host, const char *date,
                            const char *hash, const char *md5,
@@ -94,6 +103,8 @@ static size_t headers_list(const struct s3_request *request, const char *host, c
 		headers[count++] = (struct http_pair){"content-md5", md5};
 		headers[count++] = (struct http_pair){"content-type", "application/xml"};
 	}
+	for (size_t i = 0, more = pairs_count(request->headers, S3_HEADERS_MAX); i < more; i++)
+		headers[count++] = request->headers[i];
 	return count;
 }
 
@@ -112,8 +123,8 @@ struct http_client_answer s3_request_send(struct http_client *http,
 		.outcome = HTTP_FAILED,
 		.why = "not enough memory to ask, or libcrypto refuses MD5 or SHA-256",
 	};
-	struct http_pair headers[S3_PAIRS_MAX], query[1] = {{request->query, ""}};
-	size_t query_count = request->query == NULL ? 0 : 1, count;
+	struct http_pair headers[S3_PAIRS_MAX];
+	size_t query_count = pairs_count(request->query, S3_QUERY_MAX), count;
 	char date[S3_DATE_SIZE], hash[S3_SHA256_SIZE], md5[S3_MD5_SIZE] = "";
 	struct parts parts = {0};
 
@@ -123,13 +134,13 @@ struct http_client_answer s3_request_send(struct http_client *http,
 	    (request->body != NULL && !s3_md5(request->body, request->body_length, md5)) ||
 	    !host_make(&parts.host, endpoint, request->bucket, options->virtual_hosts) ||
 	    !path_make(&parts.path, request->bucket, request->key, options->virtual_hosts) ||
-	    !url_make(&parts.url, endpoint, &parts, query, query_count))
+	    !url_make(&parts.url, endpoint, &parts, request->query, query_count))
 		goto out;
 	count = headers_list(request, parts.host, date, hash, md5, headers);
 	parts.authorization = s3_authorization(
 		&(struct s3_signer){options->access_key, options->secret_key, options->region, "s3", date},
-		&(struct s3_signable){request->method, parts.path, query, query_count, headers, count,
-	                          hash});
+		&(struct s3_signable){request->method, parts.path, request->query, query_count, headers,
+	                          count, hash});
 	if (parts.authorization == NULL)
 		goto out;
 	headers[count++] = (struct http_pair){"authorization", parts.authorization};

@@ -19,16 +19,21 @@ struct s3_endpoint {
 /* Splits TEXT, which lib/config has checked. */
 void s3_endpoint_split(const char *text, struct s3_endpoint *);
 
-/* One request. BUCKET NULL: about the store. KEY NULL: about the bucket. QUERY: a parameter without
- * value, or NULL. */
+#define S3_QUERY_MAX 8
+#define S3_HEADERS_MAX 4
+
+/* One request. BUCKET NULL: about the store. KEY NULL: about the bucket. Parameters and headers end
+ * with the first that has no name; a parameter without a value has "", a header's name is in lower
+ * case, and it is signed. */
 struct s3_request {
-	const char *method, *bucket, *key, *query;
+	const char *method, *bucket, *key;
+	struct http_pair query[S3_QUERY_MAX], headers[S3_HEADERS_MAX];
 	const char *body; /* NULL: none */
 	size_t body_length;
 };
 
-/* Signs the request as of now and sends it. The answer's body is the caller's to free. Without
- * memory it is HTTP_FAILED. */
+/* Signs the request as of now and sends it. The answer is the caller's to free. Without memory it
+ * is HTTP_FAILED. */
 struct http_client_answer s3_request_send(struct http_client *, const struct s3_endpoint *,
                                           const struct s3_options *, const struct s3_request *);
 

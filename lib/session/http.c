@@ -6,17 +6,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/base/clock.h"
 
 #define WAIT_MS 500 /* the longest wait between two turns of the pump */
 #define TURN_MS 200 /* the shortest, while much is going on */
 
-/* What an answer's body is gathered in. */
+/* What an answer's body, or its header, is gathered in. */
 struct sink {
 	char *data;
 	size_t length, size, most;
 	bool too_long;
+};
+
+/* What one answer is gathered in. */
+struct sinks {
+	struct sink body, header;
 };
 
 struct http_client {
@@ -28,27 +34,42 @@ struct http_client {
 	char error[CURL_ERROR_SIZE];
 };
 
-static size_t on_data(char *data, size_t unit, size_t count, void *arg)
+static bool sink_add(struct sink *sink, const char *data, size_t more)
 {
-	struct sink *sink = arg;
-	size_t more = unit * count;
-
 	if (more > sink->most - sink->length) {
 		sink->too_long = true;
-		return 0;
+		return false;
 	}
 	if (more > sink->size - sink->length) {
 		size_t size = 2 * (sink->length + more);
 		char *larger = realloc(sink->data, size);
 
 		if (larger == NULL)
-			return 0;
+			return false;
 		sink->data = larger;
 		sink->size = size;
 	}
 	memcpy(sink->data + sink->length, data, more);
 	sink->length += more;
-	return more;
+	return true;
+}
+
+static size_t on_data(char *data, size_t unit, size_t count, void *arg)
+{
+	return sink_add(&((struct sinks *)arg)->body, data, unit * count) ? unit * count : 0;
+}
+
+/* One line of the header; the first of each header is the status line, and that of an interim
+ * answer (100) is followed by another. What does not fit is left out. */
+static size_t on_header(char *line, size_t unit, size_t count, void *arg)
+{
+	struct sink *sink = &((struct sinks *)arg)->header;
+	size_t bytes = unit * count;
+
+	if (bytes >= 5 && strncasecmp(line, "HTTP/", 5) == 0)
+		sink->length = 0;
+	sink_add(sink, line, bytes);
+	return bytes;
 }
 
 /* What is the same for every request. PATH_AS_IS keeps `a/../b` from becoming `b`, QUICK_EXIT keeps
@@ -79,6 +100,7 @@ static bool client_set_up(struct http_client *client, const struct http_client_o
 	if (options->ca_file != NULL && options->ca_file[0] != '\0')
 		ok &= curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file) == CURLE_OK;
 	ok &= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_data) == CURLE_OK;
+	ok &= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK;
 	return ok;
 }
 
@@ -144,7 +166,7 @@ static struct curl_slist *headers_list(const struct http_client_request *request
 }
 
 static bool request_set(CURL *easy, const struct http_client_request *request,
-                        struct curl_slist *headers, struct sink *sink)
+                        struct curl_slist *headers, struct sinks *sinks)
 {
 	bool ok = curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L) == CURLE_OK;
 
@@ -157,7 +179,8 @@ static bool request_set(CURL *easy, const struct http_client_request *request,
 	ok &= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK;
 	ok &= curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK;
 	ok &= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers) == CURLE_OK;
-	ok &= curl_easy_setopt(easy, CURLOPT_WRITEDATA, sink) == CURLE_OK;
+	ok &= curl_easy_setopt(easy, CURLOPT_WRITEDATA, sinks) == CURLE_OK;
+	ok &= curl_easy_setopt(easy, CURLOPT_HEADERDATA, sinks) == CURLE_OK;
 	return ok;
 }
 
@@ -224,17 +247,31 @@ static bool client_never_asked(struct http_client *client, CURLcode code)
 	}
 }
 
+/* What was gathered, as a string for the caller to free; NULL: nothing was, or a NUL is in it. */
+static char *sink_take_text(struct sink *sink)
+{
+	char *text = NULL;
+
+	sink->most++;
+	if (sink->length > 0 && memchr(sink->data, '\0', sink->length) == NULL &&
+	    sink_add(sink, "", 1)) {
+		text = sink->data;
+		sink->data = NULL;
+	}
+	return text;
+}
+
 struct http_client_answer http_client_send(struct http_client *client,
                                            const struct http_client_request *request)
 {
 	struct http_client_answer answer = {.outcome = HTTP_FAILED};
-	struct sink sink = {.most = client->answer_bytes_max};
+	struct sinks sinks = {.body.most = client->answer_bytes_max, .header.most = HTTP_HEADERS_BYTES};
 	struct curl_slist *headers = headers_list(request);
 	bool stopped = !client_turn_pump(client);
 	CURLcode code = CURLE_OUT_OF_MEMORY;
 
 	client->error[0] = '\0';
-	if (!stopped && headers != NULL && request_set(client->easy, request, headers, &sink))
+	if (!stopped && headers != NULL && request_set(client->easy, request, headers, &sinks))
 		code = client_run(client, &stopped);
 	curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, NULL);
 	curl_slist_free_all(headers);
@@ -243,16 +280,55 @@ struct http_client_answer http_client_send(struct http_client *client,
 	} else if (code == CURLE_OK) {
 		answer.outcome = HTTP_ANSWERED;
 		curl_easy_getinfo(client->easy, CURLINFO_RESPONSE_CODE, &answer.status);
-		answer.body = sink.data;
-		answer.length = sink.length;
-		sink.data = NULL;
-	} else if (sink.too_long) {
-		snprintf(answer.why, sizeof(answer.why), "it is longer than %zu bytes", sink.most);
+		answer.body = sinks.body.data;
+		answer.length = sinks.body.length;
+		answer.headers = sink_take_text(&sinks.header);
+		sinks.body.data = NULL;
+	} else if (sinks.body.too_long) {
+		snprintf(answer.why, sizeof(answer.why), "it is longer than %zu bytes", sinks.body.most);
 	} else {
 		answer.unreached = client_never_asked(client, code);
 		snprintf(answer.why, sizeof(answer.why), "%.127s",
 		         client->error[0] != '\0' ? client->error : curl_easy_strerror(code));
 	}
-	free(sink.data);
+	free(sinks.body.data);
+	free(sinks.header.data);
 	return answer;
+}
+
+bool http_client_header(const struct http_client_answer *answer, const char *name, char *value,
+                        size_t size)
+{
+	size_t name_bytes = strlen(name);
+
+	value[0] = '\0';
+	for (const char *line = answer->headers; line != NULL && *line != '\0';) {
+		size_t bytes = strcspn(line, "\r\n");
+
+		if (bytes > name_bytes && line[name_bytes] == ':' &&
+		    strncasecmp(line, name, name_bytes) == 0) {
+			const char *end = line + bytes;
+
+			line += name_bytes + 1;
+			line += strspn(line, " \t");
+			while (end > line && (end[-1] == ' ' || end[-1] == '\t'))
+				end--;
+			if (end < line || (size_t)(end - line) >= size)
+				return false;
+			memcpy(value, line, (size_t)(end - line));
+			value[end - line] = '\0';
+			return true;
+		}
+		line += bytes;
+		line += strspn(line, "\r\n");
+	}
+	return false;
+}
+
+void http_client_answer_free(struct http_client_answer *answer)
+{
+	free(answer->body);
+	free(answer->headers);
+	answer->body = answer->headers = NULL;
+	answer->length = 0;
 }

@@ -12,6 +12,8 @@
 
 struct http_client;
 
+#define HTTP_HEADERS_BYTES 16384
+
 struct http_client_options {
 	const char *ca_file; /* NULL or empty: the system's */
 	const char *user_agent;
@@ -39,11 +41,13 @@ enum http_client_outcome {
 	HTTP_STOPPED,  /* the pump said stop; the request may have been carried out */
 };
 
+/* Freed by http_client_answer_free. */
 struct http_client_answer {
 	enum http_client_outcome outcome;
 	long status;
-	char *body; /* free() it; may be NULL when length is 0 */
+	char *body; /* may be NULL when length is 0 */
 	size_t length;
+	char *headers;  /* the lines of the answer's header, of the first HTTP_HEADERS_BYTES; or NULL */
 	bool unreached; /* of HTTP_FAILED: no connection, or no TLS on it: nothing was asked */
 	char why[128];  /* of HTTP_FAILED, else "" */
 };
@@ -57,5 +61,12 @@ void http_client_free(struct http_client *);
  * not used. */
 struct http_client_answer http_client_send(struct http_client *,
                                            const struct http_client_request *);
+
+/* Copies the value of the header field NAME, without the blanks around it, to VALUE. False: there
+ * is none, or it is longer than SIZE takes: then VALUE is "". */
+bool http_client_header(const struct http_client_answer *, const char *name, char *value,
+                        size_t size);
+
+void http_client_answer_free(struct http_client_answer *);
 
 #endif
