@@ -1,6 +1,7 @@
-/* One HTTP connection by libcurl, whose waits are cut short for the pump. */
+/* HTTP requests by libcurl, one or several at a time, whose waits are cut short for the pump. */
 #include "lib/session/http.h"
 
+#include <assert.h>
 #include <curl/curl.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -25,13 +26,23 @@ struct sinks {
 	struct sink body, header;
 };
 
+/* One request under way, or the handle of one that was. */
+struct transfer {
+	CURL *easy; /* NULL until it is needed for the first time */
+	void *tag;  /* NULL: none is under way */
+	struct curl_slist *headers;
+	struct sinks sinks;
+	bool done, stopped;
+	CURLcode code; /* of one that is done and was not stopped */
+	char error[CURL_ERROR_SIZE];
+};
+
 struct http_client {
 	const struct pump *pump;
-	size_t answer_bytes_max;
+	struct http_client_options options;
 	int64_t turned_ms;
-	CURLM *multi; /* drives the easy handle and owns the connection */
-	CURL *easy;
-	char error[CURL_ERROR_SIZE];
+	CURLM *multi; /* drives the easy handles and owns the connections */
+	struct transfer transfers[HTTP_AT_ONCE_MAX];
 };
 
 static bool sink_add(struct sink *sink, const char *data, size_t more)
@@ -72,14 +83,17 @@ static size_t on_header(char *line, size_t unit, size_t count, void *arg)
 	return bytes;
 }
 
-/* What is the same for every request. PATH_AS_IS keeps `a/../b` from becoming `b`, QUICK_EXIT keeps
- * a name server that hangs from holding up the end. */
-static bool client_set_up(struct http_client *client, const struct http_client_options *options)
+/* Sets what is the same for every request. PATH_AS_IS keeps `a/../b` from becoming `b`, QUICK_EXIT
+ * keeps a name server that hangs from holding up the end. */
+static bool transfer_set_up(struct transfer *transfer, const struct http_client_options *options)
 {
-	CURL *easy = client->easy;
+	CURL *easy = transfer->easy;
 	bool ok = true;
 
-	ok &= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, client->error) == CURLE_OK;
+	ok &= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error) == CURLE_OK;
+	ok &= curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer) == CURLE_OK;
+	ok &= curl_easy_setopt(easy, CURLOPT_WRITEDATA, &transfer->sinks) == CURLE_OK;
+	ok &= curl_easy_setopt(easy, CURLOPT_HEADERDATA, &transfer->sinks) == CURLE_OK;
 	ok &= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L) == CURLE_OK;
 	ok &= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
 	ok &= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK;
@@ -104,6 +118,35 @@ static bool client_set_up(struct http_client *client, const struct http_client_o
 	return ok;
 }
 
+/* Makes the handle if there is none yet. */
+static bool transfer_open(struct transfer *transfer, const struct http_client_options *options)
+{
+	if (transfer->easy != NULL)
+		return true;
+	transfer->easy = curl_easy_init();
+	if (transfer->easy != NULL && transfer_set_up(transfer, options))
+		return true;
+	curl_easy_cleanup(transfer->easy);
+	transfer->easy = NULL;
+	return false;
+}
+
+/* Gives up what the request holds. */
+static void transfer_end(struct http_client *client, struct transfer *transfer)
+{
+	if (transfer->tag == NULL)
+		return;
+	if (transfer->easy != NULL) {
+		curl_multi_remove_handle(client->multi, transfer->easy);
+		curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, NULL);
+	}
+	curl_slist_free_all(transfer->headers);
+	transfer->headers = NULL;
+	free(transfer->sinks.body.data);
+	free(transfer->sinks.header.data);
+	transfer->tag = NULL;
+}
+
 struct http_client *http_client_new(const struct http_client_options *options,
                                     const struct pump *pump)
 {
@@ -116,10 +159,9 @@ struct http_client *http_client_new(const struct http_client_options *options,
 		return NULL;
 	}
 	client->pump = pump;
-	client->answer_bytes_max = options->answer_bytes_max;
+	client->options = *options;
 	client->multi = curl_multi_init();
-	client->easy = curl_easy_init();
-	if (client->multi == NULL || client->easy == NULL || !client_set_up(client, options)) {
+	if (client->multi == NULL || !transfer_open(&client->transfers[0], options)) {
 		http_client_free(client);
 		return NULL;
 	}
@@ -130,7 +172,10 @@ void http_client_free(struct http_client *client)
 {
 	if (client == NULL)
 		return;
-	curl_easy_cleanup(client->easy);
+	for (size_t i = 0; i < HTTP_AT_ONCE_MAX; i++) {
+		transfer_end(client, &client->transfers[i]);
+		curl_easy_cleanup(client->transfers[i].easy);
+	}
 	curl_multi_cleanup(client->multi);
 	curl_global_cleanup();
 	free(client);
@@ -166,7 +211,7 @@ static struct curl_slist *headers_list(const struct http_client_request *request
 }
 
 static bool request_set(CURL *easy, const struct http_client_request *request,
-                        struct curl_slist *headers, struct sinks *sinks)
+                        struct curl_slist *headers)
 {
 	bool ok = curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L) == CURLE_OK;
 
@@ -179,8 +224,6 @@ static bool request_set(CURL *easy, const struct http_client_request *request,
 	ok &= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK;
 	ok &= curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK;
 	ok &= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers) == CURLE_OK;
-	ok &= curl_easy_setopt(easy, CURLOPT_WRITEDATA, sinks) == CURLE_OK;
-	ok &= curl_easy_setopt(easy, CURLOPT_HEADERDATA, sinks) == CURLE_OK;
 	return ok;
 }
 
@@ -194,54 +237,61 @@ static bool client_turn_pump(struct http_client *client)
 	return pump_turn(client->pump);
 }
 
-/* How the request ended that curl says is done. */
-static CURLcode client_result(struct http_client *client)
+static struct transfer *client_find(struct http_client *client, bool done)
 {
-	int left;
-
-	for (CURLMsg *message; (message = curl_multi_info_read(client->multi, &left)) != NULL;)
-		if (message->msg == CURLMSG_DONE && message->easy_handle == client->easy)
-			return message->data.result;
-	return CURLE_RECV_ERROR;
+	for (size_t i = 0; i < HTTP_AT_ONCE_MAX; i++)
+		if (client->transfers[i].tag != NULL && client->transfers[i].done == done)
+			return &client->transfers[i];
+	return NULL;
 }
 
-/* Runs the request that was set to its end; STOPPED when the pump ended it. */
-static CURLcode client_run(struct http_client *client, bool *stopped)
+static void client_end_all(struct http_client *client, bool stopped)
 {
-	CURLMcode code = curl_multi_add_handle(client->multi, client->easy);
-	CURLcode result = CURLE_RECV_ERROR;
-	int running = 1;
+	for (struct transfer *transfer; (transfer = client_find(client, false)) != NULL;) {
+		transfer->done = true;
+		transfer->stopped = stopped;
+		transfer->code = CURLE_RECV_ERROR;
+	}
+}
 
-	if (code != CURLM_OK)
-		return CURLE_FAILED_INIT;
-	while (code == CURLM_OK && running > 0 && !*stopped) {
-		code = curl_multi_perform(client->multi, &running);
-		if (code != CURLM_OK || running == 0)
-			break;
+/* Lets curl work, notes who is done, and if nobody is, waits a little. */
+static void client_step(struct http_client *client)
+{
+	int count;
+	CURLMcode code = curl_multi_perform(client->multi, &count);
+
+	for (CURLMsg *message; (message = curl_multi_info_read(client->multi, &count)) != NULL;) {
+		struct transfer *transfer = NULL;
+
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+		if (message->msg == CURLMSG_DONE && transfer != NULL) {
+			transfer->done = true;
+			transfer->code = message->data.result;
+		}
+	}
+	if (code == CURLM_OK && client_find(client, true) == NULL) {
 		if (!client_turn_pump(client))
-			*stopped = true;
+			client_end_all(client, true);
 		else
 			code = curl_multi_poll(client->multi, NULL, 0, WAIT_MS, NULL);
 	}
-	if (code == CURLM_OK && !*stopped)
-		result = client_result(client);
-	curl_multi_remove_handle(client->multi, client->easy);
-	return result;
+	if (code != CURLM_OK)
+		client_end_all(client, false);
 }
 
-/* Whether CODE is about the way to the server, or the time was over before the request was sent. */
-static bool client_never_asked(struct http_client *client, CURLcode code)
+/* Whether it failed on the way to the server, or its time was over before it was sent. */
+static bool transfer_never_asked(const struct transfer *transfer)
 {
 	curl_off_t sending_us = 0;
 
-	switch (code) {
+	switch (transfer->code) {
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_CONNECT:
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CACERT_BADFILE: return true;
 	case CURLE_OPERATION_TIMEDOUT:
-		curl_easy_getinfo(client->easy, CURLINFO_PRETRANSFER_TIME_T, &sending_us);
+		curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &sending_us);
 		return sending_us == 0;
 	default: return false;
 	}
@@ -261,38 +311,86 @@ static char *sink_take_text(struct sink *sink)
 	return text;
 }
 
+static struct http_client_answer transfer_take_answer(struct transfer *transfer)
+{
+	struct http_client_answer answer = {.outcome = HTTP_FAILED};
+	struct sink *body = &transfer->sinks.body;
+
+	if (transfer->stopped) {
+		answer.outcome = HTTP_STOPPED;
+	} else if (transfer->code == CURLE_OK) {
+		answer.outcome = HTTP_ANSWERED;
+		curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &answer.status);
+		answer.body = body->data;
+		answer.length = body->length;
+		answer.headers = sink_take_text(&transfer->sinks.header);
+		body->data = NULL;
+	} else if (body->too_long) {
+		snprintf(answer.why, sizeof(answer.why), "it is longer than %zu bytes", body->most);
+	} else {
+		answer.unreached = transfer_never_asked(transfer);
+		answer.timed_out = transfer->code == CURLE_OPERATION_TIMEDOUT && !answer.unreached;
+		snprintf(answer.why, sizeof(answer.why), "%.127s",
+		         transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(transfer->code));
+	}
+	return answer;
+}
+
+/* Makes a free handle one with a request under way. */
+static struct transfer *client_new_transfer(struct http_client *client, void *tag)
+{
+	struct transfer *transfer = client->transfers;
+
+	while (transfer->tag != NULL && transfer < client->transfers + HTTP_AT_ONCE_MAX - 1)
+		transfer++;
+	assert(transfer->tag == NULL && tag != NULL);
+	transfer->tag = tag;
+	transfer->done = transfer->stopped = false;
+	transfer->error[0] = '\0';
+	transfer->sinks = (struct sinks){.body.most = client->options.answer_bytes_max,
+	                                 .header.most = HTTP_HEADERS_BYTES};
+	return transfer;
+}
+
+void http_client_begin(struct http_client *client, const struct http_client_request *request,
+                       void *tag)
+{
+	struct transfer *transfer = client_new_transfer(client, tag);
+
+	transfer->headers = headers_list(request);
+	transfer->code = CURLE_OUT_OF_MEMORY;
+	transfer->stopped = !client_turn_pump(client);
+	transfer->done = transfer->stopped || transfer->headers == NULL ||
+	                 !transfer_open(transfer, &client->options) ||
+	                 !request_set(transfer->easy, request, transfer->headers) ||
+	                 curl_multi_add_handle(client->multi, transfer->easy) != CURLM_OK;
+}
+
+void *http_client_next(struct http_client *client, struct http_client_answer *answer)
+{
+	struct transfer *transfer;
+	void *tag;
+
+	while ((transfer = client_find(client, true)) == NULL) {
+		if (client_find(client, false) == NULL)
+			return NULL;
+		client_step(client);
+	}
+	tag = transfer->tag;
+	*answer = transfer_take_answer(transfer);
+	transfer_end(client, transfer);
+	return tag;
+}
+
 struct http_client_answer http_client_send(struct http_client *client,
                                            const struct http_client_request *request)
 {
-	struct http_client_answer answer = {.outcome = HTTP_FAILED};
-	struct sinks sinks = {.body.most = client->answer_bytes_max, .header.most = HTTP_HEADERS_BYTES};
-	struct curl_slist *headers = headers_list(request);
-	bool stopped = !client_turn_pump(client);
-	CURLcode code = CURLE_OUT_OF_MEMORY;
+	struct http_client_answer answer;
 
-	client->error[0] = '\0';
-	if (!stopped && headers != NULL && request_set(client->easy, request, headers, &sinks))
-		code = client_run(client, &stopped);
-	curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, NULL);
-	curl_slist_free_all(headers);
-	if (stopped) {
-		answer.outcome = HTTP_STOPPED;
-	} else if (code == CURLE_OK) {
-		answer.outcome = HTTP_ANSWERED;
-		curl_easy_getinfo(client->easy, CURLINFO_RESPONSE_CODE, &answer.status);
-		answer.body = sinks.body.data;
-		answer.length = sinks.body.length;
-		answer.headers = sink_take_text(&sinks.header);
-		sinks.body.data = NULL;
-	} else if (sinks.body.too_long) {
-		snprintf(answer.why, sizeof(answer.why), "it is longer than %zu bytes", sinks.body.most);
-	} else {
-		answer.unreached = client_never_asked(client, code);
-		snprintf(answer.why, sizeof(answer.why), "%.127s",
-		         client->error[0] != '\0' ? client->error : curl_easy_strerror(code));
-	}
-	free(sinks.body.data);
-	free(sinks.header.data);
+	http_client_begin(client, request, client);
+	void *tag = http_client_next(client, &answer);
+	assert(tag == client);
+	(void)tag;
 	return answer;
 }
 

@@ -1,6 +1,6 @@
-/* An HTTP/1.1 client with one connection, kept open between requests: a deadline on every request,
- * a bound on every answer, and a pump that turns while it waits. Knows nothing of whom it talks to.
- */
+/* An HTTP/1.1 client, whose connections are kept open between requests: a deadline on every
+ * request, a bound on every answer, and a pump that turns while it waits. One request at a time
+ * needs one connection, several at a time one each. Knows nothing of whom it talks to. */
 #ifndef FAREWELL_HTTP_CLIENT_H
 #define FAREWELL_HTTP_CLIENT_H
 
@@ -13,6 +13,7 @@
 struct http_client;
 
 #define HTTP_HEADERS_BYTES 16384
+#define HTTP_AT_ONCE_MAX 16 /* requests that may be under way at a time */
 
 struct http_client_options {
 	const char *ca_file; /* NULL or empty: the system's */
@@ -49,6 +50,7 @@ struct http_client_answer {
 	size_t length;
 	char *headers;  /* the lines of the answer's header, of the first HTTP_HEADERS_BYTES; or NULL */
 	bool unreached; /* of HTTP_FAILED: no connection, or no TLS on it: nothing was asked */
+	bool timed_out; /* of HTTP_FAILED: asked, and not answered before the deadline */
 	char why[128];  /* of HTTP_FAILED, else "" */
 };
 
@@ -58,9 +60,16 @@ struct http_client *http_client_new(const struct http_client_options *, const st
 void http_client_free(struct http_client *);
 
 /* Sends a request and takes its answer in. Redirects are not followed, proxies of the environment
- * not used. */
+ * not used. Not while others are under way. */
 struct http_client_answer http_client_send(struct http_client *,
                                            const struct http_client_request *);
+
+/* Begins a request, which must not be one too many. TAG, not NULL, comes back with the answer; of
+ * the request only the body must live on until then. */
+void http_client_begin(struct http_client *, const struct http_client_request *, void *tag);
+/* Waits until one of the requests under way is answered; returns its tag, or NULL: none is. When
+ * the pump says stop all are given up, and come to HTTP_STOPPED one by one. */
+void *http_client_next(struct http_client *, struct http_client_answer *);
 
 /* Copies the value of the header field NAME, without the blanks around it, to VALUE. False: there
  * is none, or it is longer than SIZE takes: then VALUE is "". */
