@@ -160,6 +160,7 @@ static void delete_from_bucket(struct pass *pass, struct file **order, size_t co
 	}
 	for (size_t i = 0; i < count; i++)
 		objects[i] = (struct s3_object){.key = order[i]->path.key};
+	s3_set_deadline(pass->means->s3, pass->means->handover_at_ms);
 	enum s3_result result = s3_delete(pass->means->s3, name, objects, count);
 	for (size_t i = 0; i < count; i++) {
 		note_object(pass, order[i], &objects[i]);

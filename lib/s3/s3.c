@@ -1,39 +1,25 @@
-/* Deletes objects from S3 in batches and singly, and says what became of each. */
+/* Deletes objects from S3: opens the client, asks, waits, and says what became of each. */
 #include "lib/s3/s3.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/log.h"
 #include "lib/s3/s3_answer.h"
-#include "lib/s3/s3_body.h"
-#include "lib/s3/s3_fault.h"
-#include "lib/s3/s3_request.h"
-#include "lib/session/http.h"
+#include "lib/s3/s3_inside.h"
+#include "lib/session/http_date.h"
 
-/* Single requests that may fail in a row before the rest is left for another time. */
-#define FAILURES_MAX 3
-/* How long a bucket's objects are deleted singly after it refused a batch as such. */
-#define NO_BATCHES_MS (10LL * 60 * 1000)
 /* The longest answer that is read, several times what a DeleteResult for S3_BATCH_BYTES takes. */
 #define ANSWER_BYTES_MAX (8 * 1024 * 1024)
-
-struct s3 {
-	struct s3_options options;
-	struct s3_endpoint endpoint;
-	struct http_client *http;
-	enum s3_blame blamed; /* of the s3_delete under way, or the last one */
-	/* A bucket without multi-object delete, as far as is known, and until when that is believed:
-	 * it may have been the word of a proxy that is gone. */
-	char no_batches[64];
-	int64_t batches_again_ms;
-	struct s3_object *batch[S3_BATCH_KEYS];
-	size_t batch_count;
-};
+/* A clock is believed to be wrong by at most so much, and by less it was not the reason. */
+#define CLOCK_AHEAD_MAX_S (24LL * 3600)
+#define CLOCK_AHEAD_MIN_S 60
 
 struct s3 *s3_new(const struct s3_options *options, const struct pump *pump, char *why,
                   size_t why_size)
@@ -57,6 +43,7 @@ struct s3 *s3_new(const struct s3_options *options, const struct pump *pump, cha
 	s3 = calloc(1, sizeof(*s3));
 	if (s3 != NULL) {
 		s3->options = *options;
+		s3->pump = pump;
 		s3_endpoint_split(options->endpoint, &s3->endpoint);
 		s3->http = http_client_new(&http, pump);
 	}
@@ -76,25 +63,98 @@ void s3_free(struct s3 *s3)
 	free(s3);
 }
 
-static void object_set(struct s3_object *object, enum s3_result result, const char *why)
+void s3_set_deadline(struct s3 *s3, int64_t deadline_ms)
+{
+	s3->deadline_ms = deadline_ms;
+}
+
+void s3_object_set(struct s3_object *object, enum s3_result result, const char *why)
 {
 	object->result = result;
 	snprintf(object->why, sizeof(object->why), "%s", why);
 }
 
-static void s3_note_blame(struct s3 *s3, enum s3_blame blame)
+void s3_note_blame(struct s3 *s3, enum s3_blame blame)
 {
 	if (blame > s3->blamed)
 		s3->blamed = blame;
 }
 
-static struct http_client_answer s3_send(struct s3 *s3, const struct s3_request *request)
+/* ---- asking ---- */
+
+struct s3_request s3_dress(const struct s3 *s3, const struct s3_request *request)
 {
+	struct s3_request dressed = *request;
+	size_t i = 0;
+
+	dressed.clock_ahead_s = s3->clock_ahead_s;
+	while (dressed.headers[i].name != NULL)
+		i++;
+	assert(i < S3_HEADERS_MAX);
+	if (s3->options.requester_pays && request->bucket != NULL)
+		dressed.headers[i] = (struct http_pair){"x-amz-request-payer", "requester"};
+	return dressed;
+}
+
+/* How far the store's clock is ahead by the answer's Date. */
+static bool answer_clock(const struct http_client_answer *answer, int64_t *ahead_s)
+{
+	char date[64];
+	time_t said;
+
+	if (!http_client_header(answer, "date", date, sizeof(date)) || !http_date_read(date, &said))
+		return false;
+	*ahead_s = (int64_t)(said - time(NULL));
+	return *ahead_s <= CLOCK_AHEAD_MAX_S && *ahead_s >= -CLOCK_AHEAD_MAX_S;
+}
+
+bool s3_clock_correct(struct s3 *s3, const struct http_client_answer *answer, int64_t clock_ahead_s)
+{
+	int64_t ahead_s = 0, change_s;
+	struct s3_answer read;
+
+	if (answer->outcome != HTTP_ANSWERED || answer->status < 400)
+		return false;
+	read = s3_answer_read(answer->body, answer->length, NULL, NULL);
+	if (strcmp(read.code, "RequestTimeTooSkewed") != 0)
+		return false;
+	if (clock_ahead_s != s3->clock_ahead_s)
+		return true;
+	if (s3->clock_corrected || !answer_clock(answer, &ahead_s))
+		return false;
+	change_s = ahead_s - clock_ahead_s;
+	if (change_s < CLOCK_AHEAD_MIN_S && change_s > -CLOCK_AHEAD_MIN_S)
+		return false;
+	s3->clock_corrected = true;
+	s3->clock_ahead_s = ahead_s;
+	if (!s3->clock_told)
+		log_warning("this machine's clock is %" PRId64 " s %s the object store's, which refuses "
+		            "that; requests bear the store's time: set the clocks",
+		            ahead_s < 0 ? -ahead_s : ahead_s, ahead_s < 0 ? "ahead of" : "behind");
+	s3->clock_told = true;
+	return true;
+}
+
+static struct http_client_answer send_once(struct s3 *s3, const struct s3_request *request)
+{
+	s3->asked = true;
 	return s3_request_send(s3->http, &s3->endpoint, &s3->options, request);
 }
 
-/* What a request came to that has no answer of the server. */
-static struct s3_fault fault_of_transport(const struct http_client_answer *answer)
+struct http_client_answer s3_send(struct s3 *s3, const struct s3_request *request)
+{
+	struct s3_request dressed = s3_dress(s3, request);
+	struct http_client_answer answer = send_once(s3, &dressed);
+
+	if (s3_clock_correct(s3, &answer, dressed.clock_ahead_s)) {
+		http_client_answer_free(&answer);
+		dressed.clock_ahead_s = s3->clock_ahead_s;
+		answer = send_once(s3, &dressed);
+	}
+	return answer;
+}
+
+struct s3_fault s3_fault_of_transport(const struct http_client_answer *answer)
 {
 	struct s3_fault fault = {.result = S3_STOPPED, .whole = true};
 
@@ -103,192 +163,51 @@ static struct s3_fault fault_of_transport(const struct http_client_answer *answe
 	} else {
 		fault.result = S3_RETRY;
 		fault.blame = answer->unreached ? S3_BLAME_STORE : S3_BLAME_DOUBT;
+		fault.trouble = answer->timed_out ? S3_TROUBLE_TIMEOUT : S3_TROUBLE_NONE;
 		snprintf(fault.why, sizeof(fault.why), "no answer from the store: %s", answer->why);
 	}
 	return fault;
 }
 
-/* ---- many at a time ---- */
+/* ---- waiting ---- */
 
-static int compare_objects(const void *a, const void *b)
+bool s3_is_late(const struct s3 *s3)
 {
-	return s3_body_compare(*(struct s3_object *const *)a, *(struct s3_object *const *)b);
+	return s3->asked && s3->deadline_ms != 0 && clock_now_ms() >= s3->deadline_ms;
 }
 
-/* Fills the batch with objects from *NEXT on that are pending and can be named, as many as the
- * limits allow. */
-static void batch_gather(struct s3 *s3, struct s3_object *objects, size_t count, size_t *next)
+bool s3_wait(struct s3 *s3, struct s3_pace *pace, struct s3_fault *fault)
 {
-	size_t bytes = s3_body_frame_bytes();
+	int64_t now_ms = clock_now_ms(), ms = s3_pace_wait_ms(pace, now_ms, s3->deadline_ms);
 
-	s3->batch_count = 0;
-	for (; *next < count && s3->batch_count < s3->options.batch_keys; ++*next) {
-		struct s3_object *object = &objects[*next];
-
-		if (object->result != S3_PENDING || !s3_body_can_name(object))
-			continue;
-		bytes += s3_body_object_bytes(object);
-		if (bytes > s3->options.batch_bytes && s3->batch_count > 0)
-			break;
-		s3->batch[s3->batch_count++] = object;
-	}
-	qsort(s3->batch, s3->batch_count, sizeof(s3->batch[0]), compare_objects);
-}
-
-static void batch_set(struct s3 *s3, enum s3_result result, const char *why)
-{
-	for (size_t i = 0; i < s3->batch_count; i++)
-		object_set(s3->batch[i], result, why);
-}
-
-/* The first in the batch that is not less than WANTED. */
-static size_t batch_find(const struct s3 *s3, const struct s3_object *wanted)
-{
-	size_t low = 0, high = s3->batch_count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (s3_body_compare(s3->batch[middle], wanted) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-/* One object of a DeleteResult. Mentioned twice, the failure counts; not one of ours, it is nothing
- * to us: so is a version that was not named, or named and not mentioned. */
-static void batch_on_object(void *arg, const struct s3_answer_entry *entry)
-{
-	const struct s3_object wanted = {.key = entry->key, .version_id = entry->version_id};
-	struct s3 *s3 = arg;
-
-	for (size_t i = batch_find(s3, &wanted);
-	     i < s3->batch_count && s3_body_compare(s3->batch[i], &wanted) == 0; i++) {
-		struct s3_object *object = s3->batch[i];
-		char why[sizeof(object->why)] = "";
-		enum s3_result result =
-			entry->code == NULL ? S3_DELETED : s3_fault_of_object(entry->code, why, sizeof(why));
-
-		if (entry->code != NULL)
-			s3_note_blame(s3, s3_blame_of_object(entry->code));
-		if (object->result == S3_PENDING || result > object->result)
-			object_set(object, result, why);
-		object->marker = object->marker || (entry->marker && object->version_id == NULL);
-	}
-}
-
-static struct s3_fault batch_fault(struct s3 *s3, const struct http_client_answer *answer)
-{
-	struct s3_answer read;
-
-	if (answer->outcome != HTTP_ANSWERED)
-		return fault_of_transport(answer);
-	read = s3_answer_read(answer->body, answer->length, batch_on_object, s3);
-	if (answer->status == 200 && read.kind == S3_ANSWER_DELETED)
-		return (struct s3_fault){.result = S3_DELETED};
-	return s3_fault_of_request(answer->status, &read, true);
-}
-
-/* Asks for the gathered batch. False when the rest must not be tried; FAULT says why. */
-static bool batch_delete(struct s3 *s3, const char *bucket, struct s3_fault *fault)
-{
-	struct http_client_answer answer = {.outcome = HTTP_FAILED, .why = "not enough memory"};
-	size_t length = 0;
-	char *body = s3_body_write(s3->batch, s3->batch_count, &length);
-
-	if (body != NULL)
-		answer = s3_send(s3, &(struct s3_request){.method = "POST",
-		                                          .bucket = bucket,
-		                                          .query = {{"delete", ""}},
-		                                          .body = body,
-		                                          .body_length = length});
-	*fault = batch_fault(s3, &answer);
-	s3_note_blame(s3, fault->blame);
-	/* Unless the answer is a whole DeleteResult, what it mentioned does not count. */
-	if (fault->result != S3_DELETED)
-		batch_set(s3, fault->result, fault->why);
-	if (fault->no_batches) {
-		snprintf(s3->no_batches, sizeof(s3->no_batches), "%s", bucket);
-		s3->batches_again_ms = clock_now_ms() + NO_BATCHES_MS;
-	}
-	http_client_answer_free(&answer);
-	free(body);
-	return !fault->whole;
-}
-
-static bool bucket_takes_batches(const struct s3 *s3, const char *bucket)
-{
-	return strcmp(s3->no_batches, bucket) != 0 || clock_left_ms(s3->batches_again_ms) == 0;
-}
-
-static bool objects_delete_in_batches(struct s3 *s3, const char *bucket, struct s3_object *objects,
-                                      size_t count, struct s3_fault *fault)
-{
-	size_t next = 0;
-
-	while (bucket_takes_batches(s3, bucket)) {
-		batch_gather(s3, objects, count, &next);
-		if (s3->batch_count == 0)
-			break;
-		if (!batch_delete(s3, bucket, fault))
+	if (ms < 0) {
+		s3_note_blame(s3, S3_BLAME_DOUBT);
+		if (fault->trouble != S3_TROUBLE_NONE)
 			return false;
+		*fault = (struct s3_fault){.result = S3_RETRY, .whole = true};
+		snprintf(fault->why, sizeof(fault->why),
+		         "the store was slow, or asked by Retry-After to be left alone for another %" PRId64
+		         " s",
+		         (pace->not_before_ms - now_ms + 999) / 1000);
+		return false;
 	}
-	return true;
+	s3_pace_waited(pace, ms);
+	if (!s3_is_late(s3) && (ms == 0 || pump_wait(s3->pump, ms)))
+		return true;
+	*fault = (struct s3_fault){
+		.result = S3_STOPPED, .whole = true, .why = "stopped before the store was asked"};
+	return false;
 }
 
-/* ---- one by one ---- */
-
-static struct s3_fault single_fault(const struct http_client_answer *answer)
+bool s3_may_repeat(struct s3_pace *pace, const struct s3_fault *fault, size_t keys,
+                   const struct http_client_answer *answer)
 {
-	struct s3_answer read;
+	int64_t now_ms = clock_now_ms();
 
-	if (answer->outcome != HTTP_ANSWERED)
-		return fault_of_transport(answer);
-	if (answer->status == 204 || (answer->status == 200 && answer->length == 0))
-		return (struct s3_fault){.result = S3_DELETED};
-	read = s3_answer_read(answer->body, answer->length, NULL, NULL);
-	return s3_fault_of_request(answer->status, &read, false);
-}
-
-/* False when the rest must not be tried; FAULT says why. */
-static bool object_delete(struct s3 *s3, const char *bucket, struct s3_object *object,
-                          struct s3_fault *fault)
-{
-	struct s3_request request = {.method = "DELETE", .bucket = bucket, .key = object->key};
-	struct http_client_answer answer;
-	char marker[8];
-
-	if (object->version_id != NULL)
-		request.query[0] = (struct http_pair){"versionId", object->version_id};
-	answer = s3_send(s3, &request);
-	*fault = single_fault(&answer);
-	s3_note_blame(s3, fault->blame);
-	object_set(object, fault->result, fault->result == S3_DELETED ? "" : fault->why);
-	object->marker = object->version_id == NULL && fault->result == S3_DELETED &&
-	                 http_client_header(&answer, "x-amz-delete-marker", marker, sizeof(marker)) &&
-	                 strcmp(marker, "true") == 0;
-	http_client_answer_free(&answer);
-	return !fault->whole;
-}
-
-/* What is pending after the batches: keys that XML can't name, and what no answer mentioned. */
-static bool objects_delete_singly(struct s3 *s3, const char *bucket, struct s3_object *objects,
-                                  size_t count, struct s3_fault *fault)
-{
-	int failures = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		if (objects[i].result != S3_PENDING)
-			continue;
-		if (!object_delete(s3, bucket, &objects[i], fault))
-			return false;
-		failures = objects[i].result == S3_RETRY ? failures + 1 : 0;
-		if (failures == FAILURES_MAX)
-			return false;
-	}
-	return true;
+	s3_pace_trouble(pace, fault->trouble, keys, now_ms, arc4random());
+	if (answer != NULL)
+		s3_pace_hold(pace, http_retry_after_ms(answer, time(NULL)), now_ms);
+	return !s3_pace_gives_up(pace);
 }
 
 /* ---- all of it ---- */
@@ -301,9 +220,10 @@ static void objects_refuse_unsafe(const char *bucket, struct s3_object *objects,
 		const char *fault =
 			valid ? s3_key_fault(objects[i].key) : "the bucket's name is not one that S3 allows";
 
-		object_set(&objects[i], fault == NULL ? S3_PENDING : S3_OPERATOR,
-		           fault == NULL ? "" : fault);
+		s3_object_set(&objects[i], fault == NULL ? S3_PENDING : S3_OPERATOR,
+		              fault == NULL ? "" : fault);
 		objects[i].marker = false;
+		objects[i].tries = 0;
 	}
 }
 
@@ -322,19 +242,23 @@ static enum s3_result objects_worst(const struct s3_object *objects, size_t coun
 
 enum s3_result s3_delete(struct s3 *s3, const char *bucket, struct s3_object *objects, size_t count)
 {
+	struct s3_pace *pace = s3_pace_find(&s3->paces, bucket, s3->options.batch_keys, clock_now_ms());
 	struct s3_fault fault = {0};
+	enum s3_result worst;
 	bool to_the_end;
 
 	s3->blamed = S3_BLAME_NONE;
+	s3->asked = s3->clock_corrected = false;
 	objects_refuse_unsafe(bucket, objects, count);
-	to_the_end = objects_delete_in_batches(s3, bucket, objects, count, &fault) &&
-	             objects_delete_singly(s3, bucket, objects, count, &fault);
+	to_the_end = s3_delete_in_batches(s3, pace, objects, count, &fault) &&
+	             s3_delete_singly(s3, pace, objects, count, &fault);
 	for (size_t i = 0; !to_the_end && i < count; i++)
 		if (objects[i].result == S3_PENDING && fault.result != S3_STOPPED)
-			object_set(&objects[i], fault.result, fault.why);
+			s3_object_set(&objects[i], fault.result, fault.why);
 	for (size_t i = 0; i < count; i++)
 		objects[i].no_bucket = objects[i].result == S3_OPERATOR && fault.no_bucket;
-	return objects_worst(objects, count);
+	worst = objects_worst(objects, count);
+	return fault.result == S3_STOPPED ? S3_STOPPED : worst;
 }
 
 enum s3_blame s3_blame(const struct s3 *s3)
@@ -344,12 +268,13 @@ enum s3_blame s3_blame(const struct s3 *s3)
 
 bool s3_check(struct s3 *s3, char *why, size_t why_size)
 {
+	s3->clock_corrected = false;
 	struct http_client_answer answer = s3_send(s3, &(struct s3_request){.method = "GET"});
 	struct s3_answer read = {.kind = S3_ANSWER_BROKEN};
 	bool good = false;
 
 	if (answer.outcome != HTTP_ANSWERED) {
-		snprintf(why, why_size, "%s", fault_of_transport(&answer).why);
+		snprintf(why, why_size, "%s", s3_fault_of_transport(&answer).why);
 	} else {
 		read = s3_answer_read(answer.body, answer.length, NULL, NULL);
 		good = (answer.status == 200 && read.kind == S3_ANSWER_BUCKETS) ||

@@ -1,7 +1,8 @@
 /* A client for what Farewell needs of S3: deleting objects, many at a time.
  *
- * s3.c deletes; a request is made and signed by s3_request.c and s3_sign.c and sent by lib/session/
- * http.c; its answer is read by s3_answer.c and s3_fault.c says what its errors mean. */
+ * s3.c has the whole of it, s3_batch.c and s3_single.c delete, as fast as s3_pace.c says; a request
+ * is made and signed by s3_request.c and s3_sign.c and sent by lib/session/http.c; its answer is
+ * read by s3_answer.c and s3_fault.c says what its errors mean. */
 #ifndef FAREWELL_S3_H
 #define FAREWELL_S3_H
 
@@ -38,6 +39,7 @@ enum s3_blame {
 struct s3_options {
 	const char *endpoint; /* http(s)://host[:port] */
 	const char *region, *access_key, *secret_key;
+	bool requester_pays;                    /* for requests to a bucket */
 	bool virtual_hosts;                     /* bucket in the host name, not in the path */
 	const char *ca_file;                    /* empty: the system's */
 	int64_t connect_timeout_ms, timeout_ms; /* the second for one whole request */
@@ -49,10 +51,11 @@ struct s3_object {
 	const char *key;        /* NUL-terminated UTF-8, 1 to 1024 bytes, as in the path */
 	const char *version_id; /* this version of it, or this delete marker; NULL: none is named */
 	enum s3_result result;  /* set by s3_delete, and so is all below */
-	bool marker;    /* S3_DELETED, no version named: the store only put a delete marker before
-	                 * its versions, whose data remain */
-	bool no_bucket; /* refused because there is no such bucket, or can be none */
-	char why[160];  /* for a person: S3's code, HTTP status; never the key */
+	bool marker;         /* S3_DELETED, no version named: the store only put a delete marker before
+	                      * its versions, whose data remain */
+	unsigned char tries; /* for s3.c: failures that may have passed meanwhile */
+	bool no_bucket;      /* refused because there is no such bucket, or can be none */
+	char why[160];       /* for a person: S3's code, HTTP status; never the key */
 };
 
 /* Where a file lies, as `s3://bucket/key` says it. */
@@ -81,12 +84,20 @@ const char *s3_key_fault(const char *key);
 struct s3 *s3_new(const struct s3_options *, const struct pump *, char *why, size_t why_size);
 void s3_free(struct s3 *);
 
+/* From DEADLINE_MS on (clock_now_ms; 0: never) an s3_delete waits for nothing, and after its first
+ * request begins no other: S3_STOPPED. */
+void s3_set_deadline(struct s3 *, int64_t deadline_ms);
+
 /* Deletes OBJECTS of one BUCKET: multi-object deletes of at most batch_keys keys and batch_bytes
- * bytes each, one by one where key or store can't. Every object's result and why are set. Returns
- * the worst over all (order: S3_DELETED < S3_RETRY < S3_OPERATOR < S3_STOPPED; only after
- * S3_STOPPED is anything left S3_PENDING). After a request that failed as a whole the rest is not
- * tried and fares as it did: S3_RETRY for a reason of the network or the server, S3_OPERATOR when
- * all would be refused alike. So do three single requests in a row that came to S3_RETRY. */
+ * bytes each, one by one, some at a time, where key or store can't. Every object's result and why
+ * are set. Returns the worst over all (order: S3_DELETED < S3_RETRY < S3_OPERATOR < S3_STOPPED;
+ * only after S3_STOPPED is anything left S3_PENDING).
+ *
+ * What may pass by itself (SlowDown, 429, 500, 503, time-outs) is asked again after a wait, fewer
+ * at a time, and is a failure only if that does not help within the bounds of s3_pace.h. After a
+ * request that failed as a whole the rest is not tried and fares as it did: S3_RETRY for a reason
+ * of the network or the server, S3_OPERATOR when all would be refused alike. So do three single
+ * requests in a row that came to S3_RETRY. */
 enum s3_result s3_delete(struct s3 *, const char *bucket, struct s3_object *objects, size_t count);
 
 /* Whose fault it was if the last s3_delete left anything undeleted; the worst of its failures. */

@@ -54,6 +54,45 @@ static const struct known *known_find(const char *code)
 	return NULL;
 }
 
+/* Codes that ask for the same request again; some are other stores' words for SlowDown. */
+static const struct {
+	const char *code;
+	enum s3_trouble trouble;
+} passing_codes[] = {
+	{"SlowDown", S3_TROUBLE_SLOW},
+	{"InternalError", S3_TROUBLE_SLOW},
+	{"ServiceUnavailable", S3_TROUBLE_SLOW},
+	{"OperationAborted", S3_TROUBLE_SLOW},
+	{"TooManyRequests", S3_TROUBLE_SLOW},
+	{"Throttling", S3_TROUBLE_SLOW},
+	{"ThrottlingException", S3_TROUBLE_SLOW},
+	{"RequestLimitExceeded", S3_TROUBLE_SLOW},
+	{"BandwidthLimitExceeded", S3_TROUBLE_SLOW},
+	{"SlowDownRead", S3_TROUBLE_SLOW},
+	{"SlowDownWrite", S3_TROUBLE_SLOW},
+	{"RequestTimeout", S3_TROUBLE_TIMEOUT},
+};
+
+enum s3_trouble s3_trouble_of_object(const char *code)
+{
+	for (size_t i = 0; i < sizeof(passing_codes) / sizeof(passing_codes[0]); i++)
+		if (strcmp(passing_codes[i].code, code) == 0)
+			return passing_codes[i].trouble;
+	return S3_TROUBLE_NONE;
+}
+
+static enum s3_trouble trouble_of_request(long status, const char *code)
+{
+	enum s3_trouble trouble = s3_trouble_of_object(code);
+
+	if (trouble != S3_TROUBLE_NONE || known_find(code) != NULL)
+		return trouble;
+	if (status == 408 || status == 504)
+		return S3_TROUBLE_TIMEOUT;
+	return status == 429 || status == 500 || status == 502 || status == 503 ? S3_TROUBLE_SLOW :
+	                                                                          S3_TROUBLE_NONE;
+}
+
 enum s3_result s3_fault_of_object(const char *code, char *why, size_t why_size)
 {
 	const struct known *known = known_find(code);
@@ -70,9 +109,7 @@ enum s3_blame s3_blame_of_object(const char *code)
 
 	if (known != NULL)
 		return known->blame;
-	return strcmp(code, "InternalError") == 0 || strcmp(code, "ServiceUnavailable") == 0 ?
-	           S3_BLAME_DOUBT :
-	           S3_BLAME_NONE;
+	return s3_trouble_of_object(code) != S3_TROUBLE_NONE ? S3_BLAME_DOUBT : S3_BLAME_NONE;
 }
 
 /* A signature that is refused for a key's sake (something on the way rewrites its path) is not
@@ -152,6 +189,8 @@ struct s3_fault s3_fault_of_request(long status, const struct s3_answer *answer,
 	else
 		fault_explain(&fault, status, answer,
 		              answer->code[0] == '\0' ? advice_by_status(status) : "");
+	if (fault.result == S3_RETRY)
+		fault.trouble = trouble_of_request(status, answer->code);
 	fault.no_bucket =
 		strcmp(answer->code, "NoSuchBucket") == 0 || strcmp(answer->code, "InvalidBucketName") == 0;
 	return fault;

@@ -8,6 +8,7 @@
 
 #include "lib/s3/s3.h"
 #include "lib/s3/s3_answer.h"
+#include "lib/s3/s3_pace.h"
 
 /* What a whole request came to. */
 struct s3_fault {
@@ -17,6 +18,7 @@ struct s3_fault {
 	bool no_batches; /* this bucket has no multi-object delete */
 	bool no_bucket;  /* it is the bucket's name that the store does not know or take */
 	enum s3_blame blame;
+	enum s3_trouble trouble; /* of S3_RETRY: what makes it worth asking again soon */
 	char why[sizeof((struct s3_object *)0)->why];
 };
 
@@ -25,6 +27,9 @@ enum s3_result s3_fault_of_object(const char *code, char *why, size_t why_size);
 
 /* Whose fault that is, as far as one answer tells. */
 enum s3_blame s3_blame_of_object(const char *code);
+
+/* Whether it may pass soon: SlowDown, InternalError and the like. */
+enum s3_trouble s3_trouble_of_object(const char *code);
 
 /* The answer to a whole request that is not the one hoped for. BATCH: it was a multi-object delete,
  * else one for a single object. */

@@ -89,9 +89,25 @@ static size_t pairs_count(const struct http_pair *pairs, size_t most)
 	return count;
 }
 
+/* What S3 wants with a multi-object delete, beside the signature: one of the two, the other empty.
+ */
+struct check {
+	char md5[S3_MD5_SIZE], sha256[S3_SHA256_BASE64_SIZE];
+};
+
+/* MD5 is what every store takes; a libcrypto that may only do what FIPS 140 approves has none. */
+static bool check_make(struct check *check, const struct s3_request *request)
+{
+	*check = (struct check){0};
+	if (request->body == NULL || s3_md5(request->body, request->body_length, check->md5))
+		return true;
+	check->md5[0] = '\0';
+	return s3_sha256_base64(request->body, request->body_length, check->sha256);
+}
+
 /* Collects the headers, all but Authorization, all of which are signed. */
 static size_t headers_list(const struct s3_request *request, const char *host, const char *date,
-                           const char *hash, const char *md5,
+                           const char *hash, const struct check *check,
                            struct http_pair headers[S3_PAIRS_MAX])
 {
 	size_t count = 0;
@@ -100,7 +116,12 @@ static size_t headers_list(const struct s3_request *request, const char *host, c
 	headers[count++] = (struct http_pair){"x-amz-content-sha256", hash};
 	headers[count++] = (struct http_pair){"x-amz-date", date};
 	if (request->body != NULL) {
-		headers[count++] = (struct http_pair){"content-md5", md5};
+		if (check->md5[0] != '\0') {
+			headers[count++] = (struct http_pair){"content-md5", check->md5};
+		} else {
+			headers[count++] = (struct http_pair){"x-amz-checksum-sha256", check->sha256};
+			headers[count++] = (struct http_pair){"x-amz-sdk-checksum-algorithm", "SHA256"};
+		}
 		headers[count++] = (struct http_pair){"content-type", "application/xml"};
 	}
 	for (size_t i = 0, more = pairs_count(request->headers, S3_HEADERS_MAX); i < more; i++)
@@ -114,6 +135,52 @@ static bool request_spares_buckets(const struct s3_request *request)
 	       (request->bucket != NULL && request->key != NULL && s3_key_fault(request->key) == NULL);
 }
 
+/* A request as it is sent; nothing points into the struct s3_request but the body and what its own
+ * pointers pointed to. */
+struct made {
+	struct parts parts;
+	struct check check;
+	char date[S3_DATE_SIZE], hash[S3_SHA256_SIZE];
+	struct http_pair headers[S3_PAIRS_MAX];
+	struct http_client_request request;
+};
+
+/* False: no memory, or libcrypto refuses. parts_free() in any case. */
+static bool made_make(struct made *made, const struct s3_endpoint *endpoint,
+                      const struct s3_options *options, const struct s3_request *request)
+{
+	size_t query_count = pairs_count(request->query, S3_QUERY_MAX), count;
+	struct parts *parts = &made->parts;
+
+	assert(request_spares_buckets(request));
+	memset(made, 0, sizeof(*made));
+	s3_date(time(NULL) + request->clock_ahead_s, made->date);
+	if (!s3_sha256(request->body == NULL ? "" : request->body, request->body_length, made->hash) ||
+	    !check_make(&made->check, request) ||
+	    !host_make(&parts->host, endpoint, request->bucket, options->virtual_hosts) ||
+	    !path_make(&parts->path, request->bucket, request->key, options->virtual_hosts) ||
+	    !url_make(&parts->url, endpoint, parts, request->query, query_count))
+		return false;
+	count = headers_list(request, parts->host, made->date, made->hash, &made->check, made->headers);
+	parts->authorization =
+		s3_authorization(&(struct s3_signer){options->access_key, options->secret_key,
+	                                         options->region, "s3", made->date},
+	                     &(struct s3_signable){request->method, parts->path, request->query,
+	                                           query_count, made->headers, count, made->hash});
+	if (parts->authorization == NULL)
+		return false;
+	made->headers[count++] = (struct http_pair){"authorization", parts->authorization};
+	made->request = (struct http_client_request){
+		.method = request->method,
+		.url = parts->url,
+		.headers = made->headers,
+		.header_count = count,
+		.body = request->body,
+		.body_length = request->body_length,
+	};
+	return true;
+}
+
 struct http_client_answer s3_request_send(struct http_client *http,
                                           const struct s3_endpoint *endpoint,
                                           const struct s3_options *options,
@@ -121,38 +188,24 @@ struct http_client_answer s3_request_send(struct http_client *http,
 {
 	struct http_client_answer answer = {
 		.outcome = HTTP_FAILED,
-		.why = "not enough memory to ask, or libcrypto refuses MD5 or SHA-256",
+		.why = "not enough memory to ask, or libcrypto refuses SHA-256",
 	};
-	struct http_pair headers[S3_PAIRS_MAX];
-	size_t query_count = pairs_count(request->query, S3_QUERY_MAX), count;
-	char date[S3_DATE_SIZE], hash[S3_SHA256_SIZE], md5[S3_MD5_SIZE] = "";
-	struct parts parts = {0};
+	struct made made;
 
-	assert(request_spares_buckets(request));
-	s3_date(time(NULL), date);
-	if (!s3_sha256(request->body == NULL ? "" : request->body, request->body_length, hash) ||
-	    (request->body != NULL && !s3_md5(request->body, request->body_length, md5)) ||
-	    !host_make(&parts.host, endpoint, request->bucket, options->virtual_hosts) ||
-	    !path_make(&parts.path, request->bucket, request->key, options->virtual_hosts) ||
-	    !url_make(&parts.url, endpoint, &parts, request->query, query_count))
-		goto out;
-	count = headers_list(request, parts.host, date, hash, md5, headers);
-	parts.authorization = s3_authorization(
-		&(struct s3_signer){options->access_key, options->secret_key, options->region, "s3", date},
-		&(struct s3_signable){request->method, parts.path, request->query, query_count, headers,
-	                          count, hash});
-	if (parts.authorization == NULL)
-		goto out;
-	headers[count++] = (struct http_pair){"authorization", parts.authorization};
-	answer = http_client_send(http, &(struct http_client_request){
-										.method = request->method,
-										.url = parts.url,
-										.headers = headers,
-										.header_count = count,
-										.body = request->body,
-										.body_length = request->body_length,
-									});
-out:
-	parts_free(&parts);
+	if (made_make(&made, endpoint, options, request))
+		answer = http_client_send(http, &made.request);
+	parts_free(&made.parts);
 	return answer;
+}
+
+bool s3_request_begin(struct http_client *http, const struct s3_endpoint *endpoint,
+                      const struct s3_options *options, const struct s3_request *request, void *tag)
+{
+	struct made made;
+	bool good = made_make(&made, endpoint, options, request);
+
+	if (good)
+		http_client_begin(http, &made.request, tag);
+	parts_free(&made.parts);
+	return good;
 }

@@ -254,6 +254,16 @@ bool s3_sha256(const void *data, size_t length, char hex[S3_SHA256_SIZE])
 	return true;
 }
 
+bool s3_sha256_base64(const void *data, size_t length, char base64[S3_SHA256_BASE64_SIZE])
+{
+	unsigned char hash[SHA256_BYTES];
+
+	if (EVP_Digest(data, length, hash, NULL, EVP_sha256(), NULL) != 1)
+		return false;
+	EVP_EncodeBlock((unsigned char *)base64, hash, sizeof(hash));
+	return true;
+}
+
 bool s3_md5(const void *data, size_t length, char base64[S3_MD5_SIZE])
 {
 	unsigned char hash[MD5_BYTES];

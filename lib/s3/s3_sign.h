@@ -12,9 +12,10 @@
 #include "lib/session/http.h"
 
 #define S3_SHA256_SIZE 65 /* in hex, with its NUL */
-#define S3_MD5_SIZE 25    /* in base64, with its NUL */
-#define S3_DATE_SIZE 17   /* 20130524T000000Z */
-#define S3_PAIRS_MAX 16   /* headers, or query parameters, of one request */
+#define S3_SHA256_BASE64_SIZE 45
+#define S3_MD5_SIZE 25  /* in base64, with its NUL */
+#define S3_DATE_SIZE 17 /* 20130524T000000Z */
+#define S3_PAIRS_MAX 16 /* headers, or query parameters, of one request */
 
 /* A request as it is signed. */
 struct s3_signable {
@@ -52,6 +53,7 @@ char *s3_authorization(const struct s3_signer *, const struct s3_signable *);
 void s3_date(time_t when, char date[S3_DATE_SIZE]);
 /* False when libcrypto refuses (MD5 may be forbidden by its configuration). */
 bool s3_sha256(const void *data, size_t length, char hex[S3_SHA256_SIZE]);
+bool s3_sha256_base64(const void *data, size_t length, char base64[S3_SHA256_BASE64_SIZE]);
 bool s3_md5(const void *data, size_t length, char base64[S3_MD5_SIZE]);
 
 #endif

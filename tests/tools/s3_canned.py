@@ -1,9 +1,15 @@
 """A server on a free port that answers as a test says, and keeps what it was asked."""
+import datetime
+import hashlib
 import socket
 import ssl
 import threading
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
+
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 ACCESS, SECRET = "CANNEDKEY", "canned/secret+=="
 NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
@@ -35,6 +41,37 @@ def deleted(keys, failed=()):
     return answer(200, '<?xml version="1.0" encoding="UTF-8"?><DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
                   + "".join(f"<Deleted><Key>{escape(k)}</Key></Deleted>" for k in keys)
                   + "".join(f"<Error><Key>{escape(k)}</Key><Code>{c}</Code></Error>" for k, c in failed) + "</DeleteResult>")
+
+
+def obeys(request):
+    """What a good store answers."""
+    return deleted(request.keys) if request.method == "POST" else answer(204)
+
+
+def label(value):
+    """An answer in a test's name: status and code."""
+    if isinstance(value, bytes):
+        status, _, rest = value.decode().removeprefix("HTTP/1.1 ").partition(" ")
+        return status[:3] + "-" + (rest.partition("<Code>")[2].partition("<")[0] or "plain")
+    return None
+
+
+def time_of(request):
+    """When it was signed, as it says itself."""
+    return datetime.datetime.strptime(request.headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.timezone.utc)
+
+
+def check_signature(request, url, ahead=datetime.timedelta()):
+    """Signs the request anew with botocore and compares; AHEAD is how far the store's clock is ahead."""
+    authorization = request.headers["authorization"]
+    signed = authorization.split("SignedHeaders=")[1].split(",")[0].split(";")
+    assert {"host", "x-amz-date", "x-amz-content-sha256"} <= set(signed)
+    again = AWSRequest(method=request.method, url=url, data=request.body, headers={n: request.headers[n] for n in signed})
+    again.context["timestamp"] = request.headers["x-amz-date"]
+    auth = S3SigV4Auth(Credentials(ACCESS, SECRET), "s3", "us-east-1")
+    assert authorization.endswith("Signature=" + auth.signature(auth.string_to_sign(again, auth.canonical_request(again)), again))
+    assert request.headers["x-amz-content-sha256"] == hashlib.sha256(request.body).hexdigest()
+    assert abs(time_of(request) - datetime.datetime.now(datetime.timezone.utc) - ahead) < datetime.timedelta(minutes=10)
 
 
 class Canned:

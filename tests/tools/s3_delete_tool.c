@@ -1,6 +1,8 @@
 /* Drives lib/s3 from outside: reads NUL-separated keys on standard input, deletes them from a
  * bucket and prints one line per key, `result<TAB>why`, then `worst<TAB>…` and
- * `pump<TAB>turns<TAB>longest gap in ms`. With -c it runs s3_check instead. */
+ * `pump<TAB>turns<TAB>longest gap in ms`. With -V each key is followed by a version id, which may
+ * be empty, and a delete marker that was made shows as a third column. With -c it runs s3_check
+ * instead. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,30 +44,36 @@ static char *stream_read(FILE *in, size_t *length)
 	return fclose(out) == 0 ? text : NULL;
 }
 
-static struct s3_object *keys_split(const char *text, size_t length, size_t *count)
+static struct s3_object *keys_split(const char *text, size_t length, bool versions, size_t *count)
 {
 	*count = 0;
 	for (size_t i = 0; i < length; i++)
 		*count += text[i] == '\0';
+	*count /= versions ? 2 : 1;
 	struct s3_object *objects = calloc(*count + 1, sizeof(*objects));
 	for (size_t i = 0; objects != NULL && i < *count; i++) {
 		objects[i].key = text;
+		text += strlen(text) + 1;
+		if (!versions)
+			continue;
+		objects[i].version_id = text[0] == '\0' ? NULL : text;
 		text += strlen(text) + 1;
 	}
 	return objects;
 }
 
-static int keys_delete(struct s3 *s3, const char *bucket, const struct watch *watch)
+static int keys_delete(struct s3 *s3, const char *bucket, bool versions, const struct watch *watch)
 {
 	size_t length = 0, count = 0;
 	char *text = stream_read(stdin, &length);
-	struct s3_object *objects = text == NULL ? NULL : keys_split(text, length, &count);
+	struct s3_object *objects = text == NULL ? NULL : keys_split(text, length, versions, &count);
 
 	if (objects == NULL)
 		return EXIT_FAILURE;
 	enum s3_result worst = s3_delete(s3, bucket, objects, count);
 	for (size_t i = 0; i < count; i++)
-		printf("%s\t%s\n", result_names[objects[i].result], objects[i].why);
+		printf("%s\t%s%s\n", result_names[objects[i].result], objects[i].why,
+		       objects[i].marker ? "\tmarker" : "");
 	printf("worst\t%s\npump\t%d\t%lld\n", result_names[worst], watch->turns,
 	       (long long)watch->gap_ms);
 	free(objects);
@@ -93,10 +101,11 @@ int main(int argc, char **argv)
 	                             .ca_file = ""};
 	struct watch watch = {.last_ms = clock_now_ms()};
 	const char *bucket = "";
-	bool only_check = false;
+	bool only_check = false, versions = false;
+	int64_t deadline_ms = 0;
 	char why[200];
 
-	for (int option; (option = getopt(argc, argv, "e:r:a:s:b:t:k:n:S:A:vc")) != -1;) {
+	for (int option; (option = getopt(argc, argv, "e:r:a:s:b:t:k:n:S:D:A:pvVc")) != -1;) {
 		switch (option) {
 		case 'e': options.endpoint = optarg; break;
 		case 'r': options.region = optarg; break;
@@ -107,8 +116,11 @@ int main(int argc, char **argv)
 		case 'k': options.batch_keys = (size_t)atoi(optarg); break;
 		case 'n': options.batch_bytes = (size_t)atoi(optarg); break;
 		case 'S': watch.stop_ms = watch.last_ms + atoi(optarg); break;
+		case 'D': deadline_ms = watch.last_ms + atoi(optarg); break;
 		case 'A': options.ca_file = optarg; break;
+		case 'p': options.requester_pays = true; break;
 		case 'v': options.virtual_hosts = true; break;
+		case 'V': versions = true; break;
 		case 'c': only_check = true; break;
 		default: return 64;
 		}
@@ -120,7 +132,8 @@ int main(int argc, char **argv)
 		printf("refused\t%s\n", why);
 		return EXIT_SUCCESS;
 	}
-	int code = only_check ? store_check(s3) : keys_delete(s3, bucket, &watch);
+	s3_set_deadline(s3, deadline_ms);
+	int code = only_check ? store_check(s3) : keys_delete(s3, bucket, versions, &watch);
 	s3_free(s3);
 	return code;
 }

@@ -317,12 +317,14 @@ static void test_encode_once(void)
 
 static void test_digests(void)
 {
-	char md5[S3_MD5_SIZE], sha256[S3_SHA256_SIZE];
+	char md5[S3_MD5_SIZE], sha256[S3_SHA256_SIZE], base64[S3_SHA256_BASE64_SIZE];
 
 	CU_ASSERT(s3_md5("", 0, md5));
 	CU_ASSERT_STRING_EQUAL(md5, "1B2M2Y8AsgTpgAmY7PhCfg==");
 	CU_ASSERT(s3_md5("abc", 3, md5));
 	CU_ASSERT_STRING_EQUAL(md5, "kAFQmDzST7DWlj99KOF/cg==");
+	CU_ASSERT(s3_sha256_base64("abc", 3, base64));
+	CU_ASSERT_STRING_EQUAL(base64, "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
 	CU_ASSERT(s3_sha256("", 0, sha256));
 	CU_ASSERT_STRING_EQUAL(sha256, EMPTY_HASH);
 }

@@ -67,7 +67,8 @@ def test_trials_take_one_deletion_after_the_other(fw):
     good, asked = [], []
 
     def reply(request):
-        asked.append(request.keys[0])
+        if asked[-1:] != request.keys[:1]:      # each asks several times
+            asked.append(request.keys[0])
         return deleted(request.keys) if good else error(503, "SlowDown")
     store = Canned(reply)
     try:

@@ -1,0 +1,64 @@
+/* What the files of the S3 client share: the client itself, and how each asks and waits. */
+#ifndef FAREWELL_S3_INSIDE_H
+#define FAREWELL_S3_INSIDE_H
+
+#include "lib/s3/s3.h"
+#include "lib/s3/s3_fault.h"
+#include "lib/s3/s3_pace.h"
+#include "lib/s3/s3_request.h"
+#include "lib/session/http.h"
+
+struct s3 {
+	struct s3_options options;
+	struct s3_endpoint endpoint;
+	const struct pump *pump;
+	struct http_client *http;
+	int64_t deadline_ms; /* 0: none */
+	/* Of the s3_delete under way, or the last one. */
+	enum s3_blame blamed;
+	bool asked;           /* a request was sent */
+	bool clock_corrected; /* since it began */
+	/* How far the store's clock is ahead of this machine's, as it said when it refused a time. */
+	int64_t clock_ahead_s;
+	bool clock_told; /* in the log */
+	struct s3_paces paces;
+	/* The objects that s3_batch.c is at, in the order of a body, and of which the store said that
+	 * they may do better soon. */
+	struct s3_object *batch[S3_BATCH_KEYS];
+	bool batch_again[S3_BATCH_KEYS];
+	size_t batch_count;
+};
+
+void s3_object_set(struct s3_object *, enum s3_result, const char *why);
+void s3_note_blame(struct s3 *, enum s3_blame);
+
+/* What a request came to that has no answer of the server. */
+struct s3_fault s3_fault_of_transport(const struct http_client_answer *);
+
+/* REQUEST as this client sends it: by the store's clock, with the headers that settings ask for. */
+struct s3_request s3_dress(const struct s3 *, const struct s3_request *);
+/* Sends it; once more if the store refused its time and the clock could be corrected. */
+struct http_client_answer s3_send(struct s3 *, const struct s3_request *);
+/* Whether the store refused the time of a request that was sent with CLOCK_AHEAD_S, and by now it
+ * is known better. */
+bool s3_clock_correct(struct s3 *, const struct http_client_answer *, int64_t clock_ahead_s);
+
+/* Whether the deadline is over for another request, after one was sent. */
+bool s3_is_late(const struct s3 *);
+/* Waits until the bucket may be asked again. False: not in this s3_delete; FAULT says why, and is
+ * left as it is if it says already what the trouble was. */
+bool s3_wait(struct s3 *, struct s3_pace *, struct s3_fault *);
+/* A request for so many keys came to FAULT, which has a trouble: takes it into the pace. False: it
+ * is not to be repeated in this s3_delete. */
+bool s3_may_repeat(struct s3_pace *, const struct s3_fault *, size_t keys,
+                   const struct http_client_answer *);
+
+/* Both set the results of those of OBJECTS that are S3_PENDING. False: the rest must not be tried,
+ * and FAULT says why. s3_batch.c: multi-object deletes; what stays S3_PENDING needs a request of
+ * its own, which s3_single.c sends. */
+bool s3_delete_in_batches(struct s3 *, struct s3_pace *, struct s3_object *objects, size_t count,
+                          struct s3_fault *);
+bool s3_delete_singly(struct s3 *, struct s3_pace *, struct s3_object *objects, size_t count,
+                      struct s3_fault *);
+
+#endif
