@@ -60,6 +60,7 @@ static bool open_stores(struct worker *worker)
 		.region = conf->worker.s3_region,
 		.access_key = conf->worker.s3_access_key,
 		.secret_key = conf->worker.s3_secret_key.value,
+		.requester_pays = conf->worker.s3_request_payer == PAYER_REQUESTER,
 		.virtual_hosts = conf->worker.s3_addressing == ADDRESSING_VIRTUAL,
 		.ca_file = conf->worker.s3_ca_file,
 		.connect_timeout_ms = conf->worker.sessions.connect_timeout_ms,

@@ -39,6 +39,7 @@ enum conf_when_unknown { WHEN_UNKNOWN_RESEND, WHEN_UNKNOWN_HOLD };
 enum conf_absent_user { ABSENT_USER_PARK, ABSENT_USER_CONTINUE };
 enum conf_touched_mark { TOUCHED_MARK_PARK, TOUCHED_MARK_ADOPT };
 enum conf_addressing { ADDRESSING_PATH, ADDRESSING_VIRTUAL };
+enum conf_payer { PAYER_NO, PAYER_REQUESTER };
 enum conf_smtp_auth {
 	SMTP_AUTH_AUTO,
 	SMTP_AUTH_PLAIN,
@@ -111,7 +112,8 @@ struct conf {
 		char *files_sql, *files_done_sql;
 		int64_t files_page;
 		char *s3_endpoint, *s3_region;
-		int s3_addressing; /* enum conf_addressing */
+		int s3_addressing;    /* enum conf_addressing */
+		int s3_request_payer; /* enum conf_payer */
 		char *s3_access_key;
 		struct conf_secret s3_secret_key;
 		char *s3_ca_file;

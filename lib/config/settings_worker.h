@@ -45,8 +45,15 @@ WORKER("s3_ca_file", CONF_STRING, s3_ca_file, .fallback = "",
        .text = "File with the certificates of the authorities that are trusted (PEM). Empty: the "
                "system's.")
 
+WORKER("s3_request_payer", CONF_ENUM, s3_request_payer, .fallback = "no", .choices = payers,
+       .text =
+           "requester says with each request to a bucket that whoever asks pays for it, which a "
+           "bucket of Amazon's wants whose owner set it to Requester Pays; it answers "
+           "AccessDenied else. Other stores mostly ignore it.")
+
 WORKER("s3_timeout", CONF_DURATION, s3_timeout_ms, .fallback = "60s", .min = 100, .max = HOUR,
-       .text = "For one whole request. A delete of 1000 objects takes a busy store some seconds.")
+       .text = "For one whole request. A delete of 1000 objects takes a busy store some seconds; "
+               "what takes longer than this is asked for again in halves.")
 
 WORKER("s3_batch_keys", CONF_INT, s3_batch_keys, .fallback = "1000", .min = 1, .max = 1000,
        .text = "Objects per request at most. S3 takes 1000; lower it for a store that can't.")
