@@ -12,14 +12,14 @@
 
 #include "lib/s3/s3.h"
 
-#define S3_AT_ONCE_MAX 16         /* single requests under way at a time */
-#define S3_FAILURES_MAX 7         /* requests in a row that failed as a whole */
-#define S3_TIMEOUTS_MAX 3         /* of them, those that took all of the time-out */
-#define S3_TRIES_MAX 16           /* of one object, while others go */
-#define S3_WAITING_MAX_MS 60000   /* in one s3_delete */
-#define S3_HOLD_MAX_MS 300000     /* what a Retry-After counts for at most */
-#define S3_PACE_FORGET_MS 600000  /* after so long without trouble it is forgotten */
-#define S3_PACE_FIRST_WAIT_MS 100 /* the limit of the wait after one failure */
+#define S3_AT_ONCE_MAX 16        /* single requests under way at a time */
+#define S3_FAILURES_MAX 8        /* requests in a row that failed as a whole */
+#define S3_TIMEOUTS_MAX 3        /* of them, those that took all of the time-out */
+#define S3_TRIES_MAX 16          /* of one object, while others go */
+#define S3_WAITING_MAX_MS 60000  /* in one s3_delete */
+#define S3_HOLD_MAX_MS 300000    /* what a Retry-After counts for at most */
+#define S3_PACE_FORGET_MS 600000 /* after so long without trouble it is forgotten */
+#define S3_PACE_FIRST_WAIT_MS 50 /* the limit of the wait after one failure */
 #define S3_PACE_LONGEST_WAIT_MS 6400
 #define S3_PACE_SLOW_KEYS 50 /* fewer keys a batch do no store good that asks for less */
 #define S3_PACES 16          /* buckets that are remembered */

@@ -9,7 +9,7 @@ from tools.proxy import Proxy
 from tools.s3_canned import answer, deleted, error, label, obeys
 from tools.s3_tool import put_or_delete
 
-FAILURES = 7      # requests in a row that fail before the rest is left for another time
+FAILURES = 8      # requests in a row that fail before the rest is left for another time
 SLOW = [error(503, "SlowDown"), error(500, "InternalError"), error(200, "InternalError"), answer(503), answer(429), answer(502, "<html>"),
         error(409, "OperationAborted"), error(400, "TooManyRequests")]
 LATE = [error(400, "RequestTimeout"), answer(504), answer(408)]
