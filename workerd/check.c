@@ -67,6 +67,21 @@ static bool check_allowed(const struct conf *conf)
 	return true;
 }
 
+static bool check_stores(struct s3_stores *stores)
+{
+	char why[WHY_SIZE], explained[WHY_SIZE];
+	bool good = true;
+
+	for (int i = 0; i < s3_stores_count(stores); i++) {
+		if (s3_check(s3_stores_client(stores, i), why, sizeof(why)))
+			continue;
+		s3_stores_explain(stores, i, why, explained, sizeof(explained));
+		log_error("%s (%s): %s", s3_stores_name(stores, i), s3_stores_place(stores, i), explained);
+		good = false;
+	}
+	return good;
+}
+
 /* In one check, because worker_init opens both and says itself what is wrong with their options. */
 static bool check_store_and_mail(const struct conf *conf)
 {
@@ -75,10 +90,7 @@ static bool check_store_and_mail(const struct conf *conf)
 	bool good = worker_init(&worker, NULL, conf);
 
 	if (good) {
-		if (!s3_check(worker.s3, why, sizeof(why))) {
-			log_error("%s", why);
-			good = false;
-		}
+		good = check_stores(worker.stores);
 		if (!mail_check(worker.mailer, why, sizeof(why))) {
 			log_error("%s", why);
 			good = false;
