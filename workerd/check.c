@@ -4,6 +4,7 @@
 
 #include "lib/base/log.h"
 #include "lib/deletion/topology.h"
+#include "workerd/check_buckets.h"
 #include "workerd/worker.h"
 
 #define PROGRAM "farewell-workerd"
@@ -67,19 +68,20 @@ static bool check_allowed(const struct conf *conf)
 	return true;
 }
 
-static bool check_stores(struct s3_stores *stores)
+/* Each store, and then the buckets of those that take what we sign. */
+static bool check_stores(const struct conf *conf, struct s3_stores *stores)
 {
 	char why[WHY_SIZE], explained[WHY_SIZE];
-	bool good = true;
+	uint32_t refused = 0;
 
 	for (int i = 0; i < s3_stores_count(stores); i++) {
 		if (s3_check(s3_stores_client(stores, i), why, sizeof(why)))
 			continue;
 		s3_stores_explain(stores, i, why, explained, sizeof(explained));
 		log_error("%s (%s): %s", s3_stores_name(stores, i), s3_stores_place(stores, i), explained);
-		good = false;
+		refused |= 1u << i;
 	}
-	return good;
+	return check_buckets(conf, stores, refused) && refused == 0;
 }
 
 /* In one check, because worker_init opens both and says itself what is wrong with their options. */
@@ -90,7 +92,7 @@ static bool check_store_and_mail(const struct conf *conf)
 	bool good = worker_init(&worker, NULL, conf);
 
 	if (good) {
-		good = check_stores(worker.stores);
+		good = check_stores(conf, worker.stores);
 		if (!mail_check(worker.mailer, why, sizeof(why))) {
 			log_error("%s", why);
 			good = false;

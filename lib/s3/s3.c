@@ -11,9 +11,8 @@
 #include "lib/base/clock.h"
 #include "lib/s3/s3_answer.h"
 #include "lib/s3/s3_body.h"
-#include "lib/s3/s3_fault.h"
-#include "lib/s3/s3_request.h"
-#include "lib/session/http.h"
+#include "lib/s3/s3_own.h"
+#include "lib/s3/s3_places.h"
 
 /* Single requests that may fail in a row before the rest is left for another time. */
 #define FAILURES_MAX 3
@@ -26,6 +25,7 @@ struct s3 {
 	struct s3_options options;
 	struct s3_endpoint endpoint;
 	struct http_client *http;
+	struct s3_places places;
 	enum s3_blame blamed; /* of the s3_delete under way, or the last one */
 	/* A bucket without multi-object delete, as far as is known, and until when that is believed:
 	 * it may have been the word of a proxy that is gone. */
@@ -88,13 +88,13 @@ static void s3_note_blame(struct s3 *s3, enum s3_blame blame)
 		s3->blamed = blame;
 }
 
-static struct http_client_answer s3_send(struct s3 *s3, const struct s3_request *request)
+struct http_client_answer s3_send(struct s3 *s3, const struct s3_request *request)
 {
-	return s3_request_send(s3->http, &s3->endpoint, &s3->options, request);
+	return s3_places_send(&s3->places, s3->http, &s3->endpoint, &s3->options, request);
 }
 
 /* What a request came to that has no answer of the server. */
-static struct s3_fault fault_of_transport(const struct http_client_answer *answer)
+struct s3_fault s3_fault_of_transport(const struct http_client_answer *answer)
 {
 	struct s3_fault fault = {.result = S3_STOPPED, .whole = true};
 
@@ -182,7 +182,7 @@ static struct s3_fault batch_fault(struct s3 *s3, const struct http_client_answe
 	struct s3_answer read;
 
 	if (answer->outcome != HTTP_ANSWERED)
-		return fault_of_transport(answer);
+		return s3_fault_of_transport(answer);
 	read = s3_answer_read(answer->body, answer->length, batch_on_object, s3);
 	if (answer->status == 200 && read.kind == S3_ANSWER_DELETED)
 		return (struct s3_fault){.result = S3_DELETED};
@@ -243,7 +243,7 @@ static struct s3_fault single_fault(const struct http_client_answer *answer)
 	struct s3_answer read;
 
 	if (answer->outcome != HTTP_ANSWERED)
-		return fault_of_transport(answer);
+		return s3_fault_of_transport(answer);
 	if (answer->status == 204 || (answer->status == 200 && answer->length == 0))
 		return (struct s3_fault){.result = S3_DELETED};
 	read = s3_answer_read(answer->body, answer->length, NULL, NULL);
@@ -339,7 +339,7 @@ bool s3_check(struct s3 *s3, char *why, size_t why_size)
 	bool good = false;
 
 	if (answer.outcome != HTTP_ANSWERED) {
-		snprintf(why, why_size, "%s", fault_of_transport(&answer).why);
+		snprintf(why, why_size, "%s", s3_fault_of_transport(&answer).why);
 	} else {
 		read = s3_answer_read(answer.body, answer.length, NULL, NULL);
 		good = (answer.status == 200 && read.kind == S3_ANSWER_BUCKETS) ||

@@ -228,6 +228,7 @@ static void test_fault_of_request(void)
 	} wanted[] = {
 		{301, "PermanentRedirect", true, S3_OPERATOR, true, false, "s3_region"},
 		{307, "", true, S3_OPERATOR, true, false, "s3_endpoint"},
+		{307, "TemporaryRedirect", true, S3_RETRY, true, false, "a short while ago"},
 		{400, "AuthorizationHeaderMalformed", true, S3_OPERATOR, true, false, "s3_region"},
 		{400, "MalformedXML", true, S3_PENDING, false, false, "MalformedXML"},
 		{400, "RequestTimeout", true, S3_RETRY, true, false, "RequestTimeout"},
@@ -285,6 +286,7 @@ static void test_blame(void)
 		{403, "AccessDenied", false, S3_BLAME_DOUBT},
 		{403, "", true, S3_BLAME_DOUBT},
 		{301, "PermanentRedirect", true, S3_BLAME_DOUBT},
+		{307, "TemporaryRedirect", true, S3_BLAME_NONE},
 		{503, "SlowDown", true, S3_BLAME_DOUBT},
 		{503, "", true, S3_BLAME_DOUBT},
 		{500, "InternalError", false, S3_BLAME_DOUBT},
@@ -313,7 +315,9 @@ static void test_blame(void)
 
 static void test_region_is_told(void)
 {
-	struct s3_answer answer = {S3_ANSWER_ERROR, "AuthorizationHeaderMalformed", "ap-northeast-2"};
+	struct s3_answer answer = {.kind = S3_ANSWER_ERROR,
+	                           .code = "AuthorizationHeaderMalformed",
+	                           .region = "ap-northeast-2"};
 
 	CU_ASSERT_PTR_NOT_NULL(
 		strstr(s3_fault_of_request(400, &answer, true).why, "the bucket is in ap-northeast-2"));
