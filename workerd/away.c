@@ -9,18 +9,37 @@
  * or hang, and the trial may be a long job. */
 #define TRIAL_MS 30000
 
-/* Without these a child consumes nothing. Files go on while only mail waits. */
-static const uint32_t needed_to_consume =
-	1u << SERVER_USER_DB | 1u << SERVER_WORKER_DB | 1u << SERVER_STORE;
+/* Without these, and without any store, a child consumes nothing. Files go on while only mail
+ * waits, and those of another store while one waits. */
+static const uint32_t needed_to_consume = 1u << SERVER_USER_DB | 1u << SERVER_WORKER_DB;
 
+/* From SERVER_STORE on it is one for all. */
 static const struct {
 	const char *name, *step;
-} servers[SERVERS] = {
+} servers[] = {
 	[SERVER_USER_DB] = {"the user database", "waiting for the user database"},
 	[SERVER_WORKER_DB] = {"the worker database", "waiting for the worker database"},
-	[SERVER_STORE] = {"the store", "waiting for the store"},
 	[SERVER_MAIL] = {"the mail server", "waiting, mail server is away"},
+	[SERVER_STORE] = {NULL, "waiting for the store"},
 };
+
+/* So many there are: the stores are as many as the configuration has. */
+static int away_servers(const struct worker *worker)
+{
+	return SERVER_STORE + (worker->stores != NULL ? s3_stores_count(worker->stores) : 0);
+}
+
+static const char *away_name(const struct worker *worker, int server)
+{
+	return server < SERVER_STORE ? servers[server].name :
+	                               s3_stores_name(worker->stores, server - SERVER_STORE);
+}
+
+/* The bits of all stores. */
+static uint32_t away_every_store(const struct worker *worker)
+{
+	return ((1u << (away_servers(worker) - SERVER_STORE)) - 1) << SERVER_STORE;
+}
 
 /* ---- telling ---- */
 
@@ -31,7 +50,7 @@ static void away_show(struct worker *worker)
 
 	if (worker->child == NULL)
 		return;
-	for (int i = 0; i < SERVERS; i++) {
+	for (int i = 0; i < away_servers(worker); i++) {
 		const struct breaker *breaker = &worker->breakers[i];
 		if (!breaker->open)
 			continue;
@@ -42,28 +61,36 @@ static void away_show(struct worker *worker)
 	child_flag(worker->child, away, until_ms);
 }
 
-void away_say(struct worker *worker, enum server server)
+/* What becomes of the work while SERVER is away. */
+static const char *away_meanwhile(const struct worker *worker, int server)
+{
+	if (server == SERVER_MAIL)
+		return "files are deleted, mails wait";
+	if (server >= SERVER_STORE && s3_stores_count(worker->stores) > 1)
+		return "files in other stores are deleted, those in this one wait";
+	return "this child takes no work until it is back";
+}
+
+void away_say(struct worker *worker, int server)
 {
 	struct breaker *breaker = &worker->breakers[server];
 
 	if (breaker->open && breaker_say(breaker, clock_now_ms()))
-		log_error("%s is away, and no deletion is charged for it; %s: %s", servers[server].name,
-		          server == SERVER_MAIL ? "files are deleted, mails wait" :
-		                                  "this child takes no work until it is back",
-		          breaker->why);
+		log_error("%s is away, and no deletion is charged for it; %s: %s",
+		          away_name(worker, server), away_meanwhile(worker, server), breaker->why);
 	away_show(worker);
 }
 
 /* SERVER did for a job what it was asked for, after it was away. What an outage made wait no longer
  * than the first delay comes again soon enough. */
-static void away_welcome(struct worker *worker, enum server server)
+static void away_welcome(struct worker *worker, int server)
 {
 	struct breaker *breaker = &worker->breakers[server];
 	int64_t away_ms = breaker->away_ms;
 
 	breaker->away_ms = 0;
 	breaker->said_ms = 0;
-	log_info("%s is back after %lld.%lld s", servers[server].name, (long long)(away_ms / 1000),
+	log_info("%s is back after %lld.%lld s", away_name(worker, server), (long long)(away_ms / 1000),
 	         (long long)(away_ms % 1000 / 100));
 	if (away_ms >= worker->conf->common.retry_delays.item[0].ms)
 		child_recovered(worker->child);
@@ -74,14 +101,14 @@ void away_update(struct worker *worker)
 {
 	if (worker->child == NULL)
 		return;
-	for (int i = 0; i < SERVERS; i++)
+	for (int i = 0; i < away_servers(worker); i++)
 		if (worker->breakers[i].away_ms > 0)
-			away_welcome(worker, (enum server)i);
+			away_welcome(worker, i);
 	uint32_t recoveries = child_recoveries(worker->child);
 	if (recoveries == worker->recoveries)
 		return;
 	worker->recoveries = recoveries;
-	for (int i = 0; i < SERVERS; i++)
+	for (int i = 0; i < away_servers(worker); i++)
 		breaker_hasten(&worker->breakers[i], clock_now_ms());
 }
 
@@ -99,7 +126,7 @@ void away_note_lost(struct worker *worker)
 		if (db_is_alive(db))
 			continue;
 		breaker_fault(&worker->breakers[i], db_why(db), clock_now_ms());
-		away_say(worker, (enum server)i);
+		away_say(worker, i);
 	}
 }
 
@@ -122,32 +149,85 @@ enum sessions_state away_connect(struct worker *worker)
 
 /* ---- waiting ---- */
 
-/* The server that keeps this child from consuming; SERVERS: none. Who has found one to be away goes
- * by his own back-off alone, so that no two wait for each other. */
+/* Of the stores, as bits of servers: which WAIT for this child's own trial, and which are OPEN. */
+static void away_own_stores(const struct worker *worker, uint32_t *wait, uint32_t *open)
+{
+	int64_t now_ms = clock_now_ms();
+
+	*wait = *open = 0;
+	for (int i = SERVER_STORE; i < away_servers(worker); i++) {
+		*wait |= breaker_waits(&worker->breakers[i], now_ms) ? 1u << i : 0;
+		*open |= worker->breakers[i].open ? 1u << i : 0;
+	}
+}
+
+/* The server that keeps this child from consuming, SERVER_STORE for all stores together;
+ * SERVERS_MAX: none. Who has found one to be away goes by his own back-off alone, so that no two
+ * wait for each other. */
 static enum server away_obstacle(struct worker *worker)
 {
-	uint32_t others;
+	uint32_t others, wait, open, every_store = away_every_store(worker);
 	bool own = false;
 	int64_t now_ms = clock_now_ms();
 
-	for (int i = 0; i < SERVERS; i++) {
+	for (int i = 0; i < SERVER_STORE; i++) {
 		if (!(needed_to_consume & 1u << i))
 			continue;
 		if (breaker_waits(&worker->breakers[i], now_ms))
 			return (enum server)i;
 		own = own || worker->breakers[i].open;
 	}
-	others = own ? 0 : child_others_away(worker->child) & needed_to_consume;
-	for (int i = 0; i < SERVERS; i++)
-		if (others & 1u << i)
+	away_own_stores(worker, &wait, &open);
+	others = child_others_away(worker->child);
+	/* A store of which a trial is due is one that is there; its own trial ends each wait. */
+	if ((wait | (others & ~open & every_store)) == every_store && (wait != 0 || !own))
+		return SERVER_STORE;
+	if (own || open != 0)
+		return SERVERS_MAX;
+	for (int i = 0; i < SERVER_STORE; i++)
+		if (others & needed_to_consume & 1u << i)
 			return (enum server)i;
-	return SERVERS;
+	return SERVERS_MAX;
+}
+
+uint32_t away_stores(struct worker *worker)
+{
+	uint32_t others = child_others_away(worker->child), wait, open;
+
+	away_own_stores(worker, &wait, &open);
+	for (int i = SERVER_STORE; i < away_servers(worker); i++) {
+		int64_t *avoided_ms = &worker->avoided_ms[i - SERVER_STORE];
+
+		if (!(others & ~open & 1u << i))
+			*avoided_ms = 0;
+		else if (*avoided_ms == 0)
+			*avoided_ms = clock_now_ms();
+	}
+	return (wait | (others & ~open & away_every_store(worker))) >> SERVER_STORE;
+}
+
+/* While this child takes no work, messages may be back as soon as it does; while it goes on with
+ * those of other stores, as with mail, they must leave room. */
+int away_delay(struct worker *worker, uint32_t stores, const char **why)
+{
+	int store = __builtin_ctz(stores);
+	const struct breaker *breaker = &worker->breakers[SERVER_STORE + store];
+	int64_t now_ms = clock_now_ms();
+	struct breaker seen = {.open = worker->avoided_ms[store] != 0,
+	                       .opened_ms = worker->avoided_ms[store]};
+
+	if (breaker->open)
+		seen.opened_ms = breaker->opened_ms;
+	seen.open = seen.open || breaker->open;
+	*why =
+		breaker->open ? breaker->why : "another child has found the store of some files to be away";
+	return s3_stores_count(worker->stores) == 1 ? 0 : breaker_delay(&seen, worker->conf, now_ms);
 }
 
 bool away_may_consume(struct worker *worker)
 {
 	away_update(worker);
-	return away_obstacle(worker) == SERVERS;
+	return away_obstacle(worker) == SERVERS_MAX;
 }
 
 void away_wait(struct worker *worker)
@@ -157,7 +237,7 @@ void away_wait(struct worker *worker)
 	while (!child_stopping(worker->child)) {
 		away_update(worker);
 		server = away_obstacle(worker);
-		if (server == SERVERS)
+		if (server == SERVERS_MAX)
 			return;
 		child_away(worker->child, servers[server].step);
 		child_wait(worker->child, -1, 0, LOOK_EVERY_MS);
@@ -167,5 +247,10 @@ void away_wait(struct worker *worker)
 
 const char *away_idle_step(const struct worker *worker)
 {
+	uint32_t wait, open;
+
+	away_own_stores(worker, &wait, &open);
+	if (open != 0 && s3_stores_count(worker->stores) > 1)
+		return "waiting, a store is away";
 	return worker->breakers[SERVER_MAIL].open ? servers[SERVER_MAIL].step : "waiting";
 }

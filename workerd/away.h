@@ -13,15 +13,22 @@ enum sessions_state away_connect(struct worker *);
 void away_note_lost(struct worker *);
 
 /* Says at most once a minute that a server is away, with the reason that its breaker has. */
-void away_say(struct worker *, enum server);
+void away_say(struct worker *, int server);
 
 /* What changed since the last call, in the scoreboard and in the log: a server is back, here or as
  * another child has seen it. Cheap; the pump calls it. */
 void away_update(struct worker *);
 
-/* Whether this child may consume: the databases and the store are there as far as it knows; or a
- * trial is due, which is the next message's job; or, if it knows of nothing itself, no other child
- * says that one of them is away. */
+/* The stores that a job leaves alone, as bits by their numbers: their trial is not due; or, of
+ * those that this child has found nothing wrong with, others say that they are away. */
+uint32_t away_stores(struct worker *);
+/* The index in common.retry_delays and the reason for a job that the STORES keep from its end,
+ * which are bits. The reason lives until the next call. */
+int away_delay(struct worker *, uint32_t stores, const char **why);
+
+/* Whether this child may consume: the databases and at least one of the stores are there as far as
+ * it knows; or a trial is due, which is the next message's job; or, if it knows of nothing itself,
+ * no other child says that one of the databases, or every store, is away. */
 bool away_may_consume(struct worker *);
 
 /* Waits until it may, or is told to stop. */

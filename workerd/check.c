@@ -4,6 +4,7 @@
 
 #include "lib/base/log.h"
 #include "lib/deletion/topology.h"
+#include "workerd/check_buckets.h"
 #include "workerd/worker.h"
 
 #define PROGRAM "farewell-workerd"
@@ -67,6 +68,22 @@ static bool check_allowed(const struct conf *conf)
 	return true;
 }
 
+/* Each store, and then the buckets of those that take what we sign. */
+static bool check_stores(const struct conf *conf, struct s3_stores *stores)
+{
+	char why[WHY_SIZE], explained[WHY_SIZE];
+	uint32_t refused = 0;
+
+	for (int i = 0; i < s3_stores_count(stores); i++) {
+		if (s3_check(s3_stores_client(stores, i), why, sizeof(why)))
+			continue;
+		s3_stores_explain(stores, i, why, explained, sizeof(explained));
+		log_error("%s (%s): %s", s3_stores_name(stores, i), s3_stores_place(stores, i), explained);
+		refused |= 1u << i;
+	}
+	return check_buckets(conf, stores, refused) && refused == 0;
+}
+
 /* In one check, because worker_init opens both and says itself what is wrong with their options. */
 static bool check_store_and_mail(const struct conf *conf)
 {
@@ -75,10 +92,7 @@ static bool check_store_and_mail(const struct conf *conf)
 	bool good = worker_init(&worker, NULL, conf);
 
 	if (good) {
-		if (!s3_check(worker.s3, why, sizeof(why))) {
-			log_error("%s", why);
-			good = false;
-		}
+		good = check_stores(conf, worker.stores);
 		if (!mail_check(worker.mailer, why, sizeof(why))) {
 			log_error("%s", why);
 			good = false;

@@ -238,21 +238,22 @@ static bool see_rows_coming(const struct pass *pass, enum files_result result)
 }
 
 enum files_result files_delete(const struct files_means *means, const struct message *message,
-                               struct ledger_entry *entry, bool *progress, struct failure *failure)
+                               struct ledger_entry *entry, struct files_end *end)
 {
 	char *before = NULL;
 	enum files_result result;
 
-	*progress = false;
+	end->progress = false;
 	for (;;) {
 		struct pass pass = {.means = means,
 		                    .message = message,
 		                    .entry = entry,
-		                    .failure = failure,
+		                    .failure = &end->failure,
 		                    .before = before};
-		memset(failure, 0, sizeof(*failure));
+		memset(&end->failure, 0, sizeof(end->failure));
 		result = run_pass(&pass);
-		*progress = *progress || pass.deleted > 0;
+		end->progress = end->progress || pass.deleted > 0;
+		end->away = pass.away;
 		free(pass.after);
 		free(pass.top);
 		free(before);

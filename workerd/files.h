@@ -8,7 +8,7 @@
 #include "lib/deletion/ledger.h"
 #include "lib/deletion/retry.h"
 #include "lib/deletion/served.h"
-#include "lib/s3/s3.h"
+#include "lib/s3/s3_stores.h"
 #include "lib/session/pump.h"
 
 enum files_result {
@@ -27,15 +27,23 @@ struct files_means {
 	const struct conf *conf;
 	struct ledger *ledger; /* its session has the files' statements too */
 	struct db *users;      /* the guard looks again there, and progress is reported */
-	struct s3 *s3;
+	struct s3_stores *stores;
+	struct breaker *breakers; /* one a store: is told what became of each request */
+	uint32_t avoided;         /* the stores that are not to be asked, as bits by their numbers */
 	struct served *served;
-	struct breaker *store; /* is told what became of each request */
 	const struct pump *pump;
 	int64_t handover_at_ms; /* clock_now_ms from which to stop */
 };
 
-/* Works until nothing is left or something is in the way. *PROGRESS: files were deleted. */
+/* What is to be said beside the result. */
+struct files_end {
+	bool progress;          /* files were deleted */
+	uint32_t away;          /* stores that are away and keep files, as bits by their numbers */
+	struct failure failure; /* of FILES_FAILED */
+};
+
+/* Works until nothing is left or something is in the way. */
 enum files_result files_delete(const struct files_means *, const struct message *,
-                               struct ledger_entry *, bool *progress, struct failure *);
+                               struct ledger_entry *, struct files_end *);
 
 #endif

@@ -12,8 +12,6 @@
 
 #define SHOWN_ID 60 /* bytes of a row's id in a sentence */
 
-#define SERVED_STORE "the object store"
-
 #define BUCKET_FAILURES_MAX 3 /* batches in one pass; then its rows are left for the next */
 
 void files_note_failure(struct pass *pass, enum retry_cause cause, const char *what,
@@ -94,8 +92,8 @@ static bool is_left_out(struct pass *pass, const char *name)
 
 /* What failed, by which its failures are counted and others' success is asked for: the bucket. One
  * that is not there serves nobody, so for a name that only this deletion knows it is the store. */
-static void name_failed(struct pass *pass, const char *bucket, bool no_bucket, char *what,
-                        size_t what_size)
+static void name_failed(struct pass *pass, int store, const char *bucket, bool no_bucket,
+                        char *what, size_t what_size)
 {
 	struct served *served = pass->means->served;
 	const char *deletion_id = pass->entry->deletion_id;
@@ -106,44 +104,79 @@ static void name_failed(struct pass *pass, const char *bucket, bool no_bucket, c
 	if (!no_bucket)
 		return;
 	if (!served_another(served, missing, deletion_id, pass->means->conf->worker.park_after_ms))
-		snprintf(what, what_size, SERVED_STORE);
+		snprintf(what, what_size, "%s", s3_stores_name(pass->means->stores, store));
 	served_note(served, missing, deletion_id);
 }
 
-static void note_object(struct pass *pass, struct file *file, const struct s3_object *object)
+static void note_object(struct pass *pass, int store, struct file *file,
+                        const struct s3_object *object)
 {
-	char sentence[FAILURE_WHY_SIZE], what[FAILURE_WHAT_SIZE];
+	char sentence[FAILURE_WHY_SIZE], what[FAILURE_WHAT_SIZE], why[256];
 
 	if (object->result == S3_DELETED) {
 		file->gone = true;
 		return;
 	}
-	name_failed(pass, file->path.bucket, object->no_bucket, what, sizeof(what));
+	name_failed(pass, store, file->path.bucket, object->no_bucket, what, sizeof(what));
+	s3_stores_explain(pass->means->stores, store, object->why, why, sizeof(why));
 	snprintf(sentence, sizeof(sentence), "file row %.*s in bucket %s: %s", shown_bytes(file->id),
-	         file->id, file->path.bucket, object->why);
+	         file->id, file->path.bucket, why);
 	files_note_failure(pass, object->result == S3_OPERATOR ? RETRY_OPERATOR : RETRY_TIME_HEALS,
 	                   what, sentence);
 }
 
-/* Tells the store's breaker what became of a request for COUNT objects, of which so many are GONE.
+/* Tells the breaker of STORE what became of a request for COUNT objects, of which so many are GONE.
  * True: the store is away, and asking it further is of no use. */
-static bool tell_store(struct pass *pass, const struct s3_object *objects, size_t count,
+static bool tell_store(struct pass *pass, int store, const struct s3_object *objects, size_t count,
                        size_t gone)
 {
-	struct breaker *store = pass->means->store;
-	enum s3_blame blame = s3_blame(pass->means->s3);
+	struct breaker *breaker = &pass->means->breakers[store];
+	enum s3_blame blame = s3_blame(s3_stores_client(pass->means->stores, store));
+	char why[256] = "";
 	size_t failed = 0;
 
 	while (failed < count && objects[failed].result == S3_DELETED)
 		failed++;
-	const char *why = failed < count ? objects[failed].why : "";
+	if (failed < count)
+		s3_stores_explain(pass->means->stores, store, objects[failed].why, why, sizeof(why));
 	if (blame == S3_BLAME_STORE)
-		breaker_fault(store, why, clock_now_ms());
+		breaker_fault(breaker, why, clock_now_ms());
 	else if (gone > 0)
-		breaker_success(store, clock_now_ms());
+		breaker_success(breaker, clock_now_ms());
 	else if (blame == S3_BLAME_DOUBT)
-		return breaker_failure(store, why, pass->entry->deletion_id, clock_now_ms());
+		return breaker_failure(breaker, why, pass->entry->deletion_id, clock_now_ms());
 	return blame == S3_BLAME_STORE;
+}
+
+/* STORE is away: its files are left alone. There is nothing to do if it is the last one. */
+static void note_away(struct pass *pass, int store)
+{
+	pass->away |= 1u << store;
+	if (__builtin_popcount(pass->away) == s3_stores_count(pass->means->stores))
+		pass->stopped = true;
+}
+
+/* The store of the COUNT files in ORDER, which all lie in one bucket; -1: they are left alone,
+ * which has been noted. */
+static int find_store(struct pass *pass, struct file **order, size_t count)
+{
+	const char *bucket = order[0]->path.bucket;
+	char why[256], sentence[FAILURE_WHY_SIZE];
+	int store = s3_stores_of(pass->means->stores, bucket, why, sizeof(why));
+
+	if (store < 0) {
+		snprintf(sentence, sizeof(sentence), "file row %.*s: %s", shown_bytes(order[0]->id),
+		         order[0]->id, why);
+		log_warning("files can't be deleted: %s", sentence);
+		files_note_failure(pass, RETRY_HOPELESS, "store.buckets", sentence);
+		pass->failed += (int64_t)count - 1;
+		return -1;
+	}
+	if (((pass->means->avoided | pass->away) & 1u << store) == 0)
+		return store;
+	note_away(pass, store);
+	pass->failed += (int64_t)count;
+	return -1;
 }
 
 /* Deletes the COUNT files in ORDER, which all lie in one bucket. */
@@ -158,20 +191,28 @@ static void delete_from_bucket(struct pass *pass, struct file **order, size_t co
 		pass->failed += (int64_t)count;
 		return;
 	}
+	int store = find_store(pass, order, count);
+	if (store < 0)
+		return;
 	for (size_t i = 0; i < count; i++)
 		objects[i] = (struct s3_object){.key = order[i]->path.key};
-	s3_set_deadline(pass->means->s3, pass->means->handover_at_ms);
-	enum s3_result result = s3_delete(pass->means->s3, name, objects, count);
+	struct s3 *s3 = s3_stores_client(pass->means->stores, store);
+	s3_set_deadline(s3, pass->means->handover_at_ms);
+	enum s3_result result = s3_delete(s3, name, objects, count);
 	for (size_t i = 0; i < count; i++) {
-		note_object(pass, order[i], &objects[i]);
+		note_object(pass, store, order[i], &objects[i]);
 		gone += order[i]->gone;
 	}
-	pass->stopped = result == S3_STOPPED || tell_store(pass, objects, count, gone);
+	if (result == S3_STOPPED)
+		pass->stopped = true;
+	else if (tell_store(pass, store, objects, count, gone))
+		note_away(pass, store);
 	struct bucket *bucket = find_bucket(pass, name);
 	if (gone > 0) {
 		snprintf(what, sizeof(what), "bucket %s", name);
 		served_note(pass->means->served, what, pass->entry->deletion_id);
-		served_note(pass->means->served, SERVED_STORE, pass->entry->deletion_id);
+		served_note(pass->means->served, s3_stores_name(pass->means->stores, store),
+		            pass->entry->deletion_id);
 		if (bucket != NULL && bucket->name[0] != '\0')
 			bucket->failures = 0;
 	} else if (bucket != NULL && !pass->stopped) {

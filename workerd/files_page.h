@@ -33,6 +33,7 @@ struct pass {
 	struct ledger_entry *entry;
 	struct failure *failure;
 	struct bucket buckets[BUCKETS_MAX];
+	uint32_t away; /* stores that have been found to be, and keep some of the user's files */
 	int64_t found, deleted, failed;
 	bool whole;   /* with the page in hand all rows were read that there are */
 	bool useless; /* the pages behind would fare no better: the statements don't fit each other */

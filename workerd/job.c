@@ -54,6 +54,19 @@ static enum job_end user_changed(struct job *job)
 	return outcome_fail(job, &failure);
 }
 
+/* A store kept some of the files. Who had no time for the others has them go on at once; else it is
+ * the store that is waited for. */
+static enum job_end wait_for_store(struct job *job, enum files_result result,
+                                   const struct files_end *end, int64_t handover_at_ms)
+{
+	const char *why;
+	int delay = away_delay(job->worker, end->away, &why);
+
+	if (result == FILES_UNFINISHED && end->progress && clock_now_ms() >= handover_at_ms)
+		return outcome_hand_over(job, true);
+	return outcome_hand_back(job, delay, why);
+}
+
 static enum job_end delete_files(struct job *job)
 {
 	struct worker *worker = job->worker;
@@ -61,28 +74,27 @@ static enum job_end delete_files(struct job *job)
 		.conf = worker->conf,
 		.ledger = &worker->sessions.ledger,
 		.users = worker->sessions.users,
-		.s3 = worker->s3,
+		.stores = worker->stores,
+		.breakers = &worker->breakers[SERVER_STORE],
+		.avoided = away_stores(worker),
 		.served = &worker->served,
-		.store = &worker->breakers[SERVER_STORE],
 		.pump = &worker->work_pump,
 		.handover_at_ms = job->started_ms + worker->conf->worker.handover_after_ms,
 	};
-	const struct breaker *store = means.store;
-	unsigned uncharged = store->uncharged;
-	bool progress = false;
-	struct failure failure;
+	struct files_end end;
 
 	child_step(worker->child, "files");
-	enum files_result result = files_delete(&means, &job->message, job->entry, &progress, &failure);
-	job->changed = job->changed || progress;
-	away_say(worker, SERVER_STORE);
-	if (store->uncharged != uncharged && (result == FILES_FAILED || result == FILES_UNFINISHED))
-		return outcome_hand_back(job, 0, store->why);
+	enum files_result result = files_delete(&means, &job->message, job->entry, &end);
+	job->changed = job->changed || end.progress;
+	for (int i = 0; i < s3_stores_count(worker->stores); i++)
+		away_say(worker, SERVER_STORE + i);
+	if (end.away != 0 && (result == FILES_FAILED || result == FILES_UNFINISHED))
+		return wait_for_store(job, result, &end, means.handover_at_ms);
 	switch (result) {
 	case FILES_GONE: return job_mail(job);
-	case FILES_FAILED: return outcome_fail(job, &failure);
+	case FILES_FAILED: return outcome_fail(job, &end.failure);
 	case FILES_UNFINISHED:
-		return worker->broker_lost ? JOB_ABANDONED : outcome_hand_over(job, progress);
+		return worker->broker_lost ? JOB_ABANDONED : outcome_hand_over(job, end.progress);
 	case FILES_SUPERSEDED: return outcome_of_ledger(job, LEDGER_SUPERSEDED);
 	case FILES_CHANGED: return user_changed(job);
 	case FILES_GUARD_REFUSED: return outcome_refused(job, worker->sessions.users);

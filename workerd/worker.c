@@ -55,20 +55,6 @@ static bool open_stores(struct worker *worker)
 	};
 	const struct conf *conf = worker->conf;
 	char why[WHY_SIZE];
-	struct s3_options s3 = {
-		.endpoint = conf->worker.s3_endpoint,
-		.region = conf->worker.s3_region,
-		.access_key = conf->worker.s3_access_key,
-		.secret_key = conf->worker.s3_secret_key.value,
-		.requester_pays = conf->worker.s3_request_payer == PAYER_REQUESTER,
-		.virtual_hosts = conf->worker.s3_addressing == ADDRESSING_VIRTUAL,
-		.ca_file = conf->worker.s3_ca_file,
-		.connect_timeout_ms = conf->worker.sessions.connect_timeout_ms,
-		.timeout_ms = conf->worker.s3_timeout_ms,
-		.batch_keys = (size_t)conf->worker.s3_batch_keys,
-		.batch_bytes = (size_t)conf->worker.s3_batch_bytes,
-		.user_agent = "farewell",
-	};
 	struct mail_options mail = {
 		.smtp = {.url = conf->worker.smtp_url,
 	             .starttls = starttls[conf->worker.smtp_starttls],
@@ -85,12 +71,12 @@ static bool open_stores(struct worker *worker)
 		.locale = conf->worker.mail_locale,
 	};
 
-	worker->s3 = s3_new(&s3, &worker->work_pump, why, sizeof(why));
-	if (worker->s3 != NULL)
+	worker->stores = s3_stores_new(conf, &worker->work_pump, why, sizeof(why));
+	if (worker->stores != NULL)
 		worker->mailer = mailer_new(&mail, &worker->work_pump, why, sizeof(why));
-	if (worker->s3 == NULL || worker->mailer == NULL)
+	if (worker->stores == NULL || worker->mailer == NULL)
 		log_error("%s", why);
-	return worker->s3 != NULL && worker->mailer != NULL;
+	return worker->stores != NULL && worker->mailer != NULL;
 }
 
 bool worker_init(struct worker *worker, struct child *child, const struct conf *conf)
@@ -122,8 +108,7 @@ void worker_free(struct worker *worker)
 {
 	mq_free(worker->consumer);
 	sessions_free(&worker->sessions);
-	if (worker->s3 != NULL)
-		s3_free(worker->s3);
+	s3_stores_free(worker->stores);
 	if (worker->mailer != NULL)
 		mailer_free(worker->mailer);
 	memset(worker, 0, sizeof(*worker));

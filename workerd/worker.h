@@ -10,7 +10,7 @@
 #include "lib/deletion/served.h"
 #include "lib/deletion/sessions.h"
 #include "lib/mail/mail.h"
-#include "lib/s3/s3.h"
+#include "lib/s3/s3_stores.h"
 #include "lib/session/mq.h"
 #include "lib/session/pump.h"
 #include "lib/supervisor/child.h"
@@ -18,9 +18,16 @@
 
 #define WHY_SIZE 384
 
-/* The servers that can be away without the message coming again by itself; the bits of
- * child_flag. */
-enum server { SERVER_USER_DB, SERVER_WORKER_DB, SERVER_STORE, SERVER_MAIL, SERVERS };
+/* The servers that can be away without the message coming again by itself; the bits of child_flag.
+ * From SERVER_STORE on they are the object stores, by their numbers. */
+enum server {
+	SERVER_USER_DB,
+	SERVER_WORKER_DB,
+	SERVER_MAIL,
+	SERVER_STORE,
+	SERVERS_MAX = SERVER_STORE + S3_STORES_MAX
+};
+_Static_assert(SERVERS_MAX <= 32, "child_flag has a bit for each server");
 
 struct worker {
 	struct child *child; /* NULL with -t */
@@ -36,10 +43,12 @@ struct worker {
 	struct mq *consumer;
 	struct sessions sessions;
 	struct served served; /* what has served whom, in this child */
-	struct breaker breakers[SERVERS];
-	uint32_t recoveries;      /* child_recoveries when it was looked at last */
+	struct breaker breakers[SERVERS_MAX];
+	int64_t avoided_ms[S3_STORES_MAX]; /* since when others have been saying that the store is away,
+	                                      as far as this child has seen; 0: they are not */
+	uint32_t recoveries;               /* child_recoveries when it was looked at last */
 	struct job_memory memory; /* of the job in hand, or of the last one: what is not written yet */
-	struct s3 *s3;
+	struct s3_stores *stores;
 	struct mailer *mailer;
 };
 

@@ -1,4 +1,5 @@
-/* The configuration: one file, three sections, one table of settings.
+/* The configuration: one file, three sections and perhaps stores, a table of settings for each
+ * kind.
  *
  * Every setting is one row (settings_*.h): key, type, place in struct conf, default, range, and
  * what it means in plain words. The sample file and the manual are made from the table
@@ -13,6 +14,8 @@
 #include "lib/base/ids.h"
 
 #define CONF_DELAYS_MAX 8
+#define CONF_STORES_MAX 24
+#define CONF_STORE_NAME_BYTES 24
 
 enum conf_program { CONF_GATEWAY, CONF_WORKER };
 
@@ -71,6 +74,21 @@ struct conf_pool {
 	int64_t slow_job_ms;           /* 0: off */
 	int64_t soft_timeout_ms, hard_timeout_ms;
 	int64_t stop_timeout_ms;
+};
+
+/* An object store beside the default one, which the worker's s3_* settings are: `store "NAME" { …
+ * }`.
+ */
+struct conf_store {
+	char *name; /* of [a-z0-9-] */
+	char *endpoint, *region;
+	int addressing; /* enum conf_addressing */
+	char *access_key;
+	struct conf_secret secret_key;
+	char *ca_file;
+	char *buckets;  /* names and patterns with one `*`, separated by spaces */
+	char *origin;   /* where the block begins, as conf_origin has it */
+	char **origins; /* of its settings, in the table's order */
 };
 
 struct conf {
@@ -144,6 +162,13 @@ struct conf {
 		struct conf_durations sweep_after;
 	} worker;
 
+	/* The worker's, in the file's order. Without any, or where s3_endpoint is not empty, there is a
+	 * default store as well. */
+	struct {
+		struct conf_store item[CONF_STORES_MAX];
+		int count;
+	} stores;
+
 	char **origins; /* for conf_origin, in the table's order */
 };
 
@@ -158,5 +183,7 @@ void conf_free(struct conf *);
 /* For messages after loading: where a setting came from, such as `/etc/farewell.conf:12`,
  * "environment variable X" or "default". The pointer lives as long as the conf. */
 const char *conf_origin(const struct conf *, const char *section, const char *key);
+/* The same of a store's setting. */
+const char *conf_store_origin(const struct conf_store *, const char *key);
 
 #endif

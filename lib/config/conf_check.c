@@ -283,6 +283,7 @@ static const struct {
 	{NULL, check_orders},         {NULL, check_reserved_names}, {NULL, check_retry_prefix},
 	{NULL, check_queues},         {NULL, check_socket},         {"gateway", check_auth},
 	{"worker", check_smtp_login}, {NULL, check_smtp_timeouts},  {NULL, check_allow},
+	{NULL, conf_store_check},
 };
 
 void conf_check(struct conf_loader *loader)

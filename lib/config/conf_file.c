@@ -125,29 +125,31 @@ static bool file_skip_unknown(struct conf_loader *loader, struct conf_lexer *lex
 }
 
 /* Takes TEXT, which begins in LINE, as what the file says about setting INDEX. */
-static void file_take(struct conf_loader *loader, int index, const char *text, int line)
+static void file_take(struct conf_loader *loader, struct conf_scope *scope, int index,
+                      const char *text, int line)
 {
-	struct conf_given *given = &loader->given[index];
-	char *origin;
+	struct conf_given *given = &scope->given[index];
+	char *origin, name[CONF_NAME_SIZE];
 
 	if (given->line > 0) {
-		conf_complain_line(loader, line, "%s.%s: set twice, first in line %d",
-		                   conf_table[index].section, conf_table[index].key, given->line);
+		conf_setting_name(scope, index, name);
+		conf_complain_line(loader, line, "%s: set twice, first in line %d", name, given->line);
 		given->wrong = true;
 		return;
 	}
 	given->line = line;
 	if (asprintf(&origin, "%s:%d", loader->file, line) < 0)
 		origin = NULL;
-	conf_take(loader, index, text, origin);
+	conf_take(loader, scope, index, text, origin);
 }
 
 /* What follows the KEY of a setting, which LINE has. Another key that was met on the way is left in
  * *NEXT. */
 static bool file_read_setting(struct conf_loader *loader, struct conf_lexer *lexer,
-                              const char *section, const char *key, int line, char **next)
+                              struct conf_scope *scope, const char *section, const char *key,
+                              int line, char **next)
 {
-	int index = conf_find(section, key);
+	int index = scope->store != NULL ? conf_store_find(key) : conf_find(section, key);
 
 	*next = NULL;
 	if (index < 0) {
@@ -159,14 +161,15 @@ static bool file_read_setting(struct conf_loader *loader, struct conf_lexer *lex
 	conf_lexer_next(lexer);
 	if (lexer->token != TOKEN_TEXT)
 		return file_give_up(loader, lexer, "there is no value for ", key);
-	file_take(loader, index, lexer->text, lexer->line);
+	file_take(loader, scope, index, lexer->text, lexer->line);
 	conf_lexer_next(lexer);
 	return true;
 }
 
-/* The settings of SECTION up to its closing brace. OPENED is the line of the other one. */
+/* The settings of SECTION, which SCOPE has, up to its closing brace. OPENED is the line of the
+ * other one. */
 static bool file_read_section(struct conf_loader *loader, struct conf_lexer *lexer,
-                              const char *section, int opened)
+                              struct conf_scope *scope, const char *section, int opened)
 {
 	char *key = NULL, *next;
 	bool good = true;
@@ -179,7 +182,7 @@ static bool file_read_section(struct conf_loader *loader, struct conf_lexer *lex
 			lexer->text = NULL;
 			conf_lexer_next(lexer);
 		}
-		good = file_read_setting(loader, lexer, section, key, line, &next);
+		good = file_read_setting(loader, lexer, scope, section, key, line, &next);
 		free(key);
 		key = next;
 	}
@@ -194,12 +197,35 @@ static bool file_read_section(struct conf_loader *loader, struct conf_lexer *lex
 	return true;
 }
 
-/* One section. */
+/* One store, from its name on, which LINE has the word before. A block that is refused as a whole
+ * is skipped, so that the rest of the file is looked at. */
+static bool file_read_store(struct conf_loader *loader, struct conf_lexer *lexer, int line)
+{
+	struct conf_scope *scope = NULL;
+
+	conf_lexer_next(lexer);
+	if (lexer->token != TOKEN_TEXT)
+		return file_give_up(loader, lexer, "a name is missing, as in store \"eu\" { … }", "");
+	scope = conf_store_begin(loader, lexer->text, line);
+	conf_lexer_next(lexer);
+	if (lexer->token != TOKEN_OPEN)
+		return file_give_up(loader, lexer,
+		                    "an opening brace is missing after the name of the store", "");
+	if (scope == NULL)
+		return file_skip_block(loader, lexer);
+	line = lexer->line;
+	conf_lexer_next(lexer);
+	return file_read_section(loader, lexer, scope, conf_store_section, line);
+}
+
+/* One section, or one store. */
 static bool file_read_part(struct conf_loader *loader, struct conf_lexer *lexer)
 {
 	const char *section = conf_section(lexer->text);
 	int line;
 
+	if (strcmp(lexer->text, conf_store_section) == 0)
+		return file_read_store(loader, lexer, lexer->line);
 	if (section == NULL) {
 		conf_unknown_section(loader, lexer->line, lexer->text);
 		return false;
@@ -209,7 +235,7 @@ static bool file_read_part(struct conf_loader *loader, struct conf_lexer *lexer)
 		return file_give_up(loader, lexer, "an opening brace is missing after ", section);
 	line = lexer->line;
 	conf_lexer_next(lexer);
-	return file_read_section(loader, lexer, section, line);
+	return file_read_section(loader, lexer, &loader->sections, section, line);
 }
 
 static bool file_parse(struct conf_loader *loader, const char *text)

@@ -9,6 +9,7 @@
  * conf_value.c       one value from its text, by type
  * conf_url.c         the values that are URLs
  * conf_allow.c       the value that names buckets and prefixes
+ * conf_store.c       what is special about stores: their buckets, and the default one
  * conf_secret.c      the content of *_file settings
  * conf_check.c       what must hold between settings
  * conf_print.c       a program of its own: the sample file and the manual from the table */
@@ -30,8 +31,9 @@ enum conf_type {
 	CONF_ENDPOINT, /* char *; one of the schemes in .choices, host, perhaps a port */
 	CONF_URL,      /* char *; the same with perhaps a user before it and a path after it */
 	CONF_ALLOW, /* char *; s3://bucket/prefix with {id}, several; empty only where nobody set it */
-	CONF_BOOL,  /* bool; yes, no, on, off, true, false */
-	CONF_INT,   /* int64_t */
+	CONF_BUCKETS,   /* char *; names of buckets, or patterns with one `*`, several */
+	CONF_BOOL,      /* bool; yes, no, on, off, true, false */
+	CONF_INT,       /* int64_t */
 	CONF_DURATION,  /* int64_t milliseconds; written 500ms, 10s, 5m, 1h, 7d */
 	CONF_DURATIONS, /* struct conf_durations; written "10s 1m 1h"; the range is each one's */
 	CONF_SIZE,      /* int64_t bytes; written 4096, 64k, 8M, 1G (powers of 1024) */
@@ -43,7 +45,7 @@ enum conf_type {
 struct conf_setting {
 	const char *section, *key;
 	enum conf_type type;
-	size_t place;               /* offset in struct conf */
+	size_t place;               /* offset in struct conf, or in struct conf_store */
 	const char *fallback;       /* the default, as written in a file; NULL: must be set */
 	int64_t min, max;           /* in the type's unit */
 	const char *const *choices; /* NULL-terminated */
@@ -56,9 +58,14 @@ struct conf_setting {
 
 extern const struct conf_setting conf_table[];
 extern const size_t conf_table_length;
+/* Those of a store; their section is conf_store_section. */
+extern const struct conf_setting conf_store_table[];
+extern const size_t conf_store_table_length;
+extern const char conf_store_section[];
 
 /* Index in the table, or -1. */
 int conf_find(const char *section, const char *key);
+int conf_store_find(const char *key);
 /* Whether SECTION is common or PROGRAM's own. */
 bool conf_owns(enum conf_program program, const char *section);
 
@@ -72,29 +79,50 @@ struct conf_given {
 	bool wrong; /* an error was reported: checks leave it alone */
 };
 
+/* Settings of one table, each of which may be given once: those of the sections, or of one store.
+ */
+struct conf_scope {
+	const struct conf_setting *table;
+	size_t length;
+	void *base;               /* in which the places are offsets */
+	struct conf_given *given; /* in the table's order; so are the origins */
+	char **origins;
+	const char *store; /* its name; NULL: the sections */
+	int line;          /* in which the store begins */
+};
+
 struct conf_loader {
 	const char *file;
 	enum conf_program program;
 	struct conf *conf;
-	struct conf_given *given; /* in the table's order */
+	struct conf_given *given; /* that of the sections */
+	struct conf_scope sections;
+	struct conf_scope stores[CONF_STORES_MAX]; /* as many as CONF has */
 	int errors;
 };
 
 /* Takes TEXT as the value of setting INDEX and reports what is wrong with it. ORIGIN, for
  * conf_origin, is allocated and taken over; NULL: there was no memory for it. */
-void conf_take(struct conf_loader *, int index, const char *text, char *origin);
+void conf_take(struct conf_loader *, struct conf_scope *, int index, const char *text,
+               char *origin);
+/* `worker.s3_timeout`, or `store "eu" endpoint`, for an error. */
+void conf_setting_name(const struct conf_scope *, int index, char name[CONF_NAME_SIZE]);
 
 /* One error about setting INDEX, at the place it was set: `FILE:LINE: section.key: …`. */
 void conf_complain(struct conf_loader *, int index, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* The same of a store's setting, where that is the scope. */
+void conf_complain_in(struct conf_loader *, const struct conf_scope *, int index,
+                      const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* One error in LINE of the file; 0: in no line of it. */
 void conf_complain_line(struct conf_loader *, int line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* Takes the settings of the file. False: the rest of it could not be made sense of. */
 bool conf_file_read(struct conf_loader *);
-/* Takes the settings of the environment, and reports variables that look like one but are none. */
-void conf_environment_read(struct conf_loader *);
+/* Takes the settings of the environment, and reports variables that look like one but are none.
+ * PARSED: the whole file was, so that all stores are known. */
+void conf_environment_read(struct conf_loader *, bool parsed);
 
 /* ---- tokens ---- */
 
@@ -133,12 +161,12 @@ bool conf_variable_name(const char *section, const char *key, char name[CONF_NAM
 
 /* ---- values ---- */
 
-/* Parses TEXT into the setting's place in CONF, where what was there is freed. False: WHY says what
- * is wrong. */
-bool conf_value_set(const struct conf_setting *, const char *text, struct conf *, char *why,
+/* Parses TEXT into the setting's place in BASE, a struct conf or struct conf_store, where what was
+ * there is freed. False: WHY says what is wrong. */
+bool conf_value_set(const struct conf_setting *, const char *text, void *base, char *why,
                     size_t why_size);
-/* Frees what the setting owns in CONF, and wipes secrets. */
-void conf_value_free(const struct conf_setting *, struct conf *);
+/* Frees what the setting owns in BASE, and wipes secrets. */
+void conf_value_free(const struct conf_setting *, void *base);
 /* What values may be, in words: `100ms to 5m`, `0 or more`, `resend or hold`; empty where anything
  * may be. */
 void conf_value_range(const struct conf_setting *, char *text, size_t size);
@@ -146,10 +174,22 @@ void conf_value_range(const struct conf_setting *, char *text, size_t size);
 const char *conf_url_fault(const struct conf_setting *, const char *url);
 /* NULL, or what is wrong with the value of a CONF_ALLOW; an empty one is left to conf_check. */
 const char *conf_allow_fault(const char *text);
+/* NULL, or what is wrong with the value of a CONF_BUCKETS. */
+const char *conf_buckets_fault(const char *text);
 
 /* Reads the secret's file into its value. False: WHY says what is wrong. */
 bool conf_secret_read(struct conf_secret *, char *why, size_t why_size);
 void conf_secret_wipe(struct conf_secret *);
+
+/* ---- stores ---- */
+
+/* Begins the store NAME, whose block begins in LINE. NULL: refused, and reported. */
+struct conf_scope *conf_store_begin(struct conf_loader *, const char *name, int line);
+void conf_store_free(struct conf_store *);
+/* Whether the plain setting INDEX need not be set, because stores take the default one's place. */
+bool conf_store_replaces(const struct conf_loader *, int index);
+/* Reports what does not hold between stores. */
+void conf_store_check(struct conf_loader *);
 
 /* ---- checks ---- */
 

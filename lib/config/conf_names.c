@@ -25,7 +25,7 @@ bool conf_variable_name(const char *section, const char *key, char name[CONF_NAM
 	int length = snprintf(name, CONF_NAME_SIZE, VARIABLE_PREFIX "%s_%s", section, key);
 
 	for (char *c = name; *c != '\0'; c++)
-		*c = (char)toupper((unsigned char)*c);
+		*c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
 	return length < CONF_NAME_SIZE;
 }
 
@@ -89,11 +89,32 @@ static const char *other_section(const char *section, const char *key)
 
 /* ---- errors ---- */
 
+/* A store's settings are called as the default store's, without what those begin with. */
+static void unknown_store_key(struct conf_loader *loader, int line, const char *key)
+{
+	const char *word = strncmp(key, "s3_", 3) == 0 ? key + 3 : key;
+	struct nearest nearest = {.name = ""};
+
+	for (size_t i = 0; i < conf_store_table_length; i++)
+		nearest_consider(&nearest, word, conf_store_table[i].key);
+	if (nearest.name[0] != '\0')
+		conf_complain_line(loader, line, "a store has no setting %.60s; did you mean %s?", key,
+		                   nearest.name);
+	else
+		conf_complain_line(loader, line,
+		                   "a store has no setting %.60s; a value with spaces in it needs quotes",
+		                   key);
+}
+
 void conf_unknown_key(struct conf_loader *loader, int line, const char *section, const char *key)
 {
 	const char *other = other_section(section, key);
 	struct nearest nearest = {.name = ""};
 
+	if (strcmp(section, conf_store_section) == 0) {
+		unknown_store_key(loader, line, key);
+		return;
+	}
 	for (size_t i = 0; i < conf_table_length; i++)
 		if (strcmp(conf_table[i].section, section) == 0)
 			nearest_consider(&nearest, key, conf_table[i].key);
@@ -119,6 +140,7 @@ void conf_unknown_section(struct conf_loader *loader, int line, const char *name
 
 	for (size_t i = 0; i < SECTIONS; i++)
 		nearest_consider(&nearest, name, sections[i]);
+	nearest_consider(&nearest, name, conf_store_section);
 	if (home != NULL)
 		conf_complain_line(loader, line, "%s belongs in a section: %s { %s = … }", name, home,
 		                   name);
@@ -127,7 +149,8 @@ void conf_unknown_section(struct conf_loader *loader, int line, const char *name
 		                   nearest.name);
 	else
 		conf_complain_line(loader, line,
-		                   "there is no section %.60s; there are common, gateway and worker", name);
+		                   "there is no section %.60s; there are common, gateway, worker and store",
+		                   name);
 }
 
 void conf_unknown_variable(struct conf_loader *loader, const char *name)
@@ -140,6 +163,15 @@ void conf_unknown_variable(struct conf_loader *loader, const char *name)
 		if (conf_variable_name(conf_table[i].section, conf_table[i].key, candidate))
 			nearest_consider(&nearest, name, candidate);
 	}
+	for (int i = 0; i < loader->conf->stores.count; i++)
+		for (size_t j = 0; j < conf_store_table_length; j++) {
+			char candidate[CONF_NAME_SIZE], section[CONF_NAME_SIZE];
+
+			snprintf(section, sizeof(section), "%s_%s", conf_store_section,
+			         loader->stores[i].store);
+			if (conf_variable_name(section, conf_store_table[j].key, candidate))
+				nearest_consider(&nearest, name, candidate);
+		}
 	loader->errors++;
 	if (nearest.name[0] != '\0')
 		log_error("environment variable %s: there is no such setting; did you mean %s?", name,

@@ -111,6 +111,30 @@ static void sample_orders(const char *section)
 	}
 }
 
+/* Commented out as a whole, since there need be none. */
+static void sample_store(void)
+{
+	char range[256], text[4096];
+
+	fputs(
+		"\n# An object store beside the default one, which the s3_* settings of the worker are; as "
+		"many as there\n# are stores or regions, each with a name. Time-outs and limits are those "
+		"of "
+		"the worker.\n#store \"eu\" {\n",
+		stdout);
+	for (size_t i = 0; i < conf_store_table_length; i++) {
+		const struct conf_setting *setting = &conf_store_table[i];
+		const char *value = setting->example != NULL ? setting->example : setting->fallback;
+		const char *quote = needs_quotes(value) ? "\"" : "";
+
+		conf_value_range(setting, range, sizeof(range));
+		snprintf(text, sizeof(text), range[0] != '\0' ? "%s [%s]" : "%s", setting->text, range);
+		sample_comment("#\t# ", text);
+		printf("#\t%s = %s%s%s\n", setting->key, quote, value, quote);
+	}
+	puts("#}");
+}
+
 static void print_sample(void)
 {
 	fputs(sample_head, stdout);
@@ -123,6 +147,7 @@ static void print_sample(void)
 				sample_setting(&conf_table[j]);
 		puts("}");
 	}
+	sample_store();
 }
 
 /* ---- the manual ---- */
@@ -218,6 +243,13 @@ static void manual_value(const struct conf_setting *setting)
 	manual_text(text);
 }
 
+static void manual_setting(const struct conf_setting *setting)
+{
+	printf(".It Ic %s\n", setting->key);
+	manual_text(setting->text);
+	manual_value(setting);
+}
+
 /* The settings of SECTION that are shared, or that are not. */
 static void manual_settings(const char *section, bool shared)
 {
@@ -237,9 +269,7 @@ static void manual_settings(const char *section, bool shared)
 			puts(".Bl -tag -width Ds");
 			in_list = seen = true;
 		}
-		printf(".It Ic %s\n", setting->key);
-		manual_text(setting->text);
-		manual_value(setting);
+		manual_setting(setting);
 	}
 	puts(".El");
 }
@@ -275,6 +305,12 @@ static void print_manual(void)
 	manual_settings("gateway", false);
 	puts(".Ss worker");
 	manual_settings("worker", false);
+	puts(".Ss store\nA block with a name, as shown above, for an object store beside the default "
+	     "one,\n"
+	     "which the settings of the worker are that begin with s3_.\n.Bl -tag -width Ds");
+	for (size_t i = 0; i < conf_store_table_length; i++)
+		manual_setting(&conf_store_table[i]);
+	puts(".El");
 }
 
 int main(int argc, char **argv)

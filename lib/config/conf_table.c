@@ -1,4 +1,4 @@
-/* The table of settings: one row each, in settings_*.h, in the order of the sample file. A new
+/* The tables of settings: one row each, in settings_*.h, in the order of the sample file. A new
  * setting is a row there and a member of struct conf; `./dev settings` then makes the sample file
  * and the manual anew. */
 #include <string.h>
@@ -63,6 +63,21 @@ const struct conf_setting conf_table[] = {
 
 const size_t conf_table_length = sizeof(conf_table) / sizeof(conf_table[0]);
 
+const char conf_store_section[] = "store";
+
+#define STORE(key_, type_, member, ...)                                                            \
+	{.section = conf_store_section,                                                                \
+	 .key = key_,                                                                                  \
+	 .type = type_,                                                                                \
+	 .place = offsetof(struct conf_store, member),                                                 \
+	 __VA_ARGS__},
+
+const struct conf_setting conf_store_table[] = {
+#include "lib/config/settings_store.h"
+};
+
+const size_t conf_store_table_length = sizeof(conf_store_table) / sizeof(conf_store_table[0]);
+
 int conf_find(const char *section, const char *key)
 {
 	for (size_t i = 0; i < conf_table_length; i++)
@@ -71,8 +86,18 @@ int conf_find(const char *section, const char *key)
 	return -1;
 }
 
+int conf_store_find(const char *key)
+{
+	for (size_t i = 0; i < conf_store_table_length; i++)
+		if (strcmp(conf_store_table[i].key, key) == 0)
+			return (int)i;
+	return -1;
+}
+
 bool conf_owns(enum conf_program program, const char *section)
 {
+	if (strcmp(section, conf_store_section) == 0)
+		return program == CONF_WORKER;
 	return strcmp(section, "common") == 0 ||
 	       strcmp(section, program == CONF_GATEWAY ? "gateway" : "worker") == 0;
 }

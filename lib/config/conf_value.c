@@ -135,7 +135,8 @@ void conf_value_range(const struct conf_setting *setting, char *text, size_t siz
 	case CONF_SQL:
 	case CONF_URL:
 	case CONF_ENDPOINT:
-	case CONF_ALLOW: return;
+	case CONF_ALLOW:
+	case CONF_BUCKETS: return;
 	case CONF_STRING: put_length(setting, text, size); return;
 	case CONF_BOOL: snprintf(text, size, "yes or no"); return;
 	case CONF_ENUM: put_choices(setting->choices, text, size); return;
@@ -297,6 +298,8 @@ static const char *text_fault(const struct conf_setting *setting, const char *te
 		return "is too long";
 	if (setting->type == CONF_URL || setting->type == CONF_ENDPOINT)
 		return conf_url_fault(setting, text);
+	if (setting->type == CONF_BUCKETS)
+		return conf_buckets_fault(text);
 	return setting->type == CONF_ALLOW ? conf_allow_fault(text) : NULL;
 }
 
@@ -304,8 +307,8 @@ static bool set_text(const struct conf_setting *setting, const char *text, char 
                      size_t why_size)
 {
 	const char *wrong = text_fault(setting, text);
-	bool shown =
-		setting->type == CONF_URL || setting->type == CONF_ENDPOINT || setting->type == CONF_ALLOW;
+	bool shown = setting->type == CONF_URL || setting->type == CONF_ENDPOINT ||
+	             setting->type == CONF_ALLOW || setting->type == CONF_BUCKETS;
 	char range[64], *copy;
 
 	conf_value_range(setting, range, sizeof(range));
@@ -325,18 +328,18 @@ static bool set_text(const struct conf_setting *setting, const char *text, char 
 
 /* ---- any ---- */
 
-bool conf_value_set(const struct conf_setting *setting, const char *text, struct conf *conf,
-                    char *why, size_t why_size)
+bool conf_value_set(const struct conf_setting *setting, const char *text, void *base, char *why,
+                    size_t why_size)
 {
-	char *base = (char *)conf;
-	void *place = base + setting->place;
+	void *place = (char *)base + setting->place;
 
 	switch (setting->type) {
 	case CONF_STRING:
 	case CONF_SQL:
 	case CONF_URL:
 	case CONF_ENDPOINT:
-	case CONF_ALLOW: return set_text(setting, text, place, why, why_size);
+	case CONF_ALLOW:
+	case CONF_BUCKETS: return set_text(setting, text, place, why, why_size);
 	case CONF_SECRET:
 		return set_text(setting, text, &((struct conf_secret *)place)->file, why, why_size);
 	case CONF_BOOL: return set_bool(text, place, why, why_size);
@@ -350,17 +353,17 @@ bool conf_value_set(const struct conf_setting *setting, const char *text, struct
 	abort(); /* not a type: a bug of ours */
 }
 
-void conf_value_free(const struct conf_setting *setting, struct conf *conf)
+void conf_value_free(const struct conf_setting *setting, void *base)
 {
-	char *base = (char *)conf;
-	void *place = base + setting->place;
+	void *place = (char *)base + setting->place;
 
 	switch (setting->type) {
 	case CONF_STRING:
 	case CONF_SQL:
 	case CONF_URL:
 	case CONF_ENDPOINT:
-	case CONF_ALLOW: free(*(char **)place); break;
+	case CONF_ALLOW:
+	case CONF_BUCKETS: free(*(char **)place); break;
 	case CONF_SECRET: conf_secret_wipe(place); break;
 	case CONF_DURATIONS: free_durations(place); break;
 	case CONF_BOOL:

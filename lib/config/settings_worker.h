@@ -13,9 +13,12 @@ WORKER("worker_db_password_file", CONF_SECRET, worker_db_password, .fallback = "
 WORKER("s3_endpoint", CONF_ENDPOINT, s3_endpoint,
        .example = "https://s3.eu-central-1.amazonaws.com", .choices = http,
        .topic = "The object store",
+       .topic_text = "These are the default store: every bucket that no store block names lies "
+                     "there. With stores of their own for all buckets, leave out s3_endpoint, "
+                     "s3_access_key and s3_secret_key_file.",
        .text = "The object store, as http(s)://host or http(s)://host:port, with nothing after it.")
 
-WORKER("s3_region", CONF_STRING, s3_region, .fallback = "us-east-1", .min = 1,
+WORKER("s3_region", CONF_STRING, s3_region, .fallback = "us-east-1", .min = 1, .max = 47,
        .text = "The region that requests are signed for. Stores other than Amazon's mostly take "
                "us-east-1.")
 
@@ -52,8 +55,8 @@ WORKER("s3_request_payer", CONF_ENUM, s3_request_payer, .fallback = "no", .choic
            "AccessDenied else. Other stores mostly ignore it.")
 
 WORKER("s3_timeout", CONF_DURATION, s3_timeout_ms, .fallback = "60s", .min = 100, .max = HOUR,
-       .text = "For one whole request. A delete of 1000 objects takes a busy store some seconds; "
-               "what takes longer than this is asked for again in halves.")
+       .text = "For one whole request, to any store. A delete of 1000 objects takes a busy store "
+               "some seconds; what takes longer than this is asked for again in halves.")
 
 WORKER("s3_batch_keys", CONF_INT, s3_batch_keys, .fallback = "1000", .min = 1, .max = 1000,
        .text = "Objects per request at most. S3 takes 1000; lower it for a store that can't.")

@@ -17,9 +17,6 @@
 
 /* The longest answer that is read, several times what a DeleteResult for S3_BATCH_BYTES takes. */
 #define ANSWER_BYTES_MAX (8 * 1024 * 1024)
-/* A clock is believed to be wrong by at most so much, and by less it was not the reason. */
-#define CLOCK_AHEAD_MAX_S (24LL * 3600)
-#define CLOCK_AHEAD_MIN_S 60
 
 struct s3 *s3_new(const struct s3_options *options, const struct pump *pump, char *why,
                   size_t why_size)
@@ -78,80 +75,6 @@ void s3_note_blame(struct s3 *s3, enum s3_blame blame)
 {
 	if (blame > s3->blamed)
 		s3->blamed = blame;
-}
-
-/* ---- asking ---- */
-
-struct s3_request s3_dress(const struct s3 *s3, const struct s3_request *request)
-{
-	struct s3_request dressed = *request;
-	size_t i = 0;
-
-	dressed.clock_ahead_s = s3->clock_ahead_s;
-	while (dressed.headers[i].name != NULL)
-		i++;
-	assert(i < S3_HEADERS_MAX);
-	if (s3->options.requester_pays && request->bucket != NULL)
-		dressed.headers[i] = (struct http_pair){"x-amz-request-payer", "requester"};
-	return dressed;
-}
-
-/* How far the store's clock is ahead by the answer's Date. */
-static bool answer_clock(const struct http_client_answer *answer, int64_t *ahead_s)
-{
-	char date[64];
-	time_t said;
-
-	if (!http_client_header(answer, "date", date, sizeof(date)) || !http_date_read(date, &said))
-		return false;
-	*ahead_s = (int64_t)(said - time(NULL));
-	return *ahead_s <= CLOCK_AHEAD_MAX_S && *ahead_s >= -CLOCK_AHEAD_MAX_S;
-}
-
-bool s3_clock_correct(struct s3 *s3, const struct http_client_answer *answer, int64_t clock_ahead_s)
-{
-	int64_t ahead_s = 0, change_s;
-	struct s3_answer read;
-
-	if (answer->outcome != HTTP_ANSWERED || answer->status < 400)
-		return false;
-	read = s3_answer_read(answer->body, answer->length, NULL, NULL);
-	if (strcmp(read.code, "RequestTimeTooSkewed") != 0)
-		return false;
-	if (clock_ahead_s != s3->clock_ahead_s)
-		return true;
-	if (s3->clock_corrected || !answer_clock(answer, &ahead_s))
-		return false;
-	change_s = ahead_s - clock_ahead_s;
-	if (change_s < CLOCK_AHEAD_MIN_S && change_s > -CLOCK_AHEAD_MIN_S)
-		return false;
-	s3->clock_corrected = true;
-	s3->clock_ahead_s = ahead_s;
-	if (!s3->clock_told)
-		log_warning("this machine's clock is %" PRId64 " s %s the object store's, which refuses "
-		            "that; requests bear the store's time: set the clocks",
-		            ahead_s < 0 ? -ahead_s : ahead_s, ahead_s < 0 ? "ahead of" : "behind");
-	s3->clock_told = true;
-	return true;
-}
-
-static struct http_client_answer send_once(struct s3 *s3, const struct s3_request *request)
-{
-	s3->asked = true;
-	return s3_request_send(s3->http, &s3->endpoint, &s3->options, request);
-}
-
-struct http_client_answer s3_send(struct s3 *s3, const struct s3_request *request)
-{
-	struct s3_request dressed = s3_dress(s3, request);
-	struct http_client_answer answer = send_once(s3, &dressed);
-
-	if (s3_clock_correct(s3, &answer, dressed.clock_ahead_s)) {
-		http_client_answer_free(&answer);
-		dressed.clock_ahead_s = s3->clock_ahead_s;
-		answer = send_once(s3, &dressed);
-	}
-	return answer;
 }
 
 struct s3_fault s3_fault_of_transport(const struct http_client_answer *answer)

@@ -47,7 +47,7 @@ static bool name_is(const char *name, const char *wanted)
 static void text_copy_clean(char *to, size_t size, const struct text *text)
 {
 	static const char harmless[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:";
 	const char *from =
 		text->overflow || text->length >= size || strspn(text->at, harmless) != text->length ?
 			"unreadable" :
@@ -145,6 +145,8 @@ static void error_end_field(struct reader *r, const char *name)
 		text_copy_clean(r->answer.code, sizeof(r->answer.code), &r->text);
 	else if (name_is(name, "Region"))
 		text_copy_clean(r->answer.region, sizeof(r->answer.region), &r->text);
+	else if (name_is(name, "Endpoint"))
+		text_copy_clean(r->answer.endpoint, sizeof(r->answer.endpoint), &r->text);
 }
 
 static void XMLCALL on_end(void *arg, const char *name)

@@ -16,13 +16,14 @@ enum s3_answer_kind {
 	S3_ANSWER_OTHER,   /* some other XML                 */
 };
 
-/* What an Error document says; letters, digits, `.`, `-` and `_` only, so that it can stand in a
- * log line. */
+/* What an Error document says; letters, digits, `.`, `-`, `_` and `:` only, so that it can stand in
+ * a log line. */
 struct s3_answer {
 	enum s3_answer_kind kind;
-	char code[48];   /* "NoSuchBucket"; empty when absent */
-	char region[48]; /* where the bucket is, with AuthorizationHeaderMalformed and
-	                    PermanentRedirect; empty when absent */
+	char code[48];      /* "NoSuchBucket"; empty when absent */
+	char region[48];    /* where the bucket is, with AuthorizationHeaderMalformed and
+	                       PermanentRedirect; empty when absent */
+	char endpoint[256]; /* the host, perhaps with a port, to ask instead; empty when absent */
 };
 
 /* One Deleted or Error in a DeleteResult; key and ids byte by byte as the answer has them. */

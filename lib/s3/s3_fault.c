@@ -37,8 +37,8 @@ static const struct known {
      "fix worker.s3_region and s3_endpoint"},
 	{"PermanentRedirect", S3_OPERATOR, true, S3_BLAME_DOUBT,
      "fix worker.s3_region and s3_endpoint"},
-	{"TemporaryRedirect", S3_OPERATOR, true, S3_BLAME_DOUBT,
-     "fix worker.s3_region and s3_endpoint"},
+	{"TemporaryRedirect", S3_RETRY, true, S3_BLAME_NONE,
+     "the bucket was made a short while ago, and the store sends on what is asked of it"},
 	{"RequestTimeTooSkewed", S3_RETRY, true, S3_BLAME_STORE,
      "set this machine's clock, or the store's"},
 	{"RequestTimeout", S3_RETRY, true, S3_BLAME_DOUBT, "the store waited too long for the request"},
@@ -150,7 +150,7 @@ static struct s3_fault fault_by_status(long status, bool batch)
 static const char *advice_by_status(long status)
 {
 	if (status >= 300 && status < 400)
-		return "fix worker.s3_endpoint and s3_region, redirects are not followed";
+		return "fix worker.s3_endpoint and s3_region, redirects to anywhere are not followed";
 	if (status == 401 || status == 403)
 		return "check the credentials and what stands before the store";
 	if (status == 404)
@@ -163,9 +163,10 @@ static void fault_explain(struct s3_fault *fault, long status, const struct s3_a
                           const char *advice)
 {
 	int length =
-		snprintf(fault->why, sizeof(fault->why), "S3 answered %ld%s%s%s%s%s%s", status,
+		snprintf(fault->why, sizeof(fault->why), "S3 answered %ld%s%s%s%s%s%s%s%s", status,
 	             answer->code[0] == '\0' ? "" : " ", answer->code, advice[0] == '\0' ? "" : ": ",
-	             advice, answer->region[0] == '\0' ? "" : "; the bucket is in ", answer->region);
+	             advice, answer->region[0] == '\0' ? "" : "; the bucket is in ", answer->region,
+	             answer->endpoint[0] == '\0' ? "" : "; it names ", answer->endpoint);
 
 	if (length >= (int)sizeof(fault->why))
 		memcpy(fault->why + sizeof(fault->why) - 4, "...", 4);

@@ -5,6 +5,7 @@
 #include "lib/s3/s3.h"
 #include "lib/s3/s3_fault.h"
 #include "lib/s3/s3_pace.h"
+#include "lib/s3/s3_places.h"
 #include "lib/s3/s3_request.h"
 #include "lib/session/http.h"
 
@@ -13,6 +14,7 @@ struct s3 {
 	struct s3_endpoint endpoint;
 	const struct pump *pump;
 	struct http_client *http;
+	struct s3_places places;
 	int64_t deadline_ms; /* 0: none */
 	/* Of the s3_delete under way, or the last one. */
 	enum s3_blame blamed;
@@ -35,13 +37,24 @@ void s3_note_blame(struct s3 *, enum s3_blame);
 /* What a request came to that has no answer of the server. */
 struct s3_fault s3_fault_of_transport(const struct http_client_answer *);
 
-/* REQUEST as this client sends it: by the store's clock, with the headers that settings ask for. */
-struct s3_request s3_dress(const struct s3 *, const struct s3_request *);
-/* Sends it; once more if the store refused its time and the clock could be corrected. */
+/* ---- s3_send.c ---- */
+
+/* How a request was sent, or is to be. */
+struct s3_sent {
+	struct s3_way way;
+	enum s3_redirect followed; /* what led there */
+	int again;                 /* so many times it was sent again */
+};
+
+/* REQUEST with the headers that settings ask for, and how it is to be sent. */
+struct s3_request s3_dress(struct s3 *, const struct s3_request *, struct s3_sent *);
+/* Whether the ANSWER to a request about BUCKET, which may be NULL, says what was wrong with the way
+ * it was sent: then SENT is put right, and the request is worth sending once more, at once. */
+bool s3_learn(struct s3 *, const char *bucket, struct s3_sent *, const struct http_client_answer *);
+/* Sends it, and again as often as there is something to learn. */
 struct http_client_answer s3_send(struct s3 *, const struct s3_request *);
-/* Whether the store refused the time of a request that was sent with CLOCK_AHEAD_S, and by now it
- * is known better. */
-bool s3_clock_correct(struct s3 *, const struct http_client_answer *, int64_t clock_ahead_s);
+
+/* ---- s3.c ---- */
 
 /* Whether the deadline is over for another request, after one was sent. */
 bool s3_is_late(const struct s3 *);

@@ -107,7 +107,7 @@ static bool check_make(struct check *check, const struct s3_request *request)
 
 /* Collects the headers, all but Authorization, all of which are signed. */
 static size_t headers_list(const struct s3_request *request, const char *host, const char *date,
-                           const char *hash, const struct check *check,
+                           const char *hash, const char *session_token, const struct check *check,
                            struct http_pair headers[S3_PAIRS_MAX])
 {
 	size_t count = 0;
@@ -115,6 +115,8 @@ static size_t headers_list(const struct s3_request *request, const char *host, c
 	headers[count++] = (struct http_pair){"host", host};
 	headers[count++] = (struct http_pair){"x-amz-content-sha256", hash};
 	headers[count++] = (struct http_pair){"x-amz-date", date};
+	if (session_token != NULL)
+		headers[count++] = (struct http_pair){"x-amz-security-token", session_token};
 	if (request->body != NULL) {
 		if (check->md5[0] != '\0') {
 			headers[count++] = (struct http_pair){"content-md5", check->md5};
@@ -146,27 +148,26 @@ struct made {
 };
 
 /* False: no memory, or libcrypto refuses. parts_free() in any case. */
-static bool made_make(struct made *made, const struct s3_endpoint *endpoint,
-                      const struct s3_options *options, const struct s3_request *request)
+static bool made_make(struct made *made, const struct s3_way *way, const struct s3_request *request)
 {
 	size_t query_count = pairs_count(request->query, S3_QUERY_MAX), count;
 	struct parts *parts = &made->parts;
 
 	assert(request_spares_buckets(request));
 	memset(made, 0, sizeof(*made));
-	s3_date(time(NULL) + request->clock_ahead_s, made->date);
+	s3_date(time(NULL) + way->clock_ahead_s, made->date);
 	if (!s3_sha256(request->body == NULL ? "" : request->body, request->body_length, made->hash) ||
 	    !check_make(&made->check, request) ||
-	    !host_make(&parts->host, endpoint, request->bucket, options->virtual_hosts) ||
-	    !path_make(&parts->path, request->bucket, request->key, options->virtual_hosts) ||
-	    !url_make(&parts->url, endpoint, parts, request->query, query_count))
+	    !host_make(&parts->host, &way->endpoint, request->bucket, way->virtual_hosts) ||
+	    !path_make(&parts->path, request->bucket, request->key, way->virtual_hosts) ||
+	    !url_make(&parts->url, &way->endpoint, parts, request->query, query_count))
 		return false;
-	count = headers_list(request, parts->host, made->date, made->hash, &made->check, made->headers);
-	parts->authorization =
-		s3_authorization(&(struct s3_signer){options->access_key, options->secret_key,
-	                                         options->region, "s3", made->date},
-	                     &(struct s3_signable){request->method, parts->path, request->query,
-	                                           query_count, made->headers, count, made->hash});
+	count = headers_list(request, parts->host, made->date, made->hash, way->session_token,
+	                     &made->check, made->headers);
+	parts->authorization = s3_authorization(
+		&(struct s3_signer){way->access_key, way->secret_key, way->region, "s3", made->date},
+		&(struct s3_signable){request->method, parts->path, request->query, query_count,
+	                          made->headers, count, made->hash});
 	if (parts->authorization == NULL)
 		return false;
 	made->headers[count++] = (struct http_pair){"authorization", parts->authorization};
@@ -181,9 +182,7 @@ static bool made_make(struct made *made, const struct s3_endpoint *endpoint,
 	return true;
 }
 
-struct http_client_answer s3_request_send(struct http_client *http,
-                                          const struct s3_endpoint *endpoint,
-                                          const struct s3_options *options,
+struct http_client_answer s3_request_send(struct http_client *http, const struct s3_way *way,
                                           const struct s3_request *request)
 {
 	struct http_client_answer answer = {
@@ -192,17 +191,17 @@ struct http_client_answer s3_request_send(struct http_client *http,
 	};
 	struct made made;
 
-	if (made_make(&made, endpoint, options, request))
+	if (made_make(&made, way, request))
 		answer = http_client_send(http, &made.request);
 	parts_free(&made.parts);
 	return answer;
 }
 
-bool s3_request_begin(struct http_client *http, const struct s3_endpoint *endpoint,
-                      const struct s3_options *options, const struct s3_request *request, void *tag)
+bool s3_request_begin(struct http_client *http, const struct s3_way *way,
+                      const struct s3_request *request, void *tag)
 {
 	struct made made;
-	bool good = made_make(&made, endpoint, options, request);
+	bool good = made_make(&made, way, request);
 
 	if (good)
 		http_client_begin(http, &made.request, tag);

@@ -30,16 +30,24 @@ struct s3_request {
 	struct http_pair query[S3_QUERY_MAX], headers[S3_HEADERS_MAX];
 	const char *body; /* NULL: none; until the answer is there */
 	size_t body_length;
-	int64_t clock_ahead_s; /* how far the store's clock is ahead of this machine's */
+};
+
+/* Whom a request goes to, for whom it is signed, and when. */
+struct s3_way {
+	struct s3_endpoint endpoint;
+	char region[48];
+	bool virtual_hosts; /* bucket in the host name, not in the path */
+	const char *access_key, *secret_key, *session_token; /* the last may be NULL */
+	int64_t clock_ahead_s; /* of the store's clock before this machine's */
 };
 
 /* Signs the request as of now and sends it. The answer is the caller's to free. Without memory it
  * is HTTP_FAILED. */
-struct http_client_answer s3_request_send(struct http_client *, const struct s3_endpoint *,
-                                          const struct s3_options *, const struct s3_request *);
+struct http_client_answer s3_request_send(struct http_client *, const struct s3_way *,
+                                          const struct s3_request *);
 /* Signs it and begins to send it; http_client_next has the answer. False: no memory, or the like.
  */
-bool s3_request_begin(struct http_client *, const struct s3_endpoint *, const struct s3_options *,
-                      const struct s3_request *, void *tag);
+bool s3_request_begin(struct http_client *, const struct s3_way *, const struct s3_request *,
+                      void *tag);
 
 #endif

@@ -13,7 +13,7 @@
 
 struct request {
 	struct s3_object *object; /* NULL: free */
-	int64_t clock_ahead_s;
+	struct s3_sent sent;
 };
 
 /* Where the whole work stands. */
@@ -93,7 +93,8 @@ static struct request *work_free_request(struct work *work)
 	return request;
 }
 
-static void work_begin(struct work *work, struct s3_object *object)
+/* SENT: how, after something was learnt; NULL: as ever. */
+static void work_begin(struct work *work, struct s3_object *object, const struct s3_sent *sent)
 {
 	struct s3_request wanted = {
 		.method = "DELETE", .bucket = work->pace->bucket, .key = object->key};
@@ -101,10 +102,11 @@ static void work_begin(struct work *work, struct s3_object *object)
 
 	if (object->version_id != NULL)
 		wanted.query[0] = (struct http_pair){"versionId", object->version_id};
-	wanted = s3_dress(work->s3, &wanted);
+	wanted = s3_dress(work->s3, &wanted, &request->sent);
+	if (sent != NULL)
+		request->sent = *sent;
 	work->s3->asked = true;
-	if (!s3_request_begin(work->s3->http, &work->s3->endpoint, &work->s3->options, &wanted,
-	                      request)) {
+	if (!s3_request_begin(work->s3->http, &request->sent.way, &wanted, request)) {
 		*work->fault = (struct s3_fault){.result = S3_RETRY,
 		                                 .whole = true,
 		                                 .why = "not enough memory, or libcrypto refuses SHA-256"};
@@ -112,7 +114,7 @@ static void work_begin(struct work *work, struct s3_object *object)
 		work->ended = true;
 		return;
 	}
-	*request = (struct request){.object = object, .clock_ahead_s = wanted.clock_ahead_s};
+	request->object = object;
 	work->under_way++;
 }
 
@@ -123,7 +125,7 @@ static void work_fill(struct work *work)
 
 	while (!work->ended && !work->troubled && work->under_way < work->pace->at_once &&
 	       !s3_is_late(work->s3) && (object = work_next(work)) != NULL)
-		work_begin(work, object);
+		work_begin(work, object, NULL);
 }
 
 /* ---- answers ---- */
@@ -162,15 +164,15 @@ static void work_refused(struct work *work, const struct s3_fault *fault)
 	}
 }
 
-static void work_take(struct work *work, const struct request *request,
+static void work_take(struct work *work, struct request *request,
                       const struct http_client_answer *answer)
 {
 	struct s3_object *object = request->object;
 	struct s3_fault fault = answer_fault(answer);
 
 	excuse_connection(&fault, answer, work);
-	if (!work->ended && s3_clock_correct(work->s3, answer, request->clock_ahead_s)) {
-		work_repeat(work, object);
+	if (!work->ended && s3_learn(work->s3, work->pace->bucket, &request->sent, answer)) {
+		work_begin(work, object, &request->sent);
 		return;
 	}
 	if (fault.trouble != S3_TROUBLE_NONE && work_may_repeat(work, object, &fault, answer)) {
@@ -219,7 +221,7 @@ bool s3_delete_singly(struct s3 *s3, struct s3_pace *pace, struct s3_object *obj
 			work.troubled = false;
 			if (!s3_wait(s3, pace, fault))
 				return false;
-			work_begin(&work, first);
+			work_begin(&work, first, NULL);
 		}
 		work_fill(&work);
 	}

@@ -339,8 +339,10 @@ struct child_record children_remove(struct children *children, struct child_reco
 
 	scoreboard_read_slot(children->board, slot, &child->seen);
 	struct child_record last = *child;
-	child_log_end(&last, slot, status, now_ms);
+	/* Counted before it is told: who reads of it in the log finds it in the scoreboard. */
 	child_add_to_totals(&last, status, &children->totals);
+	scoreboard_write_totals(children->board, &children->totals);
+	child_log_end(&last, slot, status, now_ms);
 	scoreboard_write_slot(children->board, slot, &(struct scoreboard_slot){0});
 	*child = (struct child_record){0};
 	return last;

@@ -114,7 +114,7 @@ def test_no_whole_answer_means_another_time(canned, out, word):
 
 @pytest.mark.parametrize("out, word", [
     (error(403, "AccessDenied"), "s3:DeleteObject"), (error(404, "NoSuchBucket"), "NoSuchBucket"), (answer(403), "403"),
-    (error(400, "AuthorizationHeaderMalformed", "<Region>eu-west-1</Region>"), "the bucket is in eu-west-1"),
+    (error(400, "AuthorizationHeaderMalformed", "<Region>us-east-1</Region>"), "the bucket is in us-east-1"),
     (error(400, "InvalidBucketName"), "InvalidBucketName"), (error(301, "PermanentRedirect"), "s3_region"),
 ], ids=label)
 def test_what_a_person_must_mend(canned, out, word):
@@ -124,7 +124,7 @@ def test_what_a_person_must_mend(canned, out, word):
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_redirects_are_not_followed(canned, status):
+def test_redirects_to_other_servers_are_not_followed(canned, status):
     other, _ = canned(obeys)
     server, tool = canned(lambda r: answer(status, headers=[f"Location: {other.endpoint}/bucket?delete="]))
     for keys in (["a"], ["a\n"]):

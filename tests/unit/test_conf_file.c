@@ -24,10 +24,10 @@ static void unknown_names(void)
 		"there is no setting 5s in the section common; a value with spaces in it needs quotes\n");
 	refused("gatway { auth = jwt }", "there is no section gatway; did you mean gateway?\n");
 	refused("database { a = 1 }",
-	        "there is no section database; there are common, gateway and worker\n");
+	        "there is no section database; there are common, gateway, worker and store\n");
 	refused("queue = q", "queue belongs in a section: common { queue = … }\n");
 	refused("common|queue = q",
-	        "there is no section common|queue; there are common, gateway and worker\n");
+	        "there is no section common|queue; there are common, gateway, worker and store\n");
 	refused("common { gateway { } }", "there is no setting gateway in the section common");
 }
 

@@ -48,6 +48,12 @@ static char *rewrite_sample(const char *sample, bool everything)
 			fprintf(out, "\t%s = '%s'\n", key, secret_file);
 		else if (setting && off && everything)
 			fprintf(out, "\t%s\n", line + 2);
+		else if (everything && line[0] == '#' && is_setting(line + 1, key, &off) &&
+		         strstr(key, "key_file") != NULL)
+			fprintf(out, "\t%s = '%s'\n", key, secret_file);
+		else if (everything && (strncmp(line, "#store ", 7) == 0 || strncmp(line, "#\t", 2) == 0 ||
+		                        strcmp(line, "#}") == 0))
+			fprintf(out, "%s\n", line + 1);
 		else
 			fprintf(out, "%s\n", line);
 	}
@@ -75,6 +81,10 @@ static void sample_loads(void)
 		for (size_t i = 0; i < conf_table_length; i++)
 			CU_ASSERT_PTR_NOT_NULL(
 				strstr(conf_origin(conf, conf_table[i].section, conf_table[i].key), conf_file));
+		CU_ASSERT_EQUAL_FATAL(conf->stores.count, 1);
+		for (size_t i = 0; i < conf_store_table_length; i++)
+			CU_ASSERT_PTR_NOT_NULL(strstr(
+				conf_store_origin(&conf->stores.item[0], conf_store_table[i].key), conf_file));
 		conf_free(conf);
 	}
 	unlink(secret_file);

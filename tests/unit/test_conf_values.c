@@ -118,7 +118,8 @@ static void wrong_values(void)
 	refused("worker { mail_from = 'a@b\nBcc: c@d' }",
 	        "worker.mail_from: has a control character in it\n");
 	refused("worker { mail_from = '' }", "worker.mail_from: must not be empty\n");
-	refused("worker { s3_region = '' }", "worker.s3_region: must not be empty\n");
+	refused("worker { s3_region = '' }",
+	        "worker.s3_region: must not be empty; it may have 1 to 47 bytes\n");
 	refused("worker { s3_allow = '' }", "worker.s3_allow: must not be empty; write it as in ");
 	refused("worker { s3_allow = ' ' }", "worker.s3_allow: must not be empty; write it as in ");
 	refused("worker { s3_allow = 's3://' }",

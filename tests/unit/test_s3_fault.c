@@ -41,6 +41,7 @@ static void test_fault_of_request(void)
 		const char *word;
 	} wanted[] = {
 		{301, "PermanentRedirect", true, S3_OPERATOR, true, false, "s3_region"},
+		{307, "TemporaryRedirect", true, S3_RETRY, true, false, "a short while ago"},
 		{307, "", true, S3_OPERATOR, true, false, "s3_endpoint"},
 		{400, "AuthorizationHeaderMalformed", true, S3_OPERATOR, true, false, "s3_region"},
 		{400, "MalformedXML", true, S3_PENDING, false, false, "MalformedXML"},
@@ -99,6 +100,7 @@ static void test_blame(void)
 		{403, "AccessDenied", false, S3_BLAME_DOUBT},
 		{403, "", true, S3_BLAME_DOUBT},
 		{301, "PermanentRedirect", true, S3_BLAME_DOUBT},
+		{307, "TemporaryRedirect", true, S3_BLAME_NONE},
 		{503, "SlowDown", true, S3_BLAME_DOUBT},
 		{503, "", true, S3_BLAME_DOUBT},
 		{500, "InternalError", false, S3_BLAME_DOUBT},

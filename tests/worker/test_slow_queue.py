@@ -88,18 +88,19 @@ def test_the_queue_limit_bounds_what_is_published(fw):
 def test_one_that_is_lost_in_a_queue_that_is_never_empty(fw):
     fw.stack.worker.configure({"worker": {**QUICK, "children": 1}})
     since = len(fw.stack.worker.log_text())
-    fw.stack.smtp.control(delay=0.2)
+    fw.stack.smtp.control(delay=0.25)
     crowd, least, done = [], [], threading.Event()
+    crowded = 24     # what takes the worker longer than whoever feeds it can be held up
 
     def feed():
         while not done.wait(0.02):
             waiting = fw.queue_messages(QUEUE)
             least.append(waiting)
-            if waiting < 8:
+            if waiting < crowded:
                 for user in fw.make_users(8):
                     ask(fw, user)
                     crowd.append(user)
-    for user in fw.make_users(8):
+    for user in fw.make_users(crowded):
         ask(fw, user)
         crowd.append(user)
     lost = fw.make_user(files=1)

@@ -1,0 +1,28 @@
+/* For -t: whether a bucket lets us do what deleting takes, tried on a key that no object has. */
+#ifndef FAREWELL_S3_PROBE_H
+#define FAREWELL_S3_PROBE_H
+
+#include <stdbool.h>
+
+#include "lib/s3/s3.h"
+
+enum s3_trial_kind {
+	S3_TRIAL_DELETE, /* one object */
+	S3_TRIAL_BATCH,  /* a multi-object delete, of which there is one; so its body is tried, too */
+	S3_TRIALS
+};
+
+/* What one attempt came to. */
+struct s3_trial {
+	const char *name;       /* "delete" */
+	const char *permission; /* what it takes, as IAM calls it: "s3:DeleteObject" */
+	bool good;
+	bool denied;    /* the permission is missing */
+	bool no_bucket; /* there is no such bucket */
+	char why[200];  /* if it is not good; or what is to be known all the same; else empty */
+};
+
+/* Tries all of it with KEY in BUCKET, and takes away a delete marker that was made. */
+void s3_probe(struct s3 *, const char *bucket, const char *key, struct s3_trial trials[S3_TRIALS]);
+
+#endif
