@@ -110,9 +110,9 @@ static struct s3_fault fault_of_transport(const struct http_client_answer *answe
 
 /* ---- many at a time ---- */
 
-static int compare_keys(const void *a, const void *b)
+static int compare_objects(const void *a, const void *b)
 {
-	return strcmp((*(struct s3_object *const *)a)->key, (*(struct s3_object *const *)b)->key);
+	return s3_body_compare(*(struct s3_object *const *)a, *(struct s3_object *const *)b);
 }
 
 /* Fills the batch with objects from *NEXT on that are pending and can be named, as many as the
@@ -125,14 +125,14 @@ static void batch_gather(struct s3 *s3, struct s3_object *objects, size_t count,
 	for (; *next < count && s3->batch_count < s3->options.batch_keys; ++*next) {
 		struct s3_object *object = &objects[*next];
 
-		if (object->result != S3_PENDING || !s3_body_can_name(object->key))
+		if (object->result != S3_PENDING || !s3_body_can_name(object))
 			continue;
-		bytes += s3_body_object_bytes(object->key);
+		bytes += s3_body_object_bytes(object);
 		if (bytes > s3->options.batch_bytes && s3->batch_count > 0)
 			break;
 		s3->batch[s3->batch_count++] = object;
 	}
-	qsort(s3->batch, s3->batch_count, sizeof(s3->batch[0]), compare_keys);
+	qsort(s3->batch, s3->batch_count, sizeof(s3->batch[0]), compare_objects);
 }
 
 static void batch_set(struct s3 *s3, enum s3_result result, const char *why)
@@ -141,15 +141,15 @@ static void batch_set(struct s3 *s3, enum s3_result result, const char *why)
 		object_set(s3->batch[i], result, why);
 }
 
-/* The first in the batch whose key is not less than KEY. */
-static size_t batch_find(const struct s3 *s3, const char *key)
+/* The first in the batch that is not less than WANTED. */
+static size_t batch_find(const struct s3 *s3, const struct s3_object *wanted)
 {
 	size_t low = 0, high = s3->batch_count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (strcmp(s3->batch[middle]->key, key) < 0)
+		if (s3_body_compare(s3->batch[middle], wanted) < 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -158,22 +158,24 @@ static size_t batch_find(const struct s3 *s3, const char *key)
 }
 
 /* One object of a DeleteResult. Mentioned twice, the failure counts; not one of ours, it is nothing
- * to us. */
-static void batch_on_object(void *arg, const char *key, const char *code)
+ * to us: so is a version that was not named, or named and not mentioned. */
+static void batch_on_object(void *arg, const struct s3_answer_entry *entry)
 {
+	const struct s3_object wanted = {.key = entry->key, .version_id = entry->version_id};
 	struct s3 *s3 = arg;
 
-	for (size_t i = batch_find(s3, key); i < s3->batch_count && strcmp(s3->batch[i]->key, key) == 0;
-	     i++) {
+	for (size_t i = batch_find(s3, &wanted);
+	     i < s3->batch_count && s3_body_compare(s3->batch[i], &wanted) == 0; i++) {
 		struct s3_object *object = s3->batch[i];
 		char why[sizeof(object->why)] = "";
 		enum s3_result result =
-			code == NULL ? S3_DELETED : s3_fault_of_object(code, why, sizeof(why));
+			entry->code == NULL ? S3_DELETED : s3_fault_of_object(entry->code, why, sizeof(why));
 
-		if (code != NULL)
-			s3_note_blame(s3, s3_blame_of_object(code));
+		if (entry->code != NULL)
+			s3_note_blame(s3, s3_blame_of_object(entry->code));
 		if (object->result == S3_PENDING || result > object->result)
 			object_set(object, result, why);
+		object->marker = object->marker || (entry->marker && object->version_id == NULL);
 	}
 }
 
@@ -254,12 +256,19 @@ static struct s3_fault single_fault(const struct http_client_answer *answer)
 static bool object_delete(struct s3 *s3, const char *bucket, struct s3_object *object,
                           struct s3_fault *fault)
 {
-	struct http_client_answer answer =
-		s3_send(s3, &(struct s3_request){.method = "DELETE", .bucket = bucket, .key = object->key});
+	struct s3_request request = {.method = "DELETE", .bucket = bucket, .key = object->key};
+	struct http_client_answer answer;
+	char marker[8];
 
+	if (object->version_id != NULL)
+		request.query[0] = (struct http_pair){"versionId", object->version_id};
+	answer = s3_send(s3, &request);
 	*fault = single_fault(&answer);
 	s3_note_blame(s3, fault->blame);
 	object_set(object, fault->result, fault->result == S3_DELETED ? "" : fault->why);
+	object->marker = object->version_id == NULL && fault->result == S3_DELETED &&
+	                 http_client_header(&answer, "x-amz-delete-marker", marker, sizeof(marker)) &&
+	                 strcmp(marker, "true") == 0;
 	http_client_answer_free(&answer);
 	return !fault->whole;
 }
@@ -294,6 +303,7 @@ static void objects_refuse_unsafe(const char *bucket, struct s3_object *objects,
 
 		object_set(&objects[i], fault == NULL ? S3_PENDING : S3_OPERATOR,
 		           fault == NULL ? "" : fault);
+		objects[i].marker = false;
 	}
 }
 

@@ -11,7 +11,7 @@
 
 #include "lib/session/pump.h"
 
-#define S3_KEY_BYTES 1024      /* the longest key, without its NUL */
+#define S3_KEY_BYTES 1024      /* the longest key, or version id, without its NUL */
 #define S3_BATCH_KEYS 1000     /* what a multi-object delete may hold */
 #define S3_BATCH_BYTES 1000000 /* above 1 MiB radosgw and others refuse the body */
 
@@ -46,10 +46,13 @@ struct s3_options {
 };
 
 struct s3_object {
-	const char *key;       /* NUL-terminated UTF-8, 1 to 1024 bytes, as in the path */
-	enum s3_result result; /* set by s3_delete */
-	bool no_bucket;        /* refused because there is no such bucket, or can be none */
-	char why[160];         /* for a person: S3's code, HTTP status; never the key */
+	const char *key;        /* NUL-terminated UTF-8, 1 to 1024 bytes, as in the path */
+	const char *version_id; /* this version of it, or this delete marker; NULL: none is named */
+	enum s3_result result;  /* set by s3_delete, and so is all below */
+	bool marker;    /* S3_DELETED, no version named: the store only put a delete marker before
+	                 * its versions, whose data remain */
+	bool no_bucket; /* refused because there is no such bucket, or can be none */
+	char why[160];  /* for a person: S3's code, HTTP status; never the key */
 };
 
 /* Where a file lies, as `s3://bucket/key` says it. */

@@ -10,8 +10,8 @@
 
 #define DEPTH_MAX 16
 
-/* The text of the element being read; what doesn't fit makes it useless, and a useless key matches
- * none of ours. */
+/* The text of the element being read; what doesn't fit makes it useless, and a useless key or
+ * version id matches none of ours. */
 struct text {
 	char at[S3_KEY_BYTES + 1];
 	size_t length;
@@ -25,8 +25,8 @@ struct reader {
 	struct s3_answer answer;
 	int depth;
 	bool in_entry, entry_failed; /* in Deleted or Error of a DeleteResult */
-	bool has_key, has_code;
-	struct text text, key;
+	bool has_key, has_code, has_long_id, marker;
+	struct text text, key, version_id, marker_version_id;
 	char code[sizeof((struct s3_answer *)0)->code];
 };
 
@@ -56,6 +56,14 @@ static void text_copy_clean(char *to, size_t size, const struct text *text)
 	memcpy(to, from, strlen(from) + 1);
 }
 
+static void entry_begin(struct reader *r, const char *name)
+{
+	r->in_entry = name_is(name, "Deleted") || name_is(name, "Error");
+	r->entry_failed = name_is(name, "Error");
+	r->has_key = r->has_code = r->has_long_id = r->marker = false;
+	r->version_id.length = r->marker_version_id.length = 0;
+}
+
 static enum s3_answer_kind root_kind(const char *root)
 {
 	if (name_is(root, "DeleteResult"))
@@ -78,11 +86,8 @@ static void XMLCALL on_start(void *arg, const char *name, const char **attribute
 	r->text.overflow = false;
 	if (r->depth == 1)
 		r->answer.kind = root_kind(name);
-	if (r->depth == 2 && r->answer.kind == S3_ANSWER_DELETED) {
-		r->in_entry = name_is(name, "Deleted") || name_is(name, "Error");
-		r->entry_failed = name_is(name, "Error");
-		r->has_key = r->has_code = false;
-	}
+	if (r->depth == 2 && r->answer.kind == S3_ANSWER_DELETED)
+		entry_begin(r, name);
 }
 
 static void XMLCALL on_text(void *arg, const char *data, int length)
@@ -107,18 +112,30 @@ static void entry_end_field(struct reader *r, const char *name)
 	} else if (name_is(name, "Code")) {
 		text_copy_clean(r->code, sizeof(r->code), &r->text);
 		r->has_code = true;
+	} else if (name_is(name, "VersionId")) {
+		r->version_id = r->text;
+		r->has_long_id = r->text.overflow;
+	} else if (name_is(name, "DeleteMarkerVersionId")) {
+		r->marker_version_id = r->text;
+	} else if (name_is(name, "DeleteMarker")) {
+		r->marker = strcmp(r->text.at, "true") == 0;
 	}
 }
 
 static void entry_end(struct reader *r)
 {
+	struct s3_answer_entry entry = {.key = r->key.at, .marker = r->marker && !r->entry_failed};
+
 	r->in_entry = false;
-	if (!r->has_key || r->object == NULL)
+	if (!r->has_key || r->has_long_id || r->object == NULL)
 		return;
+	if (r->version_id.length > 0)
+		entry.version_id = r->version_id.at;
+	if (r->marker_version_id.length > 0 && !r->marker_version_id.overflow)
+		entry.marker_version_id = r->marker_version_id.at;
 	if (r->entry_failed)
-		r->object(r->arg, r->key.at, r->has_code ? r->code : "unreadable");
-	else
-		r->object(r->arg, r->key.at, NULL);
+		entry.code = r->has_code ? r->code : "unreadable";
+	r->object(r->arg, &entry);
 }
 
 /* The end of an element of an Error document. */

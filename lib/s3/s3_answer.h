@@ -5,6 +5,7 @@
 #ifndef FAREWELL_S3_ANSWER_H
 #define FAREWELL_S3_ANSWER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum s3_answer_kind {
@@ -24,10 +25,19 @@ struct s3_answer {
 	                    PermanentRedirect; empty when absent */
 };
 
-/* Called for each Deleted (CODE NULL) and Error in a DeleteResult, with the key byte by byte as the
- * answer has it. What comes from a document that turns out S3_ANSWER_BROKEN must be forgotten. CODE
- * is clean as above. */
-typedef void s3_answer_object(void *arg, const char *key, const char *code);
+/* One Deleted or Error in a DeleteResult; key and ids byte by byte as the answer has them. */
+struct s3_answer_entry {
+	const char *key;
+	const char *version_id; /* NULL: none, or an empty one */
+	const char *code;       /* of an Error, clean as above; NULL: Deleted */
+	bool marker;            /* of a Deleted: DeleteMarker is true: a marker was made, or, with a
+	                         * version id, that version was one */
+	const char *marker_version_id; /* the marker's; NULL: none */
+};
+
+/* Called for each of them. What comes from a document that turns out S3_ANSWER_BROKEN must be
+ * forgotten. */
+typedef void s3_answer_object(void *arg, const struct s3_answer_entry *);
 
 /* Reads BODY. OBJECT may be NULL. */
 struct s3_answer s3_answer_read(const char *body, size_t length, s3_answer_object *object,

@@ -12,15 +12,24 @@
 	"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<DeleteResult "                                   \
 	"xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">" inside "</DeleteResult>"
 
-/* What was mentioned, as `key;` or `key!Code;`. */
+/* What was mentioned: `key;`, `key@version!Code;`, `key+marker=its version;`. */
 static char seen[8192];
 
-static void note(void *arg, const char *key, const char *code)
+static void note(void *arg, const struct s3_answer_entry *entry)
 {
-	(void)arg;
+	const char *parts[][2] = {{"@", entry->version_id},
+	                          {"!", entry->code},
+	                          {"", entry->marker ? "+marker" : NULL},
+	                          {"=", entry->marker_version_id}};
 	size_t used = strlen(seen);
-	snprintf(seen + used, sizeof(seen) - used, "%s%s%s;", key, code == NULL ? "" : "!",
-	         code == NULL ? "" : code);
+
+	(void)arg;
+	used += (size_t)snprintf(seen + used, sizeof(seen) - used, "%s", entry->key);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (parts[i][1] != NULL)
+			used += (size_t)snprintf(seen + used, sizeof(seen) - used, "%s%s", parts[i][0],
+			                         parts[i][1]);
+	snprintf(seen + used, sizeof(seen) - used, ";");
 }
 
 static struct s3_answer answer_of(const char *body)
@@ -31,17 +40,44 @@ static struct s3_answer answer_of(const char *body)
 
 static void test_deleted(void)
 {
-	CU_ASSERT_EQUAL(
-		answer_of(RESULT("<Deleted><Key>a</Key></Deleted>\n "
-	                     "<Deleted><DeleteMarker>true</DeleteMarker><Key>b/c d</Key></Deleted>"))
-			.kind,
-		S3_ANSWER_DELETED);
+	CU_ASSERT_EQUAL(answer_of(RESULT("<Deleted><Key>a</Key></Deleted>\n "
+	                                 "<Deleted><Size>1</Size><Key>b/c d</Key></Deleted>"))
+	                    .kind,
+	                S3_ANSWER_DELETED);
 	CU_ASSERT_STRING_EQUAL(seen, "a;b/c d;");
 	CU_ASSERT_EQUAL(answer_of("<DeleteResult/>").kind, S3_ANSWER_DELETED);
 	CU_ASSERT_STRING_EQUAL(seen, "");
 	answer_of(
 		"<x:DeleteResult xmlns:x=\"u\"><x:Deleted><x:Key>p</x:Key></x:Deleted></x:DeleteResult>");
 	CU_ASSERT_STRING_EQUAL(seen, "p;");
+}
+
+static void test_versions(void)
+{
+	answer_of(RESULT("<Deleted><Key>a</Key><VersionId>1 &lt;</VersionId></Deleted>"
+	                 "<Deleted><DeleteMarker>true</DeleteMarker><Key>b</Key>"
+	                 "<DeleteMarkerVersionId>m</DeleteMarkerVersionId></Deleted>"
+	                 "<Deleted><Key>c</Key><DeleteMarker>false</DeleteMarker></Deleted>"
+	                 "<Deleted><Key>d</Key><VersionId>m</VersionId><DeleteMarker>true"
+	                 "</DeleteMarker><DeleteMarkerVersionId>m</DeleteMarkerVersionId></Deleted>"
+	                 "<Error><Key>e</Key><VersionId>v</VersionId><Code>AccessDenied</Code></Error>"
+	                 "<Error><Key>f</Key><VersionId></VersionId><Code>SlowDown</Code></Error>"));
+	CU_ASSERT_STRING_EQUAL(seen, "a@1 <;b+marker=m;c;d@m+marker=m;e@v!AccessDenied;f!SlowDown;");
+}
+
+/* Cut to what fits it might be another version's. */
+static void test_long_version(void)
+{
+	char body[4096], id[S3_KEY_BYTES + 2] = {0};
+
+	memset(id, 'v', S3_KEY_BYTES + 1);
+	snprintf(body, sizeof(body),
+	         RESULT("<Deleted><Key>a</Key><VersionId>%s</VersionId></Deleted><Deleted><Key>b</Key>"
+	                "<DeleteMarker>true</DeleteMarker><DeleteMarkerVersionId>%s"
+	                "</DeleteMarkerVersionId></Deleted>"),
+	         id, id);
+	answer_of(body);
+	CU_ASSERT_STRING_EQUAL(seen, "b+marker;");
 }
 
 static void test_errors_inside(void)
@@ -171,9 +207,41 @@ static void test_body(void)
 		"<Object><Key>b&lt;&gt;&quot;&apos;&amp;c</Key></Object><Object><Key>\uD55C\uAE00 "
 		"%+//</Key></Object></Delete>"));
 	for (size_t i = 0; i < 5; i++)
-		cost += i == 2 ? 0 : s3_body_object_bytes(keys[i]);
+		cost += i == 2 ? 0 : s3_body_object_bytes(&objects[i]);
 	CU_ASSERT_EQUAL(length, cost);
 	free(body);
+}
+
+static void test_body_of_versions(void)
+{
+	struct s3_object objects[] = {{.key = "a"},
+	                              {.key = "a", .version_id = "1&"},
+	                              {.key = "a", .version_id = "1&"},
+	                              {.key = "a", .version_id = "2"},
+	                              {.key = "b", .version_id = "1"}};
+	struct s3_object *list[5];
+	size_t length = 0, cost = s3_body_frame_bytes();
+
+	for (size_t i = 0; i < 5; i++) {
+		list[i] = &objects[i];
+		cost += i == 2 ? 0 : s3_body_object_bytes(&objects[i]);
+		CU_ASSERT_TRUE(i == 0 || s3_body_compare(&objects[i - 1], &objects[i]) <= 0);
+		CU_ASSERT_TRUE(i == 0 || s3_body_compare(&objects[i], &objects[i - 1]) >= 0);
+	}
+	char *body = s3_body_write(list, 5, &length);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(body);
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(body, "<Object><Key>a</Key></Object>"
+	                 "<Object><Key>a</Key><VersionId>1&amp;</VersionId></Object>"
+	                 "<Object><Key>a</Key><VersionId>2</VersionId></Object>"
+	                 "<Object><Key>b</Key><VersionId>1</VersionId></Object></Delete>"));
+	CU_ASSERT_EQUAL(length, cost);
+	free(body);
+}
+
+static bool can_name(const char *key, const char *version_id)
+{
+	return s3_body_can_name(&(struct s3_object){.key = key, .version_id = version_id});
 }
 
 static void test_can_name(void)
@@ -185,9 +253,12 @@ static void test_can_name(void)
 	                                  "a\rb", "\x01", "a\x1f", "\x7f", "a\uFFFE", "\uFFFF"};
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-		CU_ASSERT_TRUE(s3_body_can_name(good[i]));
+		CU_ASSERT_TRUE(can_name(good[i], NULL));
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		CU_ASSERT_FALSE(s3_body_can_name(bad[i]));
+		CU_ASSERT_FALSE(can_name(bad[i], NULL));
+	CU_ASSERT_TRUE(can_name("a", "3/L4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY"));
+	CU_ASSERT_FALSE(can_name("a", ""));
+	CU_ASSERT_FALSE(can_name("a", "\x01"));
 }
 
 static void test_fault_of_object(void)
@@ -348,6 +419,8 @@ int main(void)
 {
 	static const struct unit_test tests[] = {
 		{"what was deleted", test_deleted},
+		{"versions and delete markers", test_versions},
+		{"a version id that is too long is left out", test_long_version},
 		{"errors inside a 200", test_errors_inside},
 		{"only the right elements count", test_only_the_right_place},
 		{"keys are read byte for byte", test_keys_byte_for_byte},
@@ -356,6 +429,7 @@ int main(void)
 		{"cut and malformed answers", test_broken},
 		{"DOCTYPE, entities and depth are refused", test_refused},
 		{"the body of a multi-object delete", test_body},
+		{"the body of a delete of versions", test_body_of_versions},
 		{"keys that XML can't name", test_can_name},
 		{"an object's error", test_fault_of_object},
 		{"whose fault", test_blame},
