@@ -11,9 +11,8 @@
 #include "lib/base/clock.h"
 #include "lib/s3/s3_answer.h"
 #include "lib/s3/s3_body.h"
-#include "lib/s3/s3_fault.h"
-#include "lib/s3/s3_request.h"
-#include "lib/session/http.h"
+#include "lib/s3/s3_own.h"
+#include "lib/s3/s3_versioning.h"
 
 /* Single requests that may fail in a row before the rest is left for another time. */
 #define FAILURES_MAX 3
@@ -27,6 +26,7 @@ struct s3 {
 	struct s3_endpoint endpoint;
 	struct http_client *http;
 	enum s3_blame blamed; /* of the s3_delete under way, or the last one */
+	struct s3_versioning versioning;
 	/* A bucket without multi-object delete, as far as is known, and until when that is believed:
 	 * it may have been the word of a proxy that is gone. */
 	char no_batches[64];
@@ -76,25 +76,25 @@ void s3_free(struct s3 *s3)
 	free(s3);
 }
 
-static void object_set(struct s3_object *object, enum s3_result result, const char *why)
+void s3_object_set(struct s3_object *object, enum s3_result result, const char *why)
 {
 	object->result = result;
 	snprintf(object->why, sizeof(object->why), "%s", why);
 }
 
-static void s3_note_blame(struct s3 *s3, enum s3_blame blame)
+void s3_note_blame(struct s3 *s3, enum s3_blame blame)
 {
 	if (blame > s3->blamed)
 		s3->blamed = blame;
 }
 
-static struct http_client_answer s3_send(struct s3 *s3, const struct s3_request *request)
+struct http_client_answer s3_send(struct s3 *s3, const struct s3_request *request)
 {
 	return s3_request_send(s3->http, &s3->endpoint, &s3->options, request);
 }
 
 /* What a request came to that has no answer of the server. */
-static struct s3_fault fault_of_transport(const struct http_client_answer *answer)
+struct s3_fault s3_fault_of_transport(const struct http_client_answer *answer)
 {
 	struct s3_fault fault = {.result = S3_STOPPED, .whole = true};
 
@@ -138,7 +138,7 @@ static void batch_gather(struct s3 *s3, struct s3_object *objects, size_t count,
 static void batch_set(struct s3 *s3, enum s3_result result, const char *why)
 {
 	for (size_t i = 0; i < s3->batch_count; i++)
-		object_set(s3->batch[i], result, why);
+		s3_object_set(s3->batch[i], result, why);
 }
 
 /* The first in the batch that is not less than WANTED. */
@@ -174,8 +174,9 @@ static void batch_on_object(void *arg, const struct s3_answer_entry *entry)
 		if (entry->code != NULL)
 			s3_note_blame(s3, s3_blame_of_object(entry->code));
 		if (object->result == S3_PENDING || result > object->result)
-			object_set(object, result, why);
+			s3_object_set(object, result, why);
 		object->marker = object->marker || (entry->marker && object->version_id == NULL);
+		object->denied = object->denied || (entry->code != NULL && s3_fault_is_denial(entry->code));
 	}
 }
 
@@ -184,7 +185,7 @@ static struct s3_fault batch_fault(struct s3 *s3, const struct http_client_answe
 	struct s3_answer read;
 
 	if (answer->outcome != HTTP_ANSWERED)
-		return fault_of_transport(answer);
+		return s3_fault_of_transport(answer);
 	read = s3_answer_read(answer->body, answer->length, batch_on_object, s3);
 	if (answer->status == 200 && read.kind == S3_ANSWER_DELETED)
 		return (struct s3_fault){.result = S3_DELETED};
@@ -245,7 +246,7 @@ static struct s3_fault single_fault(const struct http_client_answer *answer)
 	struct s3_answer read;
 
 	if (answer->outcome != HTTP_ANSWERED)
-		return fault_of_transport(answer);
+		return s3_fault_of_transport(answer);
 	if (answer->status == 204 || (answer->status == 200 && answer->length == 0))
 		return (struct s3_fault){.result = S3_DELETED};
 	read = s3_answer_read(answer->body, answer->length, NULL, NULL);
@@ -265,7 +266,8 @@ static bool object_delete(struct s3 *s3, const char *bucket, struct s3_object *o
 	answer = s3_send(s3, &request);
 	*fault = single_fault(&answer);
 	s3_note_blame(s3, fault->blame);
-	object_set(object, fault->result, fault->result == S3_DELETED ? "" : fault->why);
+	s3_object_set(object, fault->result, fault->result == S3_DELETED ? "" : fault->why);
+	object->denied = fault->denied;
 	object->marker = object->version_id == NULL && fault->result == S3_DELETED &&
 	                 http_client_header(&answer, "x-amz-delete-marker", marker, sizeof(marker)) &&
 	                 strcmp(marker, "true") == 0;
@@ -293,7 +295,7 @@ static bool objects_delete_singly(struct s3 *s3, const char *bucket, struct s3_o
 
 /* ---- all of it ---- */
 
-static void objects_refuse_unsafe(const char *bucket, struct s3_object *objects, size_t count)
+void s3_objects_refuse_unsafe(const char *bucket, struct s3_object *objects, size_t count)
 {
 	bool valid = s3_bucket_valid(bucket, strlen(bucket));
 
@@ -301,13 +303,14 @@ static void objects_refuse_unsafe(const char *bucket, struct s3_object *objects,
 		const char *fault =
 			valid ? s3_key_fault(objects[i].key) : "the bucket's name is not one that S3 allows";
 
-		object_set(&objects[i], fault == NULL ? S3_PENDING : S3_OPERATOR,
-		           fault == NULL ? "" : fault);
-		objects[i].marker = false;
+		s3_object_set(&objects[i], fault == NULL ? S3_PENDING : S3_OPERATOR,
+		              fault == NULL ? "" : fault);
+		objects[i].marker = objects[i].denied = objects[i].locked = false;
+		objects[i].locked_until = 0;
 	}
 }
 
-static enum s3_result objects_worst(const struct s3_object *objects, size_t count)
+enum s3_result s3_objects_worst(const struct s3_object *objects, size_t count)
 {
 	enum s3_result worst = S3_DELETED;
 
@@ -320,21 +323,39 @@ static enum s3_result objects_worst(const struct s3_object *objects, size_t coun
 	return worst;
 }
 
-enum s3_result s3_delete(struct s3 *s3, const char *bucket, struct s3_object *objects, size_t count)
+enum s3_result s3_delete_named(struct s3 *s3, const char *bucket, struct s3_object *objects,
+                               size_t count)
 {
 	struct s3_fault fault = {0};
 	bool to_the_end;
 
-	s3->blamed = S3_BLAME_NONE;
-	objects_refuse_unsafe(bucket, objects, count);
+	s3_objects_refuse_unsafe(bucket, objects, count);
 	to_the_end = objects_delete_in_batches(s3, bucket, objects, count, &fault) &&
 	             objects_delete_singly(s3, bucket, objects, count, &fault);
 	for (size_t i = 0; !to_the_end && i < count; i++)
 		if (objects[i].result == S3_PENDING && fault.result != S3_STOPPED)
-			object_set(&objects[i], fault.result, fault.why);
+			s3_object_set(&objects[i], fault.result, fault.why);
 	for (size_t i = 0; i < count; i++)
 		objects[i].no_bucket = objects[i].result == S3_OPERATOR && fault.no_bucket;
-	return objects_worst(objects, count);
+	return s3_objects_worst(objects, count);
+}
+
+enum s3_blame s3_take_blame(struct s3 *s3)
+{
+	enum s3_blame blamed = s3->blamed;
+
+	s3->blamed = S3_BLAME_NONE;
+	return blamed;
+}
+
+const struct s3_options *s3_options(const struct s3 *s3)
+{
+	return &s3->options;
+}
+
+struct s3_versioning *s3_versioning(struct s3 *s3)
+{
+	return &s3->versioning;
 }
 
 enum s3_blame s3_blame(const struct s3 *s3)
@@ -349,7 +370,7 @@ bool s3_check(struct s3 *s3, char *why, size_t why_size)
 	bool good = false;
 
 	if (answer.outcome != HTTP_ANSWERED) {
-		snprintf(why, why_size, "%s", fault_of_transport(&answer).why);
+		snprintf(why, why_size, "%s", s3_fault_of_transport(&answer).why);
 	} else {
 		read = s3_answer_read(answer.body, answer.length, NULL, NULL);
 		good = (answer.status == 200 && read.kind == S3_ANSWER_BUCKETS) ||

@@ -9,7 +9,8 @@
 #include "lib/base/clock.h"
 #include "lib/s3/s3.h"
 
-static const char *const result_names[] = {"pending", "deleted", "retry", "operator", "stopped"};
+static const char *const result_names[] = {"pending", "deleted",  "locked",
+                                           "retry",   "operator", "stopped"};
 
 /* Counts its turns and the time between them, and says stop at STOP_MS. */
 struct watch {
@@ -96,7 +97,7 @@ int main(int argc, char **argv)
 	bool only_check = false;
 	char why[200];
 
-	for (int option; (option = getopt(argc, argv, "e:r:a:s:b:t:k:n:S:A:vc")) != -1;) {
+	for (int option; (option = getopt(argc, argv, "e:r:a:s:b:t:k:n:S:A:vcVy")) != -1;) {
 		switch (option) {
 		case 'e': options.endpoint = optarg; break;
 		case 'r': options.region = optarg; break;
@@ -110,6 +111,8 @@ int main(int argc, char **argv)
 		case 'A': options.ca_file = optarg; break;
 		case 'v': options.virtual_hosts = true; break;
 		case 'c': only_check = true; break;
+		case 'V': options.all_versions = true; break;
+		case 'y': options.verify = true; break;
 		default: return 64;
 		}
 	}
