@@ -66,6 +66,8 @@ static bool open_stores(struct worker *worker)
 		.timeout_ms = conf->worker.s3_timeout_ms,
 		.batch_keys = (size_t)conf->worker.s3_batch_keys,
 		.batch_bytes = (size_t)conf->worker.s3_batch_bytes,
+		.all_versions = conf->worker.s3_versions == VERSIONS_ALL,
+		.verify = conf->worker.s3_verify,
 		.user_agent = "farewell",
 	};
 	struct mail_options mail = {

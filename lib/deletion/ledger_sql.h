@@ -27,8 +27,8 @@ enum state_column {
 	STATE_DUE_MS,
 };
 
-/* LEDGER_PROGRESS has this one beside. */
-enum progress_column { PROGRESS_PASSED_MS = STATE_VERSION + 1 };
+/* LEDGER_PROGRESS has these beside. */
+enum progress_column { PROGRESS_PASSED_MS = STATE_VERSION + 1, PROGRESS_VERSIONS_LEFT };
 
 /* Of LEDGER_BEGIN. */
 enum begin_column {
@@ -43,6 +43,7 @@ enum begin_column {
 	BEGIN_CAUSE_MS,
 	BEGIN_SENDING_MS,
 	BEGIN_PASSED_MS,
+	BEGIN_VERSIONS_LEFT,
 };
 
 /* Of LEDGER_NEXT_TURN. */

@@ -46,6 +46,7 @@ struct s3_options {
 	size_t batch_keys, batch_bytes;         /* 1 to S3_BATCH_KEYS, 1 to S3_BATCH_BYTES */
 	bool all_versions; /* with all versions, delete markers and unfinished uploads; else s3_delete
 	                    * only does what a DELETE does */
+	int list_entries;  /* of a listing's page, at most; 0: 1000 */
 	bool verify;       /* asks afterwards what is there still */
 	const char *user_agent;
 };

@@ -84,6 +84,8 @@ bool s3_list_page(struct s3 *s3, enum s3_list_kind kind, const char *bucket, con
 	char limit[16];
 	bool good;
 
+	if (s3_options(s3)->list_entries > 0 && s3_options(s3)->list_entries < most)
+		most = s3_options(s3)->list_entries;
 	snprintf(limit, sizeof(limit), "%d", most);
 	list_query(kind, prefix, after, limit, request.query);
 	if (!s3_ask(s3, &request, permissions[kind], &answer, fault))
