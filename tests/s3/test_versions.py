@@ -5,23 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tools.s3_tool import ODD_KEYS, put_or_delete
-
-
-def versioning(s3, bucket, status="Enabled"):
-    s3.client().put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
-
-
-def left(s3, bucket):
-    """Versions, delete markers and uploads in the bucket: {key: how many}."""
-    counts = {}
-    for page in s3.client().get_paginator("list_object_versions").paginate(Bucket=bucket):
-        for one in page.get("Versions", []) + page.get("DeleteMarkers", []):
-            counts[one["Key"]] = counts.get(one["Key"], 0) + 1
-    for page in s3.client().get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
-        for one in page.get("Uploads", []):
-            counts[one["Key"]] = counts.get(one["Key"], 0) + 1
-    return counts
+from tools.s3_tool import ODD_KEYS, everything, put_or_delete, versioning
 
 
 def upload(s3, bucket, key):
@@ -57,11 +41,11 @@ def test_versions_markers_and_near_twins(s3, tool, emptied):
     put_or_delete(s3, emptied, named[::3] + neighbours[::3])
     upload(s3, emptied, named[3])
     upload(s3, emptied, neighbours[3])
-    before = left(s3, emptied)
+    before = everything(s3, emptied)
     assert set(before) == set(named + neighbours)
     outcome = tool.delete(emptied, named, "-V")
     assert set(outcome.results) == {"deleted"}, outcome.text
-    assert left(s3, emptied) == {key: n for key, n in before.items() if key in neighbours}
+    assert everything(s3, emptied) == {key: n for key, n in before.items() if key in neighbours}
 
 
 def test_many_versions_of_many_neighbours(s3, tool, emptied):
@@ -72,10 +56,10 @@ def test_many_versions_of_many_neighbours(s3, tool, emptied):
     for _ in range(3):
         put_or_delete(s3, emptied, named)
     put_or_delete(s3, emptied, others)
-    before = left(s3, emptied)
+    before = everything(s3, emptied)
     outcome = tool.delete(emptied, named, "-V", "-l", "25", "-t", "200000")
     assert set(outcome.results) == {"deleted"} and len(outcome.results) == len(named), outcome.text
-    assert left(s3, emptied) == {key: before[key] for key in others}
+    assert everything(s3, emptied) == {key: before[key] for key in others}
 
 
 def test_one_key_with_more_versions_than_a_page(s3, tool, emptied):
@@ -83,7 +67,7 @@ def test_one_key_with_more_versions_than_a_page(s3, tool, emptied):
     for key in ["a/b"] * 27 + ["a/", "a/bc"] * 3:
         s3.put(emptied, key)
     assert set(tool.delete(emptied, ["a/b", "a/a"], "-V", "-l", "10").results) == {"deleted"}
-    assert left(s3, emptied) == {"a/": 3, "a/bc": 3}
+    assert everything(s3, emptied) == {"a/": 3, "a/bc": 3}
 
 
 def test_uploads_in_a_bucket_without_versions(s3, tool, bucket):
@@ -92,7 +76,7 @@ def test_uploads_in_a_bucket_without_versions(s3, tool, bucket):
     s3.put(bucket, "up")
     s3.put(bucket, "upper")
     assert tool.delete(bucket, ["up", "odd\nkey &+", "up.load"], "-V").results == ["deleted"] * 3
-    assert left(s3, bucket) == {"up/": 1, "upper": 2, "odd\nkey &": 1}
+    assert everything(s3, bucket) == {"up/": 1, "upper": 2, "odd\nkey &": 1}
     for page in s3.client().get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
         for one in page.get("Uploads", []):
             s3.client().abort_multipart_upload(Bucket=bucket, Key=one["Key"], UploadId=one["UploadId"])
@@ -113,7 +97,7 @@ def test_a_denied_permission_is_named(s3, tool, emptied, action, word):
     assert word in outcome.whys[1] and "AccessDenied" in outcome.whys[1], outcome.text
     s3.policy(emptied, None)
     assert tool.delete(emptied, ["a", "b"], "-V").results == ["deleted"] * 2
-    assert left(s3, emptied) == {}
+    assert everything(s3, emptied) == {}
 
 
 @pytest.fixture
@@ -131,10 +115,10 @@ def test_an_object_lock_until_its_date(s3, tool, locking):
     put_or_delete(s3, locking, ["locked", "free"])
     outcome = tool.delete(locking, ["free", "locked"], "-V")
     assert outcome.results == ["deleted", "locked"] and until.strftime("%Y-%m-%dT%H:%M:%SZ") in outcome.whys[1], outcome.text
-    assert left(s3, locking) == {"locked": 1}, "the version that is not locked went"
+    assert everything(s3, locking) == {"locked": 1}, "the version that is not locked went"
     time.sleep(max(0, (until - datetime.datetime.now(datetime.timezone.utc)).total_seconds()) + 2)
     assert tool.delete(locking, ["free", "locked"], "-V").results == ["deleted"] * 2
-    assert left(s3, locking) == {}
+    assert everything(s3, locking) == {}
     client.delete_bucket(Bucket=locking)
 
 
@@ -154,4 +138,4 @@ def test_without_versions_asked_for_a_marker_is_noticed(s3, tool, emptied):
     put_or_delete(s3, emptied, ["a", "b"])
     outcome = tool.delete(emptied, ["a", "b\n"])
     assert outcome.results == ["deleted"] * 2 and outcome.markers == [True, True], outcome.text
-    assert left(s3, emptied) == {"a": 2, "b": 1, "b\n": 1}
+    assert everything(s3, emptied) == {"a": 2, "b": 1, "b\n": 1}

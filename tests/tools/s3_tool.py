@@ -83,3 +83,19 @@ def put_or_delete(s3, bucket, keys, delete=False):
             client.put_object(Bucket=bucket, Key=key, Body=b"x")
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(one, keys))
+
+
+def versioning(s3, bucket, status="Enabled"):
+    s3.client().put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
+
+
+def everything(s3, bucket):
+    """Versions, delete markers and uploads in the bucket: {key: how many}."""
+    counts = {}
+    for page in s3.client().get_paginator("list_object_versions").paginate(Bucket=bucket):
+        for one in page.get("Versions", []) + page.get("DeleteMarkers", []):
+            counts[one["Key"]] = counts.get(one["Key"], 0) + 1
+    for page in s3.client().get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
+        for one in page.get("Uploads", []):
+            counts[one["Key"]] = counts.get(one["Key"], 0) + 1
+    return counts
