@@ -25,7 +25,9 @@ WORKER("s3_addressing", CONF_ENUM, s3_addressing, .fallback = "path", .choices =
            "(https://bucket.host/key). path works nearly everywhere.")
 
 WORKER("s3_access_key", CONF_STRING, s3_access_key, .example = "AKIAIOSFODNN7EXAMPLE",
-       .text = "The access key's id. It needs s3:DeleteObject on the buckets and nothing else.")
+       .text =
+           "The access key's id. It needs s3:DeleteObject on the buckets, and what s3_versions, "
+           "s3_verify and prefixes_sql need.")
 
 WORKER("s3_secret_key_file", CONF_SECRET, s3_secret_key, .example = "/etc/farewell/s3.secret",
        .text = "File with the secret key.")
@@ -217,11 +219,11 @@ WORKER("files_done_sql", CONF_SQL, files_done_sql,
            "come back from files_sql.")
 
 WORKER("prefixes_sql", CONF_SQL, prefixes_sql, .fallback = "",
-       .example = "SELECT 's3://media/users/' || $1 || '/'",
        .text =
            "Where else the user's objects lie: everything below these prefixes is deleted after "
            "the rows, also what no row names. Takes the canonical id as $1; returns one column of "
-           "text, s3://bucket/prefix/. A prefix ends with a slash, has no empty part and none of . "
+           "text, s3://bucket/prefix/, as SELECT 's3://media/users/' || $1 || '/' does. A prefix "
+           "ends with a slash, has no empty part and none of . "
            "or .., is never a whole bucket, and lies within s3_allow; where that has {id}, within "
            "what it allows by the account's id. One that does not is not touched, nor any "
            "other of the account, and the deletion is parked. It needs s3:ListBucket. Empty: none.")

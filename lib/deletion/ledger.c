@@ -64,6 +64,7 @@ void ledger_read_state(const PGresult *rows, int row, struct deletion_state *sta
 	        sizeof(state->next_attempt_at));
 	db_copy(rows, row, STATE_FINISHED_AT, state->finished_at, sizeof(state->finished_at));
 	state->version = db_number(rows, row, STATE_VERSION);
+	state->versions_left = db_number(rows, row, STATE_VERSIONS_LEFT);
 }
 
 static void read_row(const PGresult *rows, struct ledger_row *row)
@@ -218,7 +219,7 @@ static enum ledger_answer read_progress(struct ledger *ledger, enum db_result re
 	ledger_read_state(progress, 0, state);
 	entry->files_deleted = state->files_deleted;
 	entry->passed_ms = db_number(progress, 0, PROGRESS_PASSED_MS);
-	entry->versions_left = db_number(progress, 0, PROGRESS_VERSIONS_LEFT);
+	entry->versions_left = state->versions_left;
 	entry->attempts = entry->cause_attempts = 0;
 	entry->failing_ms = entry->cause_ms = 0;
 	entry->cause[0] = '\0';

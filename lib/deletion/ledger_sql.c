@@ -6,7 +6,7 @@
 /* In the order of enum state_column. */
 #define STATE                                                                                      \
 	"deletion_id, status, mail, files_deleted, attempts, last_error, next_attempt_at,"             \
-	" finished_at, version"
+	" finished_at, version, versions_left"
 /* In milliseconds. */
 #define AGE_OF "COALESCE(extract(epoch FROM now() - "
 #define UNTIL_NOW ") * 1000, 0)::bigint"
@@ -68,7 +68,7 @@ static const char progress_sql[] =
 	" versions_left = versions_left + $5,"
 	" passed_at = CASE WHEN $4::boolean THEN COALESCE(passed_at, now()) ELSE passed_at END,"
 	" updated_at = now() WHERE deletion_id = $1 AND turn = $2 AND finished_at IS NULL"
-	" RETURNING " STATE ", " AGE_OF "passed_at" UNTIL_NOW ", versions_left";
+	" RETURNING " STATE ", " AGE_OF "passed_at" UNTIL_NOW;
 
 static const char sending_sql[] =
 	"UPDATE farewell.deletion SET mail = 'sending', mails = mails + 1, sending_since = now(),"

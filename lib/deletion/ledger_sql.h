@@ -16,6 +16,7 @@ enum state_column {
 	STATE_NEXT_ATTEMPT_AT,
 	STATE_FINISHED_AT,
 	STATE_VERSION,
+	STATE_VERSIONS_LEFT,
 	/* LEDGER_LOOK has these beside: */
 	STATE_TURN,
 	STATE_WAITING,
@@ -27,8 +28,8 @@ enum state_column {
 	STATE_DUE_MS,
 };
 
-/* LEDGER_PROGRESS has these beside. */
-enum progress_column { PROGRESS_PASSED_MS = STATE_VERSION + 1, PROGRESS_VERSIONS_LEFT };
+/* LEDGER_PROGRESS has this one beside. */
+enum progress_column { PROGRESS_PASSED_MS = STATE_VERSIONS_LEFT + 1 };
 
 /* Of LEDGER_BEGIN. */
 enum begin_column {

@@ -31,7 +31,7 @@ def text_of(mail):
 
 
 def test_every_version_goes(fw, keeping):
-    user, twin = keeping.make_user(files=["a", "b"]), keeping.make_user(files=["a", "b"])
+    user, twin = keeping.make_user(files=["u/a", "u/b"]), keeping.make_user(files=["t/a", "t/b"])
     near = [key + "/" for key in user.keys] + [key + "x" for key in user.keys]
     for key in near:
         fw.stack.s3.put(keeping.bucket, key)
@@ -52,12 +52,12 @@ def test_every_version_goes(fw, keeping):
 
 def test_current_leaves_versions_and_says_so(fw, keeping):
     fw.stack.worker.configure({"worker": {"s3_versions": "current", "children": 1}})
-    users = [keeping.make_user(files=["a", "b"], locale=locale) for locale in ("en", "de", "ko")]
+    users = [keeping.make_user(files=[locale + "/a", locale + "/b"], locale=locale) for locale in ("en", "de", "ko")]
     for user in users:
         ask(fw, user)
     for user in users:
         completed(keeping, user, files=2)
-        assert fw.ledger(user)[0]["versions_left"] == 2
+        assert fw.ledger(user)[0]["versions_left"] == 2 and fw.get(user).json()["versionsLeft"] == 2
         assert everything(fw.stack.s3, keeping.bucket)[user.keys[0]] == 2, "the version and the marker"
     for user, words in zip(users, ("Of 2 of them our storage still keeps older versions", "Von 2 davon bewahrt unser Speicher", "그중 2개 파일의 이전 버전")):
         texts = text_of(fw.mails(user)[0])
@@ -73,7 +73,7 @@ def test_a_bucket_that_is_given_versioning_meanwhile(fw):
     fw.stack.worker.configure({"worker": {"children": 1}})
     other = fw.at(fw.url)
     other.bucket = fw.stack.s3.make_bucket("farewell-v-" + secrets.token_hex(4))
-    first, second = other.make_user(files=1), other.make_user(files=["a", "b"])
+    first, second = other.make_user(files=1), other.make_user(files=["s/a", "s/b"])
     ask(fw, first)
     completed(other, first, files=1)
     versioning(fw.stack.s3, other.bucket)
