@@ -163,8 +163,8 @@ static bool erase_versions(struct erasing *e)
 	struct s3_fault fault;
 	size_t covered = 0;
 
-	bool good = s3_walk(e->s3, S3_LIST_VERSIONS, e->bucket, e->keys, e->key_count, take_versions, e,
-	                    &covered, &fault);
+	bool good = s3_walk(e->s3, S3_LIST_VERSIONS, S3_WALK_AS_MAY_BE, e->bucket, e->keys,
+	                    e->key_count, take_versions, e, &covered, &fault);
 	if (!good) {
 		s3_note_blame(e->s3, fault.blame);
 		keys_fail(e->keys + covered, e->key_count - covered, &fault);
@@ -197,8 +197,8 @@ static bool erase_verify(struct erasing *e, bool versioned)
 	for (size_t i = 0; good && i < kind_count; i++) {
 		size_t covered = 0;
 
-		good = s3_walk(e->s3, kinds[i], e->bucket, e->keys, e->key_count, take_remains, NULL,
-		               &covered, &fault) ||
+		good = s3_walk(e->s3, kinds[i], S3_WALK_AS_SAID, e->bucket, e->keys, e->key_count,
+		               take_remains, NULL, &covered, &fault) ||
 		       (kinds[i] == S3_LIST_UPLOADS && covered == 0 && s3_fault_is_unknown(&fault));
 		if (!good) {
 			s3_note_blame(e->s3, fault.blame);

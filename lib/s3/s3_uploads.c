@@ -68,7 +68,8 @@ bool s3_uploads_abort(struct s3 *s3, const char *bucket, struct s3_object *const
 	size_t covered;
 
 	memset(failed, 0, count * sizeof(*failed));
-	if (!s3_walk(s3, S3_LIST_UPLOADS, bucket, objects, count, take_uploads, &a, &covered, fault)) {
+	if (!s3_walk(s3, S3_LIST_UPLOADS, S3_WALK_AS_MAY_BE, bucket, objects, count, take_uploads, &a,
+	             &covered, fault)) {
 		if (covered == 0 && s3_fault_is_unknown(fault))
 			return true;
 		s3_note_blame(s3, fault->blame);

@@ -25,6 +25,7 @@
 struct walk {
 	struct s3 *s3;
 	enum s3_list_kind kind;
+	enum s3_walk_match match;
 	const char *bucket;
 	struct s3_object *const *objects;
 	size_t first, end, count; /* first to end: those that are looked for */
@@ -169,7 +170,8 @@ static bool on_entry(void *arg, const struct s3_list_entry *entry)
 	}
 	snprintf(w->last.id, sizeof(w->last.id), "%s", entry->id == NULL ? "" : entry->id);
 	ours = walk_note(w, entry->key, entry->id);
-	ours = walk_note_variants(w, entry) || ours;
+	if (w->match == S3_WALK_AS_MAY_BE)
+		ours = walk_note_variants(w, entry) || ours;
 	w->entries++;
 	w->foreign += !ours;
 	return !w->no_memory;
@@ -311,7 +313,7 @@ static bool walk_range(struct walk *w)
 	}
 }
 
-bool s3_walk(struct s3 *s3, enum s3_list_kind kind, const char *bucket,
+bool s3_walk(struct s3 *s3, enum s3_list_kind kind, enum s3_walk_match match, const char *bucket,
              struct s3_object *const *objects, size_t count, s3_walk_take *take, void *arg,
              size_t *covered, struct s3_fault *fault)
 {
@@ -325,6 +327,7 @@ bool s3_walk(struct s3 *s3, enum s3_list_kind kind, const char *bucket,
 	}
 	*w = (struct walk){.s3 = s3,
 	                   .kind = kind,
+	                   .match = match,
 	                   .bucket = bucket,
 	                   .objects = objects,
 	                   .count = count,

@@ -25,11 +25,16 @@ struct s3_found {
  */
 typedef bool s3_walk_take(void *arg, struct s3_found *found, size_t count, struct s3_fault *fault);
 
+/* How keys in the answers are taken. To delete, by id, what else a key may mean to a store that
+ * encodes otherwise than it says harms nobody; to say that it is still there would. */
+enum s3_walk_match { S3_WALK_AS_SAID, S3_WALK_AS_MAY_BE };
+
 /* Lists what BUCKET has of the OBJECTS, which are sorted by key, none of them twice, and pending.
  * *COVERED: so many of them, from the first on, were looked for in the whole bucket; of the others
  * FAULT says why not. */
-bool s3_walk(struct s3 *, enum s3_list_kind, const char *bucket, struct s3_object *const *objects,
-             size_t count, s3_walk_take *, void *arg, size_t *covered, struct s3_fault *fault);
+bool s3_walk(struct s3 *, enum s3_list_kind, enum s3_walk_match, const char *bucket,
+             struct s3_object *const *objects, size_t count, s3_walk_take *, void *arg,
+             size_t *covered, struct s3_fault *fault);
 
 /* One page of a listing below PREFIX, of at most MOST entries, behind the place AFTER. */
 bool s3_list_page(struct s3 *, enum s3_list_kind, const char *bucket, const char *prefix,
