@@ -19,11 +19,26 @@ struct s3_fault s3_fault_of_nonsense(const char *what)
 	return fault;
 }
 
-static struct s3_fault fault_of_answer(const struct http_client_answer *answer,
+/* Whether a signature that is refused may be so for what the request names: something on the way
+ * that rewrites it. */
+static bool names_anything_odd(const struct s3_request *request)
+{
+	static const char plain[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~/";
+
+	for (size_t i = 0; i < S3_QUERY_MAX && request->query[i].name != NULL; i++)
+		if (request->query[i].value[strspn(request->query[i].value, plain)] != '\0')
+			return true;
+	return request->key != NULL;
+}
+
+static struct s3_fault fault_of_answer(const struct s3_request *request,
+                                       const struct http_client_answer *answer,
                                        const char *permission)
 {
 	struct s3_answer read = s3_answer_read(answer->body, answer->length, NULL, NULL);
-	struct s3_fault fault = s3_fault_of_request(answer->status, &read, false);
+	struct s3_fault fault =
+		s3_fault_of_request(answer->status, &read, !names_anything_odd(request));
 
 	if (is_denied(answer->status, &read)) {
 		fault.result = S3_OPERATOR;
@@ -49,7 +64,7 @@ bool s3_ask(struct s3 *s3, const struct s3_request *request, const char *permiss
 	if (answer->outcome != HTTP_ANSWERED)
 		*fault = s3_fault_of_transport(answer);
 	else
-		*fault = fault_of_answer(answer, permission);
+		*fault = fault_of_answer(request, answer, permission);
 	fault->status = answer->outcome == HTTP_ANSWERED ? answer->status : 0;
 	http_client_answer_free(answer);
 	return false;

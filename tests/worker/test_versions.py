@@ -65,7 +65,7 @@ def test_current_leaves_versions_and_says_so(fw, keeping):
     plain = fw.make_user(files=1)
     ask(fw, plain)
     completed(fw, plain, files=1)
-    assert "older versions" not in text_of(fw.mails(plain)[0]) and "  " not in text_of(fw.mails(plain)[0]).split("Account")[0]
+    assert "older versions" not in text_of(fw.mails(plain)[0]) and "kept\nin it. There is nothing" in text_of(fw.mails(plain)[0])
 
 
 def test_a_bucket_that_is_given_versioning_meanwhile(fw):
