@@ -172,9 +172,11 @@ static enum files_result listing_failed(struct emptying *e, const struct s3_obje
 static enum files_result round_run(struct emptying *e)
 {
 	struct s3_object failed = {.key = e->path.key};
+	int64_t page = e->pass->means->conf->worker.files_page;
 
 	e->found = 0;
 	e->below = (struct s3_below){.bucket = e->path.bucket, .prefix = e->path.key};
+	e->below.most = page < S3_BELOW_MAX ? (int)page : S3_BELOW_MAX;
 	while (!e->below.over) {
 		failed.result =
 			s3_below_next(e->pass->means->s3, &e->below, failed.why, sizeof(failed.why));

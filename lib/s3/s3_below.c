@@ -107,7 +107,7 @@ static bool below_page(struct s3 *s3, struct s3_below *below, struct s3_fault *f
 	const char *what = NULL;
 	struct s3_list list;
 
-	if (!s3_list_page(s3, below->kind, below->bucket, below->prefix, &after, S3_BELOW_MAX, on_entry,
+	if (!s3_list_page(s3, below->kind, below->bucket, below->prefix, &after, below->most, on_entry,
 	                  below, &list, fault)) {
 		if (below->kind != S3_LIST_UPLOADS || !s3_fault_is_unknown(fault))
 			return false;

@@ -17,9 +17,10 @@ bool s3_prefix_read(const char *path, struct s3_path *, char *why, size_t why_si
 
 /* A way through all keys of which a bucket has something below a prefix: objects, or versions and
  * delete markers, and unfinished uploads, as the client's options ask for. Zeroed but for the first
- * two it begins. */
+ * three it begins. */
 struct s3_below {
 	const char *bucket, *prefix;
+	int most; /* entries of a page, 1 to S3_BELOW_MAX */
 	enum s3_list_kind kind;
 	bool begun, over; /* over: all of it was seen */
 	struct s3_list_place place;

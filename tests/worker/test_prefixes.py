@@ -73,6 +73,34 @@ def test_an_unsafe_prefix_touches_nothing(fw, other, prefix, word):
     assert fw.objects(other.bucket) == keys and fw.mails(user) == []
 
 
+def test_page_by_page_turn_by_turn(fw, other, wires):
+    """A job that takes too long hands itself over, with what it has done counted."""
+    wires.worker(children=1, prefixes_sql=f"SELECT 's3://{other.bucket}/users/' || $1 || '/'", files_page=2, handover_after="400ms")
+    user = fw.make_user(files=0)
+    for n in range(9):
+        fw.stack.s3.put(other.bucket, f"users/{user.id}/{n}")
+    wires.s3.delay(0.1)
+    ask(fw, user)
+    row = completed(fw, user, files=9)
+    assert row["turn"] > 1 and fw.objects(other.bucket) == []
+
+
+def test_the_guard_looks_before_each_page(fw, other, wires):
+    """A user who is restored while the second page is listed keeps what is on it."""
+    wires.worker(children=1, reconciler="no", prefixes_sql=f"SELECT 's3://{other.bucket}/users/' || $1 || '/'", files_page=2)
+    user = fw.make_user(files=0)
+    keys = [f"users/{user.id}/{n}" for n in range(5)]
+    for key in keys:
+        fw.stack.s3.put(other.bucket, key)
+    listing = wires.s3.hold_at(b"&marker=")
+    ask(fw, user)
+    listing.wait()
+    fw.psql("users", "UPDATE users SET deleted_at = NULL WHERE id = %s", user.id)
+    wires.s3.release()
+    row = fw.wait_status(user, "cancelled")
+    assert row["files_deleted"] == 2 and fw.objects(other.bucket) == keys[2:] and fw.mails(user) == []
+
+
 def test_the_check_asks_for_its_form(fw):
     worker = fw.stack.worker
     for sql, word in (("SELECT 1, $1::text", "returns 2 columns"), ("SELECT 'x'", "takes 0 parameters"), ("SELEKT", "worker.prefixes_sql"),
