@@ -101,6 +101,23 @@ def test_a_missing_permission_parks_naming_it(fw, keeping, action):
     assert everything(fw.stack.s3, keeping.bucket) == {}
 
 
+def test_what_may_not_be_deleted_is_parked(fw, keeping):
+    """A policy on some keys' versions, while the bucket serves others; the rest of the account's is gone."""
+    fw.stack.worker.configure({"worker": {"children": 1, "operator_attempts": 1}})
+    user = keeping.make_user(files=["locked/a", "free/b"])
+    put_again(keeping, user)
+    fw.stack.s3.policy(keeping.bucket, [{"Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObjectVersion",
+                                         "Resource": f"arn:aws:s3:::{keeping.bucket}/locked/*"}])
+    ask(fw, user)
+    while not fw.ledger(user) or fw.ledger(user)[0]["status"] != "parked":
+        other = keeping.make_user(files=["free/" + secrets.token_hex(4)])
+        ask(fw, other)
+        completed(keeping, other, files=1)
+    row, = fw.ledger(user)
+    assert "s3:DeleteObjectVersion" in row["last_error"] and row["files_deleted"] == 1 and fw.mails(user) == [], row
+    assert everything(fw.stack.s3, keeping.bucket) == {"locked/a": 2}
+
+
 @pytest.fixture
 def locking(fw):
     other = fw.at(fw.url)
