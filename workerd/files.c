@@ -12,6 +12,7 @@
 #include "lib/deletion/request.h"
 #include "lib/session/sql_text.h"
 #include "workerd/files_page.h"
+#include "workerd/files_prefix.h"
 
 /* ---- one page's rows ---- */
 
@@ -30,7 +31,7 @@ static char *list_ids(const struct file *files, size_t count, int64_t *gone)
 	return list;
 }
 
-static enum files_result result_of(enum ledger_answer answer)
+enum files_result files_result_of(enum ledger_answer answer)
 {
 	switch (answer) {
 	case LEDGER_SUPERSEDED: return FILES_SUPERSEDED;
@@ -42,7 +43,7 @@ static enum files_result result_of(enum ledger_answer answer)
 /* Commits what is gone and reports it. */
 static enum files_result commit_page(struct pass *pass, const struct file *files, size_t count)
 {
-	int64_t gone = 0, changed = 0;
+	int64_t gone = 0, changed = 0, versions_left = 0;
 	struct deletion_state state;
 
 	char *ids = list_ids(files, count, &gone);
@@ -52,12 +53,15 @@ static enum files_result commit_page(struct pass *pass, const struct file *files
 		free(ids);
 		return FILES_GONE;
 	}
+	for (size_t i = 0; i < count; i++)
+		versions_left += files[i].versions_left;
 	CRASH_POINT("worker-after-batch");
-	enum ledger_answer answer = ledger_progress(pass->means->ledger, pass->entry, ids, gone,
-	                                            pass->whole && pass->failed == 0, &changed, &state);
+	enum ledger_answer answer =
+		ledger_progress(pass->means->ledger, pass->entry, ids, gone, versions_left,
+	                    pass->whole && pass->failed == 0, &changed, &state);
 	free(ids);
 	if (answer != LEDGER_OK)
-		return result_of(answer);
+		return files_result_of(answer);
 	CRASH_POINT("worker-after-progress");
 	served_note(pass->means->served, "worker.files_done_sql", pass->entry->deletion_id);
 	pass->deleted += gone;
@@ -73,9 +77,7 @@ static enum files_result commit_page(struct pass *pass, const struct file *files
 	return FILES_GONE;
 }
 
-/* S3 knows nothing of leases: who has lost his, or whose user was restored after the page was read,
- * leaves the objects alone. FILES_GONE means: go on. */
-static enum files_result look_again(const struct pass *pass)
+enum files_result files_look_again(const struct pass *pass)
 {
 	if (!db_is_alive(pass->means->ledger->db)) {
 		log_warning("the lease is gone: %s", db_why(pass->means->ledger->db));
@@ -104,7 +106,7 @@ static enum files_result delete_page(struct pass *pass, const PGresult *page)
 		goto out;
 	}
 	CRASH_POINT("worker-before-batch");
-	result = look_again(pass);
+	result = files_look_again(pass);
 	if (result != FILES_GONE)
 		goto out;
 	files_delete_objects(pass, page, files, order, objects);
@@ -196,7 +198,7 @@ static enum files_result read_page(struct pass *pass, PGresult **page)
 	return FILES_GONE;
 }
 
-static bool must_stop(const struct pass *pass)
+bool files_must_stop(const struct pass *pass)
 {
 	return pass->stopped || !pump_turn(pass->means->pump) ||
 	       clock_now_ms() >= pass->means->handover_at_ms;
@@ -214,7 +216,7 @@ static enum files_result run_pass(struct pass *pass)
 		PQclear(page);
 		if (result != FILES_GONE || last || pass->useless)
 			return result;
-		if (must_stop(pass))
+		if (files_must_stop(pass))
 			return FILES_UNFINISHED;
 	}
 }
@@ -252,6 +254,10 @@ enum files_result files_delete(const struct files_means *means, const struct mes
 		                    .before = before};
 		memset(&end->failure, 0, sizeof(end->failure));
 		result = run_pass(&pass);
+		/* When no row is left, or none that can be done; what lies below a prefix and has a row is
+		 * not listed any more. */
+		if (result == FILES_GONE && !pass.stopped && (pass.found == 0 || pass.failed > 0))
+			result = files_delete_prefixes(&pass);
 		end->progress = end->progress || pass.deleted > 0;
 		end->away = pass.away;
 		free(pass.after);

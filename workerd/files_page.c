@@ -12,6 +12,8 @@
 
 #define SHOWN_ID 60 /* bytes of a row's id in a sentence */
 
+#define LOCK_WAITS 8 /* one wait is at least this part of that for the last lock */
+
 #define BUCKET_FAILURES_MAX 3 /* batches in one pass; then its rows are left for the next */
 
 void files_note_failure(struct pass *pass, enum retry_cause cause, const char *what,
@@ -20,6 +22,30 @@ void files_note_failure(struct pass *pass, enum retry_cause cause, const char *w
 	pass->failed++;
 	if (pass->failure->why[0] == '\0' || cause < pass->failure->cause)
 		failure_set(pass->failure, cause, what, why);
+}
+
+/* What is worth to wait for: the first lock's end, unless that would be the first of a great many.
+ */
+static time_t lock_until(const struct pass *pass, time_t now)
+{
+	time_t apart = now + (pass->lock_last - now) / LOCK_WAITS;
+
+	return pass->lock_first > apart ? pass->lock_first : apart;
+}
+
+void files_note_lock(struct pass *pass, const char *what, const char *why, time_t until)
+{
+	bool first = pass->lock_first == 0 || until < pass->lock_first;
+
+	if (first)
+		pass->lock_first = until;
+	if (until > pass->lock_last)
+		pass->lock_last = until;
+	if (first && pass->failure->cause == RETRY_LOCKED)
+		pass->failure->why[0] = '\0';
+	files_note_failure(pass, RETRY_LOCKED, what, why);
+	if (pass->failure->cause == RETRY_LOCKED)
+		pass->failure->until = lock_until(pass, time(NULL));
 }
 
 /* How many bytes of a row's ID a sentence shows: never half a character, which no database would
@@ -115,12 +141,21 @@ static void note_object(struct pass *pass, int store, struct file *file,
 
 	if (object->result == S3_DELETED) {
 		file->gone = true;
+		file->versions_left = object->marker;
 		return;
 	}
 	name_failed(pass, store, file->path.bucket, object->no_bucket, what, sizeof(what));
 	s3_stores_explain(pass->means->stores, store, object->why, why, sizeof(why));
-	snprintf(sentence, sizeof(sentence), "file row %.*s in bucket %s: %s", shown_bytes(file->id),
-	         file->id, file->path.bucket, why);
+	if (pass->prefix > 0)
+		snprintf(sentence, sizeof(sentence), "an object below prefix %d in bucket %s: %s",
+		         pass->prefix, file->path.bucket, why);
+	else
+		snprintf(sentence, sizeof(sentence), "file row %.*s in bucket %s: %s",
+		         shown_bytes(file->id), file->id, file->path.bucket, why);
+	if (object->result == S3_LOCKED) {
+		files_note_lock(pass, what, sentence, object->locked_until);
+		return;
+	}
 	files_note_failure(pass, object->result == S3_OPERATOR ? RETRY_OPERATOR : RETRY_TIME_HEALS,
 	                   what, sentence);
 }
@@ -156,17 +191,16 @@ static void note_away(struct pass *pass, int store)
 		pass->stopped = true;
 }
 
-/* The store of the COUNT files in ORDER, which all lie in one bucket; -1: they are left alone,
- * which has been noted. */
-static int find_store(struct pass *pass, struct file **order, size_t count)
+int files_store_of(struct pass *pass, const char *bucket, const char *id, size_t count)
 {
-	const char *bucket = order[0]->path.bucket;
 	char why[256], sentence[FAILURE_WHY_SIZE];
 	int store = s3_stores_of(pass->means->stores, bucket, why, sizeof(why));
 
 	if (store < 0) {
-		snprintf(sentence, sizeof(sentence), "file row %.*s: %s", shown_bytes(order[0]->id),
-		         order[0]->id, why);
+		if (pass->prefix > 0)
+			snprintf(sentence, sizeof(sentence), "prefix %d: %s", pass->prefix, why);
+		else
+			snprintf(sentence, sizeof(sentence), "file row %.*s: %s", shown_bytes(id), id, why);
 		log_warning("files can't be deleted: %s", sentence);
 		files_note_failure(pass, RETRY_HOPELESS, "store.buckets", sentence);
 		pass->failed += (int64_t)count - 1;
@@ -179,19 +213,29 @@ static int find_store(struct pass *pass, struct file **order, size_t count)
 	return -1;
 }
 
-/* Deletes the COUNT files in ORDER, which all lie in one bucket. */
-static void delete_from_bucket(struct pass *pass, struct file **order, size_t count,
-                               struct s3_object *objects)
+void files_note_bucket(struct pass *pass, int store, const char *bucket,
+                       const struct s3_object *failed)
+{
+	struct file file = {.id = ""};
+
+	snprintf(file.path.bucket, sizeof(file.path.bucket), "%s", bucket);
+	note_object(pass, store, &file, failed);
+	if (!pass->stopped && tell_store(pass, store, failed, 1, 0))
+		note_away(pass, store);
+}
+
+void files_delete_from_bucket(struct pass *pass, struct file **order, size_t count,
+                              struct s3_object *objects)
 {
 	const char *name = order[0]->path.bucket;
 	char what[FAILURE_WHAT_SIZE];
-	size_t gone = 0;
+	size_t gone = 0, locked = 0;
 
 	if (is_left_out(pass, name)) {
 		pass->failed += (int64_t)count;
 		return;
 	}
-	int store = find_store(pass, order, count);
+	int store = files_store_of(pass, name, order[0]->id, count);
 	if (store < 0)
 		return;
 	for (size_t i = 0; i < count; i++)
@@ -202,6 +246,7 @@ static void delete_from_bucket(struct pass *pass, struct file **order, size_t co
 	for (size_t i = 0; i < count; i++) {
 		note_object(pass, store, order[i], &objects[i]);
 		gone += order[i]->gone;
+		locked += objects[i].locked;
 	}
 	if (result == S3_STOPPED)
 		pass->stopped = true;
@@ -215,7 +260,7 @@ static void delete_from_bucket(struct pass *pass, struct file **order, size_t co
 		            pass->entry->deletion_id);
 		if (bucket != NULL && bucket->name[0] != '\0')
 			bucket->failures = 0;
-	} else if (bucket != NULL && !pass->stopped) {
+	} else if (bucket != NULL && !pass->stopped && locked == 0) {
 		snprintf(bucket->name, sizeof(bucket->name), "%s", name);
 		bucket->failures++;
 	}
@@ -229,6 +274,6 @@ void files_delete_objects(struct pass *pass, const PGresult *page, struct file *
 	for (size_t first = 0, next; first < count && !pass->stopped; first = next) {
 		for (next = first + 1; next < count && by_bucket(&order[first], &order[next]) == 0; next++)
 			;
-		delete_from_bucket(pass, order + first, next - first, objects);
+		files_delete_from_bucket(pass, order + first, next - first, objects);
 	}
 }

@@ -17,7 +17,7 @@
 struct file {
 	const char *id; /* points into the page's result */
 	struct s3_path path;
-	bool gone;
+	bool gone, versions_left; /* the second: older versions of it remain */
 };
 
 /* A bucket whose batches failed in this pass. */
@@ -35,7 +35,9 @@ struct pass {
 	struct bucket buckets[BUCKETS_MAX];
 	uint32_t away; /* stores that have been found to be, and keep some of the user's files */
 	int64_t found, deleted, failed;
-	bool whole;   /* with the page in hand all rows were read that there are */
+	time_t lock_first, lock_last; /* the dates of the locks that were met; 0: none */
+	int prefix;                   /* the number of the one in hand; 0: rows are */
+	bool whole;                   /* with the page in hand all rows were read that there are */
 	bool useless; /* the pages behind would fare no better: the statements don't fit each other */
 	bool stopped;
 	const char *before; /* id of the first row of the pass before, which is done; NULL: none */
@@ -46,6 +48,30 @@ struct pass {
 
 /* Notes a failure; the one that heals by itself wins, since then it's worth while to come back. */
 void files_note_failure(struct pass *, enum retry_cause, const char *what, const char *why);
+
+/* Notes what keeps a bucket from being listed. */
+void files_note_bucket(struct pass *, int store, const char *bucket,
+                       const struct s3_object *failed);
+
+/* The store of BUCKET, in which COUNT files lie, the first of them that of the row ID; -1: they are
+ * left alone, which has been noted. */
+int files_store_of(struct pass *, const char *bucket, const char *id, size_t count);
+
+/* What an answer of the ledger that is not LEDGER_OK makes of the pass. */
+enum files_result files_result_of(enum ledger_answer);
+/* Whether it is time to hand over, or to stop. */
+bool files_must_stop(const struct pass *);
+
+/* The same of a lock that ends at a date. */
+void files_note_lock(struct pass *, const char *what, const char *why, time_t until);
+
+/* Looks whether to go on: S3 knows nothing of leases, so who has lost his, or whose user was
+ * restored after the page was read, leaves the objects alone. FILES_GONE means: go on. */
+enum files_result files_look_again(const struct pass *);
+
+/* Deletes the COUNT files in ORDER, which all lie in one bucket. OBJECTS has room for them. */
+void files_delete_from_bucket(struct pass *, struct file **order, size_t count,
+                              struct s3_object *objects);
 
 /* Deletes the objects of the rows of PAGE, bucket by bucket, and says in FILES which are gone. The
  * arrays have room for as many as there are rows. */

@@ -131,6 +131,7 @@ static enum job_end send_mail(struct job *job)
 		.deletion_id = job->message.deletion_id,
 		.requested_at = job->message.requested_at,
 		.files_deleted = job->entry->files_deleted,
+		.versions_left = job->entry->versions_left,
 	};
 
 	if (breaker_waits(&job->worker->breakers[SERVER_MAIL], clock_now_ms()))

@@ -2,6 +2,7 @@
 #include "workerd/outcome.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -13,6 +14,10 @@
 #include "lib/deletion/request.h"
 #include "lib/deletion/status.h"
 #include "workerd/away.h"
+
+/* A wait for a lock: at least, and what is added by chance, at most. */
+#define LOCK_WAIT_MIN_MS 1000
+#define LOCK_JITTER_MS (5 * 60 * 1000)
 
 static struct dispatch_note note_of(const struct job *job)
 {
@@ -169,6 +174,27 @@ static enum job_end pass_on(struct job *job, const struct failure *failure, int 
 	return JOB_DONE;
 }
 
+/* No message waits in the queues, which know no such long times. */
+enum job_end outcome_wait_for_lock(struct job *job, const struct failure *failure)
+{
+	int64_t wait_ms = (int64_t)(failure->until - time(NULL)) * 1000, tenth_ms;
+	struct deletion_state state;
+
+	if (wait_ms < LOCK_WAIT_MIN_MS)
+		wait_ms = LOCK_WAIT_MIN_MS;
+	tenth_ms = wait_ms / 10 < LOCK_JITTER_MS ? wait_ms / 10 : LOCK_JITTER_MS;
+	wait_ms += 1000 + arc4random_uniform((uint32_t)tenth_ms + 1);
+	log_info("waiting for %lld s, not counted: %s", (long long)wait_ms / 1000, failure->why);
+	enum ledger_answer answer = ledger_pass_on(&job->worker->sessions.ledger, job->entry, 0, NULL,
+	                                           false, failure->why, wait_ms, &state);
+	if (answer != LEDGER_OK)
+		return unrecorded(answer, job);
+	job->memory->started = false;
+	job->outcome = JOB_RETRIED;
+	outcome_report(job, &state);
+	return JOB_DONE;
+}
+
 /* ---- parked ---- */
 
 /* The message as it is from now on, with the ledger's turn: moved back it is a replay, while the
@@ -251,6 +277,9 @@ static bool write_fact_first(struct job *job)
 enum job_end outcome_fail(struct job *job, const struct failure *failure)
 {
 	const struct ledger_entry *entry = job->entry;
+
+	if (failure->cause == RETRY_LOCKED)
+		return outcome_wait_for_lock(job, failure);
 	bool again = strcmp(entry->cause, failure->what) == 0;
 	struct retry_case failed = {
 		.cause = failure->cause,

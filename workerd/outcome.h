@@ -48,6 +48,9 @@ enum job_end outcome_park(struct job *, int failures, const char *why);
 enum job_end outcome_park_again(struct job *, const struct ledger_row *);
 /* A failure: again later, or parked. */
 enum job_end outcome_fail(struct job *, const struct failure *);
+/* A lock keeps what is left until a date: the deletion waits for it, of the next turn, and nothing
+ * is charged. The reconciler publishes its message when it is due. */
+enum job_end outcome_wait_for_lock(struct job *, const struct failure *);
 /* What is left is for the next turn. Without PROGRESS it counts as a failure, unless we were told
  * to leave. */
 enum job_end outcome_hand_over(struct job *, bool progress);

@@ -22,6 +22,7 @@ static const struct {
 	{"startedAt", NEWEST_STARTED_AT, false},
 	{"finishedAt", NEWEST_FINISHED_AT, false},
 	{"filesDeleted", NEWEST_FILES_DELETED, true},
+	{"versionsLeft", NEWEST_VERSIONS_LEFT, true},
 	{"mail", NEWEST_MAIL, false},
 	{"attempts", NEWEST_ATTEMPTS, true},
 	{"lastError", NEWEST_LAST_ERROR, false},

@@ -41,6 +41,7 @@ enum conf_topology { TOPOLOGY_DECLARE, TOPOLOGY_CHECK };
 enum conf_when_unknown { WHEN_UNKNOWN_RESEND, WHEN_UNKNOWN_HOLD };
 enum conf_absent_user { ABSENT_USER_PARK, ABSENT_USER_CONTINUE };
 enum conf_touched_mark { TOUCHED_MARK_PARK, TOUCHED_MARK_ADOPT };
+enum conf_versions { VERSIONS_ALL, VERSIONS_CURRENT };
 enum conf_addressing { ADDRESSING_PATH, ADDRESSING_VIRTUAL };
 enum conf_payer { PAYER_NO, PAYER_REQUESTER };
 enum conf_smtp_auth {
@@ -128,6 +129,7 @@ struct conf {
 		int topology; /* enum conf_topology */
 		char *lock_user_sql, *user_contact_sql;
 		char *files_sql, *files_done_sql;
+		char *prefixes_sql; /* empty: none */
 		int64_t files_page;
 		char *s3_endpoint, *s3_region;
 		int s3_addressing;    /* enum conf_addressing */
@@ -135,7 +137,9 @@ struct conf {
 		char *s3_access_key;
 		struct conf_secret s3_secret_key;
 		char *s3_ca_file;
-		char *s3_allow; /* empty: everything */
+		char *s3_allow;  /* empty: everything */
+		int s3_versions; /* enum conf_versions */
+		bool s3_verify;
 		int64_t s3_timeout_ms;
 		int64_t s3_batch_keys, s3_batch_bytes;
 		char *smtp_url;

@@ -19,6 +19,7 @@ static const char *const topologies[] = {"declare", "check", NULL};
 static const char *const when_unknowns[] = {"resend", "hold", NULL};
 static const char *const absent_users[] = {"park", "continue", NULL};
 static const char *const touched_marks[] = {"park", "adopt", NULL};
+static const char *const versions[] = {"all", "current", NULL};
 static const char *const addressings[] = {"path", "virtual", NULL};
 static const char *const payers[] = {"no", "requester", NULL};
 static const char *const starttls_kinds[] = {"never", "offered", "required", NULL};

@@ -287,7 +287,7 @@ static const char *text_fault(const struct conf_setting *setting, const char *te
 
 	if (text[0] == '\0' && (setting->fallback == NULL || setting->min > 0))
 		return "must not be empty";
-	if (sql && text[strspn(text, " \t\r\n")] == '\0')
+	if (sql && text[strspn(text, " \t\r\n")] == '\0' && setting->fallback[0] != '\0')
 		return "must not be empty; it is one SQL statement";
 	if (!text_utf8_valid(text, strlen(text)))
 		return "is not valid UTF-8";

@@ -28,7 +28,9 @@ WORKER("s3_addressing", CONF_ENUM, s3_addressing, .fallback = "path", .choices =
            "(https://bucket.host/key). path works nearly everywhere.")
 
 WORKER("s3_access_key", CONF_STRING, s3_access_key, .example = "AKIAIOSFODNN7EXAMPLE",
-       .text = "The access key's id. It needs s3:DeleteObject on the buckets and nothing else.")
+       .text =
+           "The access key's id. It needs s3:DeleteObject on the buckets, and what s3_versions, "
+           "s3_verify and prefixes_sql need.")
 
 WORKER("s3_secret_key_file", CONF_SECRET, s3_secret_key, .example = "/etc/farewell/s3.secret",
        .text = "File with the secret key.")
@@ -43,6 +45,21 @@ WORKER("s3_allow", CONF_ALLOW, s3_allow, .fallback = "",
            "touched: the account's other files are deleted, and the deletion is parked. Not set: "
            "a row may name any object that the access key may delete, another account's too, and "
            "a warning says so.")
+
+WORKER("s3_versions", CONF_ENUM, s3_versions, .fallback = "all", .choices = versions,
+       .text =
+           "What deleting an object means in a bucket that keeps versions, or did once. all: every "
+           "version and delete marker of exactly this key goes, and in every bucket its unfinished "
+           "multipart uploads. It needs s3:GetBucketVersioning, s3:ListBucketVersions, "
+           "s3:DeleteObjectVersion, s3:ListBucketMultipartUploads and s3:AbortMultipartUpload. A "
+           "version that is locked until a date is deleted then. current: what a plain DELETE "
+           "does; older versions stay, and uploads. The ledger counts the objects of which the "
+           "store says so, and the mail tells the user.")
+
+WORKER("s3_verify", CONF_BOOL, s3_verify, .fallback = "no",
+       .text = "Whether the store is asked again, after each page of files, what it still has of "
+               "them, so that it need not be believed that it has deleted. What is still there is "
+               "tried again. It needs s3:ListBucket.")
 
 WORKER("s3_ca_file", CONF_STRING, s3_ca_file, .fallback = "",
        .text = "File with the certificates of the authorities that are trusted (PEM). Empty: the "
@@ -210,6 +227,16 @@ WORKER("files_done_sql", CONF_SQL, files_done_sql,
            "their ids as an array as $2. DELETE FROM user_files WHERE user_id = $1 AND id = ANY "
            "($2::bigint[]) removes them instead of marking them. Rows that were done must not "
            "come back from files_sql.")
+
+WORKER("prefixes_sql", CONF_SQL, prefixes_sql, .fallback = "",
+       .text =
+           "Where else the user's objects lie: everything below these prefixes is deleted after "
+           "the rows, also what no row names. Takes the canonical id as $1; returns one column of "
+           "text, s3://bucket/prefix/, as SELECT 's3://media/users/' || $1 || '/' does. A prefix "
+           "ends with a slash, has no empty part and none of . "
+           "or .., is never a whole bucket, and lies within s3_allow; where that has {id}, within "
+           "what it allows by the account's id. One that does not is not touched, nor any "
+           "other of the account, and the deletion is parked. It needs s3:ListBucket. Empty: none.")
 
 WORKER("files_page", CONF_INT, files_page, .fallback = "1000", .min = 1, .max = 10000,
        .text = "How many files are read, deleted and recorded at a time.")

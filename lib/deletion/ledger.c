@@ -64,6 +64,7 @@ void ledger_read_state(const PGresult *rows, int row, struct deletion_state *sta
 	        sizeof(state->next_attempt_at));
 	db_copy(rows, row, STATE_FINISHED_AT, state->finished_at, sizeof(state->finished_at));
 	state->version = db_number(rows, row, STATE_VERSION);
+	state->versions_left = db_number(rows, row, STATE_VERSIONS_LEFT);
 }
 
 static void read_row(const PGresult *rows, struct ledger_row *row)
@@ -191,6 +192,7 @@ enum ledger_answer ledger_begin(struct ledger *ledger, struct ledger_entry *entr
 	entry->cause_ms = db_number(row, 0, BEGIN_CAUSE_MS);
 	entry->sending_ms = db_number(row, 0, BEGIN_SENDING_MS);
 	entry->passed_ms = db_number(row, 0, BEGIN_PASSED_MS);
+	entry->versions_left = db_number(row, 0, BEGIN_VERSIONS_LEFT);
 	PQclear(row);
 	return LEDGER_OK;
 }
@@ -217,6 +219,7 @@ static enum ledger_answer read_progress(struct ledger *ledger, enum db_result re
 	ledger_read_state(progress, 0, state);
 	entry->files_deleted = state->files_deleted;
 	entry->passed_ms = db_number(progress, 0, PROGRESS_PASSED_MS);
+	entry->versions_left = state->versions_left;
 	entry->attempts = entry->cause_attempts = 0;
 	entry->failing_ms = entry->cause_ms = 0;
 	entry->cause[0] = '\0';
@@ -226,16 +229,17 @@ static enum ledger_answer read_progress(struct ledger *ledger, enum db_result re
 }
 
 enum ledger_answer ledger_progress(struct ledger *ledger, struct ledger_entry *entry,
-                                   const char *ids, int64_t count, bool passed, int64_t *changed,
-                                   struct deletion_state *state)
+                                   const char *ids, int64_t count, int64_t versions_left,
+                                   bool passed, int64_t *changed, struct deletion_state *state)
 {
-	char turn[16], deleted[24];
+	char turn[16], deleted[24], left[24];
 	PGresult *results[4] = {NULL};
 
 	snprintf(turn, sizeof(turn), "%d", entry->turn);
 	snprintf(deleted, sizeof(deleted), "%lld", (long long)count);
+	snprintf(left, sizeof(left), "%lld", (long long)versions_left);
 	const char *rows[] = {entry->user_id, ids};
-	const char *params[] = {entry->deletion_id, turn, deleted, passed ? "true" : "false"};
+	const char *params[] = {entry->deletion_id, turn, deleted, passed ? "true" : "false", left};
 	db_queue_sql(ledger->db, "BEGIN");
 	db_queue(ledger->db, FILES_DONE, rows);
 	db_queue(ledger->db, LEDGER_PROGRESS, params);

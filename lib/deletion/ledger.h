@@ -17,8 +17,9 @@
 
 enum worker_db_statement {
 	/* The application's, from the settings. */
-	FILES_PAGE, /* $1 user, last file id or null, limit: enum file_column */
-	FILES_DONE, /* $1 user, array of file ids */
+	FILES_PAGE,     /* $1 user, last file id or null, limit: enum file_column */
+	FILES_DONE,     /* $1 user, array of file ids */
+	FILES_PREFIXES, /* $1 user; one column; not prepared if there are none */
 	/* The ledger's own; parameters and columns are ledger.c's. */
 	LEDGER_LEASE,
 	LEDGER_RELEASE,
@@ -84,6 +85,7 @@ struct ledger_entry {
 	int attempts; /* failures since the last progress */
 	int starts;   /* this one included; 0: none was counted yet */
 	int64_t files_deleted;
+	int64_t versions_left; /* of them, those of which older versions remain */
 	char mail[STATUS_SIZE];
 	int mails;                     /* begun, and not taken back by a definite failure */
 	char cause[LEDGER_CAUSE_SIZE]; /* what failed last, or "" */
@@ -131,12 +133,13 @@ void ledger_entry_init(struct ledger_entry *, const struct message *, const stru
 /* Counts a start of the entry's turn and fills in the rest. */
 enum ledger_answer ledger_begin(struct ledger *, struct ledger_entry *);
 
-/* COUNT files with the row ids IDS (a PostgreSQL array literal) are gone: marks their rows and
- * counts them, in one transaction, which ends a series of failures. PASSED: with them every row
+/* COUNT files with the row ids IDS (a PostgreSQL array literal) are gone, but for older versions of
+ * VERSIONS_LEFT of them: marks their rows and counts them, in one transaction, which ends a series
+ * of failures. PASSED: with them every row
  * that there was is done. *CHANGED: rows that worker.files_done_sql changed. */
 enum ledger_answer ledger_progress(struct ledger *, struct ledger_entry *, const char *ids,
-                                   int64_t count, bool passed, int64_t *changed,
-                                   struct deletion_state *);
+                                   int64_t count, int64_t versions_left, bool passed,
+                                   int64_t *changed, struct deletion_state *);
 
 /* The mark before a mail is sent, which counts it. */
 enum ledger_answer ledger_sending(struct ledger *, struct ledger_entry *);

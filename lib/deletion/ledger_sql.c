@@ -6,7 +6,7 @@
 /* In the order of enum state_column. */
 #define STATE                                                                                      \
 	"deletion_id, status, mail, files_deleted, attempts, last_error, next_attempt_at,"             \
-	" finished_at, version"
+	" finished_at, version, versions_left"
 /* In milliseconds. */
 #define AGE_OF "COALESCE(extract(epoch FROM now() - "
 #define UNTIL_NOW ") * 1000, 0)::bigint"
@@ -57,14 +57,15 @@ static const char begin_sql[] =
 	" passed_at =" IF_PARKED "NULL ELSE d.passed_at END" FENCE
 	" RETURNING attempts, starts, files_deleted, mail, mails, cause, cause_attempts,"
 	" " AGE_OF "failing_since" UNTIL_NOW ", " AGE_OF "cause_since" UNTIL_NOW ","
-	" " AGE_OF SENDING_SINCE UNTIL_NOW ", " AGE_OF "passed_at" UNTIL_NOW;
+	" " AGE_OF SENDING_SINCE UNTIL_NOW ", " AGE_OF "passed_at" UNTIL_NOW ", versions_left";
 
 /* What is written in the course of a job is fenced by its turn, and by its end: whose user was
  * restored meanwhile stops at the next step. A file that is gone is progress, and ends a series of
- * failures. $4: so ends a whole pass. */
+ * failures. $4: so ends a whole pass. $5: of so many older versions remain. */
 static const char progress_sql[] =
 	"UPDATE farewell.deletion SET files_deleted = files_deleted + $3, version = version + 1,"
 	" attempts = 0, failing_since = NULL, cause = NULL, cause_attempts = 0,"
+	" versions_left = versions_left + $5,"
 	" passed_at = CASE WHEN $4::boolean THEN COALESCE(passed_at, now()) ELSE passed_at END,"
 	" updated_at = now() WHERE deletion_id = $1 AND turn = $2 AND finished_at IS NULL"
 	" RETURNING " STATE ", " AGE_OF "passed_at" UNTIL_NOW;
@@ -243,15 +244,17 @@ static const char reopen_sql[] =
 void ledger_statements(const struct conf *conf, struct db_statement table[WORKER_DB_STATEMENTS])
 {
 	const char *page = conf->worker.files_sql, *done = conf->worker.files_done_sql;
+	const char *prefixes = conf->worker.prefixes_sql[0] != '\0' ? conf->worker.prefixes_sql : NULL;
 	const struct db_statement all[WORKER_DB_STATEMENTS] = {
 		[FILES_PAGE] = {"files", "worker.files_sql", page, 3, FILE_COLUMNS, DB_LOCK_NONE, 0},
 		[FILES_DONE] = {"files_done", "worker.files_done_sql", done, 2, -1, DB_LOCK_NONE, 0},
+		[FILES_PREFIXES] = {"prefixes", "worker.prefixes_sql", prefixes, 1, 1, DB_LOCK_NONE, 0},
 		[LEDGER_LEASE] = {.name = "lease", .sql = lease_sql, .params = 1},
 		[LEDGER_RELEASE] = {.name = "release", .sql = release_sql, .params = 1},
 		[LEDGER_HOLDER] = {.name = "lease_holder", .sql = holder_sql, .params = 1},
 		[LEDGER_LOOK] = {.name = "look", .sql = look_sql, .params = 1},
 		[LEDGER_BEGIN] = {.name = "begin_job", .sql = begin_sql, .params = 3},
-		[LEDGER_PROGRESS] = {.name = "progress", .sql = progress_sql, .params = 4},
+		[LEDGER_PROGRESS] = {.name = "progress", .sql = progress_sql, .params = 5},
 		[LEDGER_SENDING] = {.name = "sending", .sql = sending_sql, .params = 2},
 		[LEDGER_NOT_SENT] = {.name = "not_sent", .sql = not_sent_sql, .params = 2},
 		[LEDGER_SENT] = {.name = "sent", .sql = sent_sql, .params = 1},

@@ -16,6 +16,7 @@ enum state_column {
 	STATE_NEXT_ATTEMPT_AT,
 	STATE_FINISHED_AT,
 	STATE_VERSION,
+	STATE_VERSIONS_LEFT,
 	/* LEDGER_LOOK has these beside: */
 	STATE_TURN,
 	STATE_WAITING,
@@ -28,7 +29,7 @@ enum state_column {
 };
 
 /* LEDGER_PROGRESS has this one beside. */
-enum progress_column { PROGRESS_PASSED_MS = STATE_VERSION + 1 };
+enum progress_column { PROGRESS_PASSED_MS = STATE_VERSIONS_LEFT + 1 };
 
 /* Of LEDGER_BEGIN. */
 enum begin_column {
@@ -43,6 +44,7 @@ enum begin_column {
 	BEGIN_CAUSE_MS,
 	BEGIN_SENDING_MS,
 	BEGIN_PASSED_MS,
+	BEGIN_VERSIONS_LEFT,
 };
 
 /* Of LEDGER_NEXT_TURN. */

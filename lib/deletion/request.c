@@ -63,8 +63,9 @@ static const char newest_sql[] =
 	"SELECT user_id, deletion_id::text, status, mail, files_deleted::text, attempts::text,"
 	" last_error,"
 	" to_char(requested_at, " MILLISECONDS "), to_char(started_at, " MILLISECONDS "),"
-	" to_char(finished_at, " MILLISECONDS "), to_char(next_attempt_at, " MILLISECONDS ")"
-	" FROM farewell.request WHERE user_id = $1 ORDER BY requested_at DESC LIMIT 1";
+	" to_char(finished_at, " MILLISECONDS "), to_char(next_attempt_at, " MILLISECONDS "),"
+	" versions_left::text FROM farewell.request WHERE user_id = $1 ORDER BY requested_at DESC "
+	"LIMIT 1";
 
 /* The modes that keep out who locks or changes a row. One that only waits for its turn keeps out
  * who comes later, too. */
@@ -121,7 +122,8 @@ static const char cancel_sql[] = "UPDATE farewell.request SET status = 'cancelle
 static const char report_sql[] =
 	"UPDATE farewell.request SET status = $2, mail = $3, files_deleted = $4, attempts = $5,"
 	" last_error = $6, next_attempt_at = $7, finished_at = $8,"
-	" reconcile_at = GREATEST(reconcile_at, COALESCE($7, now())), version = $9::bigint"
+	" reconcile_at = GREATEST(reconcile_at, COALESCE($7, now())), version = $9::bigint,"
+	" versions_left = $10"
 	" WHERE deletion_id = $1 AND finished_at IS NULL AND version < $9::bigint"
 	" AND (status <> 'cancelled' OR $2 = 'cancelled')";
 
@@ -267,7 +269,7 @@ void request_worker_statements(const struct conf *conf,
 		[REQUEST_REMARK] = {.name = "remark", .sql = remark_sql, .params = 2},
 		[REQUEST_START] = {.name = "stamp_start", .sql = start_sql, .params = 1},
 		[REQUEST_CANCEL] = {.name = "cancel", .sql = cancel_sql, .params = 1},
-		[REQUEST_REPORT] = {.name = "report", .sql = report_sql, .params = 9, .prose = 6},
+		[REQUEST_REPORT] = {.name = "report", .sql = report_sql, .params = 10, .prose = 6},
 		[REQUEST_STATE] = {.name = "known_state", .sql = state_sql, .params = 1},
 		[REQUEST_CLAIM] = {.name = "claim", .sql = claim_sql, .params = 3},
 		[REQUEST_UNCLAIM] = {.name = "unclaim", .sql = unclaim_sql, .params = 1},

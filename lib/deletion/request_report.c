@@ -25,12 +25,13 @@ static const char *or_null(const char *text)
 
 enum db_result request_report(struct db *db, const struct deletion_state *state, bool *heard)
 {
-	char files[24], attempts[16], version[24];
+	char files[24], attempts[16], version[24], left[24];
 	PGresult *done = NULL;
 
 	snprintf(files, sizeof(files), "%lld", (long long)state->files_deleted);
 	snprintf(attempts, sizeof(attempts), "%d", state->attempts);
 	snprintf(version, sizeof(version), "%lld", (long long)state->version);
+	snprintf(left, sizeof(left), "%lld", (long long)state->versions_left);
 	const char *params[] = {state->deletion_id,
 	                        state->status,
 	                        state->mail,
@@ -39,7 +40,8 @@ enum db_result request_report(struct db *db, const struct deletion_state *state,
 	                        or_null(state->last_error),
 	                        or_null(state->next_attempt_at),
 	                        or_null(state->finished_at),
-	                        version};
+	                        version,
+	                        left};
 	enum db_result result = db_run(db, REQUEST_REPORT, params, &done, db_deadline(db));
 	if (result != DB_OK)
 		log_warning("the request could not be brought up to date: %s", db_why(db));

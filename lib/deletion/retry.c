@@ -8,6 +8,7 @@
 void failure_set(struct failure *failure, enum retry_cause cause, const char *what, const char *why)
 {
 	failure->cause = cause;
+	failure->until = 0;
 	snprintf(failure->what, sizeof(failure->what), "%.*s",
 	         (int)text_utf8_fit(what, sizeof(failure->what) - 1), what);
 	snprintf(failure->why, sizeof(failure->why), "%.*s",

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "lib/config/conf.h"
 #include "lib/session/sqlstate.h"
@@ -16,6 +17,7 @@ enum retry_cause {
 	RETRY_TIME_HEALS, /* a lock, a slow statement, one object's 503       */
 	RETRY_OPERATOR,   /* AccessDenied and its kind: only a person can     */
 	RETRY_HOPELESS,   /* the next attempt would find the same             */
+	RETRY_LOCKED,     /* nobody's: a lock ends at a date                  */
 };
 
 /* One failure. */
@@ -24,9 +26,10 @@ struct failure {
 	char what[FAILURE_WHAT_SIZE]; /* failed: a setting, "bucket media", "mail"; kinds are counted
 	                                 apart by it */
 	char why[FAILURE_WHY_SIZE];   /* the sentence for a person; empty: no failure */
+	time_t until;                 /* of RETRY_LOCKED: when it is worth to try again */
 };
 
-/* Fills FAILURE; WHAT and WHY are cut, never inside a character. */
+/* Fills FAILURE, without a date; WHAT and WHY are cut, never inside a character. */
 void failure_set(struct failure *, enum retry_cause, const char *what, const char *why);
 
 /* The cause of a statement's refusal. */

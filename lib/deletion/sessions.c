@@ -113,7 +113,13 @@ enum sessions_state sessions_check_user_db(struct sessions *s)
 
 enum sessions_state sessions_check_worker_db(struct sessions *s)
 {
-	return sessions_check_one(s->ledger.db, FILES_PAGE, FILES_DONE);
+	enum sessions_state state = sessions_check_one(s->ledger.db, FILES_PAGE, FILES_DONE);
+
+	if (s->conf->worker.prefixes_sql[0] == '\0' || state == SESSIONS_AWAY)
+		return state;
+	enum sessions_state other = sessions_state_of(
+		s->ledger.db, db_check(s->ledger.db, FILES_PREFIXES, db_deadline(s->ledger.db)));
+	return other > state ? other : state;
 }
 
 /* Ids of digits and hyphens are the same in every encoding. */

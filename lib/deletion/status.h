@@ -26,6 +26,7 @@ struct deletion_state {
 	char deletion_id[ID_UUID_SIZE];
 	char status[STATUS_SIZE], mail[STATUS_SIZE];
 	int64_t files_deleted;
+	int64_t versions_left; /* of them, those of which older versions remain */
 	int attempts;
 	char last_error[STATUS_ERROR_SIZE];
 	char next_attempt_at[STATUS_TIME_SIZE], finished_at[STATUS_TIME_SIZE];

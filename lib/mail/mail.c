@@ -104,6 +104,11 @@ static void values_fill(struct values *values, const struct mail_letter *letter)
 	value_clean(letter->deletion_id, values->text[MAIL_VALUE_DELETION_ID]);
 	value_clean(letter->requested_at, values->text[MAIL_VALUE_REQUESTED_AT]);
 	snprintf(values->text[MAIL_VALUE_FILES_DELETED], VALUE_SIZE, "%" PRId64, letter->files_deleted);
+	if (letter->versions_left > 0)
+		snprintf(values->text[MAIL_VALUE_VERSIONS_LEFT], VALUE_SIZE, "%" PRId64,
+		         letter->versions_left);
+	else
+		values->text[MAIL_VALUE_VERSIONS_LEFT][0] = '\0';
 	for (int i = 0; i < MAIL_VALUES; i++)
 		values->list[i] = values->text[i];
 }

@@ -23,6 +23,7 @@ struct mail_letter {
 	const char *to; /* address */
 	const char *name, *locale, *user_id, *deletion_id, *requested_at;
 	int64_t files_deleted;
+	int64_t versions_left; /* of them, those of which older versions remain */
 };
 
 /* Reads and checks the sender and every template; connects to nobody. NULL: WHY says which file and

@@ -26,6 +26,7 @@ static const char *const value_names[MAIL_VALUES] = {
 	[MAIL_VALUE_DELETION_ID] = "deletion_id",
 	[MAIL_VALUE_REQUESTED_AT] = "requested_at",
 	[MAIL_VALUE_FILES_DELETED] = "files_deleted",
+	[MAIL_VALUE_VERSIONS_LEFT] = "versions_left",
 };
 
 /* A template is a row of pieces: literal text, or a placeholder with what stands for an empty
@@ -33,9 +34,10 @@ static const char *const value_names[MAIL_VALUES] = {
 struct piece {
 	const char *text; /* the literal, or the placeholder's name */
 	size_t length;
-	const char *otherwise; /* placeholder: after the bar */
+	const char *otherwise; /* placeholder: after the bar, or the question mark */
 	size_t otherwise_length;
-	int value; /* enum mail_value; -1: literal; -2: unknown name; -3: no }} */
+	bool only_if; /* it was a question mark: instead of a value that is not empty */
+	int value;    /* enum mail_value; -1: literal; -2: unknown name; -3: no }} */
 };
 
 enum { LITERAL = -1, UNKNOWN = -2, OPEN = -3 };
@@ -63,6 +65,7 @@ static int value_named(const char *name, size_t length)
 static bool piece_next(const char **at, struct piece *piece)
 {
 	const char *start = *at, *end, *bar;
+	size_t name_length;
 
 	if (*start == '\0')
 		return false;
@@ -80,9 +83,11 @@ static bool piece_next(const char **at, struct piece *piece)
 		*at = end;
 		return true;
 	}
-	bar = memchr(piece->text, '|', (size_t)(end - piece->text));
+	name_length = strcspn(piece->text, "|?}");
+	bar = piece->text + name_length < end ? piece->text + name_length : NULL;
 	piece->length = (size_t)((bar != NULL ? bar : end) - piece->text);
 	if (bar != NULL) {
+		piece->only_if = *bar == '?';
 		piece->otherwise = bar + 1;
 		piece->otherwise_length = (size_t)(end - bar - 1);
 	}
@@ -111,7 +116,7 @@ bool mail_template_check(const char *source, const char *file, char *why, size_t
 		if (piece.value == UNKNOWN)
 			return template_refuse(why, why_size,
 			                       "%s:%d: unknown placeholder {{%.*s}}; there are name, user_id, "
-			                       "deletion_id, requested_at, files_deleted",
+			                       "deletion_id, requested_at, files_deleted, versions_left",
 			                       file, line_of(source, piece.text),
 			                       piece.length < 40 ? (int)piece.length : 40, piece.text);
 	}
@@ -140,8 +145,11 @@ void mail_template_write(FILE *out, const char *source, const char *const values
 	for (const char *at = source; piece_next(&at, &piece);) {
 		if (piece.value < 0)
 			fwrite(piece.text, 1, piece.length, out);
-		else if (values[piece.value][0] == '\0' && piece.otherwise_length > 0)
+		else if (piece.only_if ? values[piece.value][0] != '\0' :
+		                         values[piece.value][0] == '\0' && piece.otherwise_length > 0)
 			fwrite(piece.otherwise, 1, piece.otherwise_length, out);
+		else if (piece.only_if)
+			continue;
 		else if (as_html)
 			put_escaped(out, values[piece.value]);
 		else

@@ -4,9 +4,9 @@
  *     en/deleted.txt   the text
  *     en/deleted.html  the same as HTML; may be missing
  *
- * `{{name}}` is replaced; `{{name|friend}}` says what to write when there is no name. Placeholders:
- * see enum mail_value. Everything is read and checked once, so that a mistake shows at start and
- * not in a letter. */
+ * `{{name}}` is replaced; `{{name|friend}}` says what to write when there is no name, and
+ * `{{name?dear}}` writes `dear` only when there is one. Placeholders: see enum mail_value.
+ * Everything is read and checked once, so that a mistake shows at start and not in a letter. */
 #ifndef FAREWELL_MAIL_TEMPLATE_H
 #define FAREWELL_MAIL_TEMPLATE_H
 
@@ -20,6 +20,8 @@ enum mail_value {
 	MAIL_VALUE_DELETION_ID,   /* {{deletion_id}}   */
 	MAIL_VALUE_REQUESTED_AT,  /* {{requested_at}}  */
 	MAIL_VALUE_FILES_DELETED, /* {{files_deleted}} */
+	MAIL_VALUE_VERSIONS_LEFT, /* {{versions_left}}: of so many files older versions remain; empty:
+	                             of none */
 	MAIL_VALUES
 };
 

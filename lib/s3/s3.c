@@ -135,7 +135,7 @@ bool s3_may_repeat(struct s3_pace *pace, const struct s3_fault *fault, size_t ke
 
 /* ---- all of it ---- */
 
-static void objects_refuse_unsafe(const char *bucket, struct s3_object *objects, size_t count)
+void s3_objects_refuse_unsafe(const char *bucket, struct s3_object *objects, size_t count)
 {
 	bool valid = s3_bucket_valid(bucket, strlen(bucket));
 
@@ -145,12 +145,13 @@ static void objects_refuse_unsafe(const char *bucket, struct s3_object *objects,
 
 		s3_object_set(&objects[i], fault == NULL ? S3_PENDING : S3_OPERATOR,
 		              fault == NULL ? "" : fault);
-		objects[i].marker = false;
+		objects[i].marker = objects[i].denied = objects[i].locked = false;
+		objects[i].locked_until = 0;
 		objects[i].tries = 0;
 	}
 }
 
-static enum s3_result objects_worst(const struct s3_object *objects, size_t count)
+enum s3_result s3_objects_worst(const struct s3_object *objects, size_t count)
 {
 	enum s3_result worst = S3_DELETED;
 
@@ -163,16 +164,21 @@ static enum s3_result objects_worst(const struct s3_object *objects, size_t coun
 	return worst;
 }
 
-enum s3_result s3_delete(struct s3 *s3, const char *bucket, struct s3_object *objects, size_t count)
+void s3_begin(struct s3 *s3)
+{
+	s3->blamed = S3_BLAME_NONE;
+	s3->asked = s3->clock_corrected = false;
+}
+
+enum s3_result s3_delete_named(struct s3 *s3, const char *bucket, struct s3_object *objects,
+                               size_t count)
 {
 	struct s3_pace *pace = s3_pace_find(&s3->paces, bucket, s3->options.batch_keys, clock_now_ms());
 	struct s3_fault fault = {0};
 	enum s3_result worst;
 	bool to_the_end;
 
-	s3->blamed = S3_BLAME_NONE;
-	s3->asked = s3->clock_corrected = false;
-	objects_refuse_unsafe(bucket, objects, count);
+	s3_objects_refuse_unsafe(bucket, objects, count);
 	to_the_end = s3_delete_in_batches(s3, pace, objects, count, &fault) &&
 	             s3_delete_singly(s3, pace, objects, count, &fault);
 	for (size_t i = 0; !to_the_end && i < count; i++)
@@ -180,8 +186,16 @@ enum s3_result s3_delete(struct s3 *s3, const char *bucket, struct s3_object *ob
 			s3_object_set(&objects[i], fault.result, fault.why);
 	for (size_t i = 0; i < count; i++)
 		objects[i].no_bucket = objects[i].result == S3_OPERATOR && fault.no_bucket;
-	worst = objects_worst(objects, count);
+	worst = s3_objects_worst(objects, count);
 	return fault.result == S3_STOPPED ? S3_STOPPED : worst;
+}
+
+enum s3_blame s3_take_blame(struct s3 *s3)
+{
+	enum s3_blame blamed = s3->blamed;
+
+	s3->blamed = S3_BLAME_NONE;
+	return blamed;
 }
 
 enum s3_blame s3_blame(const struct s3 *s3)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "lib/session/pump.h"
 
@@ -21,6 +22,7 @@ struct s3;
 enum s3_result {
 	S3_PENDING,  /* not asked yet, or the answer did not mention it: try again          */
 	S3_DELETED,  /* gone, or was not there                                              */
+	S3_LOCKED,   /* an object lock keeps a version of it until a date                    */
 	S3_RETRY,    /* could not be deleted now: network, 5xx, SlowDown, RequestTimeTooSkewed */
 	S3_OPERATOR, /* only a person can fix it: AccessDenied, NoSuchBucket, bad signature  */
 	S3_STOPPED,  /* the pump said stop while the request was under way                  */
@@ -44,17 +46,25 @@ struct s3_options {
 	const char *ca_file;                    /* empty: the system's */
 	int64_t connect_timeout_ms, timeout_ms; /* the second for one whole request */
 	size_t batch_keys, batch_bytes;         /* 1 to S3_BATCH_KEYS, 1 to S3_BATCH_BYTES */
+	bool all_versions; /* with all versions, delete markers and unfinished uploads; else s3_delete
+	                    * only does what a DELETE does */
+	int list_entries;  /* of a listing's page, at most; 0: 1000 */
+	bool verify;       /* asks afterwards what is there still */
 	const char *user_agent;
 };
 
 struct s3_object {
 	const char *key;        /* NUL-terminated UTF-8, 1 to 1024 bytes, as in the path */
-	const char *version_id; /* this version of it, or this delete marker; NULL: none is named */
+	const char *version_id; /* this version of it, or this delete marker; NULL: none is named, and
+	                         * it is the whole object */
 	enum s3_result result;  /* set by s3_delete, and so is all below */
 	bool marker;         /* S3_DELETED, no version named: the store only put a delete marker before
 	                      * its versions, whose data remain */
-	unsigned char tries; /* for s3.c: failures that may have passed meanwhile */
+	unsigned char tries; /* for lib/s3: failures that may have passed meanwhile */
 	bool no_bucket;      /* refused because there is no such bucket, or can be none */
+	bool denied;         /* refused for this object alone: it may be locked */
+	bool locked;         /* an object lock or a legal hold keeps it */
+	time_t locked_until; /* of S3_LOCKED: the last date of its versions */
 	char why[160];       /* for a person: S3's code, HTTP status; never the key */
 };
 
@@ -88,10 +98,11 @@ void s3_free(struct s3 *);
  * request begins no other: S3_STOPPED. */
 void s3_set_deadline(struct s3 *, int64_t deadline_ms);
 
-/* Deletes OBJECTS of one BUCKET: multi-object deletes of at most batch_keys keys and batch_bytes
- * bytes each, one by one, some at a time, where key or store can't. Every object's result and why
- * are set. Returns the worst over all (order: S3_DELETED < S3_RETRY < S3_OPERATOR < S3_STOPPED;
- * only after S3_STOPPED is anything left S3_PENDING).
+/* Deletes OBJECTS of one BUCKET, none of which names a version: with all_versions, everything that
+ * the bucket has of exactly these keys (s3_erase.c). Multi-object deletes of at most batch_keys
+ * keys and batch_bytes bytes each, one by one, some at a time, where key or store can't. Every
+ * object's result and why are set. Returns the worst over all (order: S3_DELETED < S3_LOCKED <
+ * S3_RETRY < S3_OPERATOR < S3_STOPPED; only after S3_STOPPED is anything left S3_PENDING).
  *
  * What may pass by itself (SlowDown, 429, 500, 503, time-outs) is asked again after a wait, fewer
  * at a time, and is a failure only if that does not help within the bounds of s3_pace.h. After a

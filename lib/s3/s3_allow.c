@@ -65,6 +65,21 @@ static bool allow_has_dots(const char *key)
 	}
 }
 
+/* BY_ID: only by an entry with {id}. */
+static bool allow_by_any(const char *allowed, const char *user_id, const struct s3_path *path,
+                         bool by_id)
+{
+	for (allowed += strspn(allowed, " "); *allowed != '\0'; allowed += strspn(allowed, " ")) {
+		size_t length = strcspn(allowed, " ");
+
+		if ((!by_id || memmem(allowed, length, id_mark, ID_MARK_BYTES) != NULL) &&
+		    allow_by_entry(allowed, length, user_id, path))
+			return true;
+		allowed += length;
+	}
+	return false;
+}
+
 bool s3_allow_path(const char *allowed, const char *user_id, const struct s3_path *path, char *why,
                    size_t why_size)
 {
@@ -83,15 +98,23 @@ bool s3_allow_path(const char *allowed, const char *user_id, const struct s3_pat
 		         path->bucket);
 		return false;
 	}
-	for (allowed += strspn(allowed, " "); *allowed != '\0'; allowed += strspn(allowed, " ")) {
-		size_t length = strcspn(allowed, " ");
-
-		if (allow_by_entry(allowed, length, user_id, path))
-			return true;
-		allowed += length;
-	}
+	if (allow_by_any(allowed, user_id, path, false))
+		return true;
 	snprintf(why, why_size,
 	         "in bucket %s it names what worker.s3_allow does not let this account's rows name",
+	         path->bucket);
+	return false;
+}
+
+bool s3_allow_prefix(const char *allowed, const char *user_id, const struct s3_path *path,
+                     char *why, size_t why_size)
+{
+	if (!s3_allow_path(allowed, user_id, path, why, why_size))
+		return false;
+	if (strstr(allowed, id_mark) == NULL || allow_by_any(allowed, user_id, path, true))
+		return true;
+	snprintf(why, why_size,
+	         "in bucket %s it is not within what worker.s3_allow allows by the account's id",
 	         path->bucket);
 	return false;
 }

@@ -21,4 +21,9 @@
 bool s3_allow_path(const char *allowed, const char *user_id, const struct s3_path *path, char *why,
                    size_t why_size);
 
+/* Likewise of a prefix, s3_prefix_read's, all that lies below which may be deleted: where an entry
+ * has {id}, it must be one with {id} that allows it. */
+bool s3_allow_prefix(const char *allowed, const char *user_id, const struct s3_path *path,
+                     char *why, size_t why_size);
+
 #endif

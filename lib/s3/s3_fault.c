@@ -103,6 +103,19 @@ enum s3_result s3_fault_of_object(const char *code, char *why, size_t why_size)
 	return known == NULL ? S3_RETRY : known->result;
 }
 
+bool s3_fault_is_denial(const char *code)
+{
+	return strcmp(code, "AccessDenied") == 0 || strcmp(code, "InvalidRequest") == 0 ||
+	       strcmp(code, "ObjectLocked") == 0;
+}
+
+bool s3_fault_is_unknown(const struct s3_fault *fault)
+{
+	return fault->status == 405 || fault->status == 501 ||
+	       strcmp(fault->code, "NotImplemented") == 0 ||
+	       strcmp(fault->code, "MethodNotAllowed") == 0;
+}
+
 enum s3_blame s3_blame_of_object(const char *code)
 {
 	const struct known *known = known_find(code);
@@ -192,6 +205,7 @@ struct s3_fault s3_fault_of_request(long status, const struct s3_answer *answer,
 		              answer->code[0] == '\0' ? advice_by_status(status) : "");
 	if (fault.result == S3_RETRY)
 		fault.trouble = trouble_of_request(status, answer->code);
+	fault.denied = !batch && s3_fault_is_denial(answer->code);
 	fault.no_bucket =
 		strcmp(answer->code, "NoSuchBucket") == 0 || strcmp(answer->code, "InvalidBucketName") == 0;
 	return fault;

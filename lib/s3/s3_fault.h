@@ -17,6 +17,10 @@ struct s3_fault {
 	bool whole;      /* the next request would fare alike: don't try the rest */
 	bool no_batches; /* this bucket has no multi-object delete */
 	bool no_bucket;  /* it is the bucket's name that the store does not know or take */
+	bool denied;     /* of a request for one object: as s3_fault_is_denial says */
+	/* Of s3_ask: what the store answered; 0 and "": nothing. */
+	long status;
+	char code[sizeof((struct s3_answer *)0)->code];
 	enum s3_blame blame;
 	enum s3_trouble trouble; /* of S3_RETRY: what makes it worth asking again soon */
 	char why[sizeof((struct s3_object *)0)->why];
@@ -24,6 +28,13 @@ struct s3_fault {
 
 /* One object's Error inside a DeleteResult. */
 enum s3_result s3_fault_of_object(const char *code, char *why, size_t why_size);
+
+/* Whether an object whose deletion was refused with CODE may be locked. */
+bool s3_fault_is_denial(const char *code);
+
+/* Whether a question (s3_ask) was answered so by a store that does not know it: R2 and Swift know
+ * no versioning. */
+bool s3_fault_is_unknown(const struct s3_fault *);
 
 /* Whose fault that is, as far as one answer tells. */
 enum s3_blame s3_blame_of_object(const char *code);

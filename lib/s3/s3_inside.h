@@ -7,6 +7,7 @@
 #include "lib/s3/s3_pace.h"
 #include "lib/s3/s3_places.h"
 #include "lib/s3/s3_request.h"
+#include "lib/s3/s3_versioning.h"
 #include "lib/session/http.h"
 
 struct s3 {
@@ -24,6 +25,7 @@ struct s3 {
 	int64_t clock_ahead_s;
 	bool clock_told; /* in the log */
 	struct s3_paces paces;
+	struct s3_versioning versioning;
 	/* The objects that s3_batch.c is at, in the order of a body, and of which the store said that
 	 * they may do better soon. */
 	struct s3_object *batch[S3_BATCH_KEYS];
@@ -32,7 +34,19 @@ struct s3 {
 };
 
 void s3_object_set(struct s3_object *, enum s3_result, const char *why);
+/* Whose fault something was, for s3_blame: the worst counts. */
 void s3_note_blame(struct s3 *, enum s3_blame);
+/* What was noted so far, which is forgotten. */
+enum s3_blame s3_take_blame(struct s3 *);
+enum s3_result s3_objects_worst(const struct s3_object *, size_t count);
+/* Makes them pending, but for those that can't be deleted safely. */
+void s3_objects_refuse_unsafe(const char *bucket, struct s3_object *, size_t count);
+/* An s3_delete begins, or another call of its kind. */
+void s3_begin(struct s3 *);
+/* Deletes OBJECTS as they are named, each version by its id: what s3_delete does where there is no
+ * more to it. */
+enum s3_result s3_delete_named(struct s3 *, const char *bucket, struct s3_object *objects,
+                               size_t count);
 
 /* What a request came to that has no answer of the server. */
 struct s3_fault s3_fault_of_transport(const struct http_client_answer *);
@@ -73,5 +87,16 @@ bool s3_delete_in_batches(struct s3 *, struct s3_pace *, struct s3_object *objec
                           struct s3_fault *);
 bool s3_delete_singly(struct s3 *, struct s3_pace *, struct s3_object *objects, size_t count,
                       struct s3_fault *);
+
+/* ---- s3_ask.c ---- */
+
+/* Sends a request that may be made with PERMISSION ("s3:GetBucketVersioning"), and whose answer is
+ * not the deletion of an object; again after a wait if the store asks for that. True: 2xx, and
+ * ANSWER is the caller's to free. False: FAULT; of S3_OPERATOR where PERMISSION is missing, which
+ * the sentence names. */
+bool s3_ask(struct s3 *, const struct s3_request *, const char *permission,
+            struct http_client_answer *answer, struct s3_fault *fault);
+/* Such a question was answered with what is no answer: S3_RETRY. */
+struct s3_fault s3_fault_of_nonsense(const char *what);
 
 #endif

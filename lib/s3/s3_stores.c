@@ -36,6 +36,8 @@ static struct s3_options options_common(const struct conf *conf)
 		.timeout_ms = conf->worker.s3_timeout_ms,
 		.batch_keys = (size_t)conf->worker.s3_batch_keys,
 		.batch_bytes = (size_t)conf->worker.s3_batch_bytes,
+		.all_versions = conf->worker.s3_versions == VERSIONS_ALL,
+		.verify = conf->worker.s3_verify,
 		.requester_pays = conf->worker.s3_request_payer == PAYER_REQUESTER,
 		.user_agent = "farewell",
 	};

@@ -121,13 +121,13 @@ def test_get_the_deletion(fw, quiet):
     made = quiet.delete(user).json()
     answer = quiet.get(user)
     assert answer.status == 200
-    assert answer.json() == {**made, "startedAt": None, "finishedAt": None, "filesDeleted": 0, "mail": "pending", "attempts": 0,
+    assert answer.json() == {**made, "startedAt": None, "finishedAt": None, "filesDeleted": 0, "versionsLeft": 0, "mail": "pending", "attempts": 0,
                              "lastError": None, "nextAttemptAt": None}
     fw.psql("users", "UPDATE farewell.request SET status = 'retrying', mail = 'none', files_deleted = 5000000000, attempts = 3,"
             " last_error = 'S3: \"김\" is slow', next_attempt_at = '2030-01-02 03:04:05.678+09', started_at = '2029-01-01+00',"
             " finished_at = '2029-01-01 00:00:01.5+00' WHERE user_id = %s", str(user))
     assert quiet.get(user).json() == {
-        **made, "status": "retrying", "mail": "none", "filesDeleted": 5000000000, "attempts": 3, "lastError": 'S3: "김" is slow',
+        **made, "status": "retrying", "mail": "none", "filesDeleted": 5000000000, "versionsLeft": 0, "attempts": 3, "lastError": 'S3: "김" is slow',
         "nextAttemptAt": "2030-01-01T18:04:05.678Z", "startedAt": "2029-01-01T00:00:00.000Z",
         "finishedAt": "2029-01-01T00:00:01.500Z"}
 

@@ -23,7 +23,8 @@ static const struct conf conf = {
                .lock_user_sql = lock_sql,
                .user_contact_sql = contact_sql,
                .files_sql = page_sql,
-               .files_done_sql = done_sql},
+               .files_done_sql = done_sql,
+               .prefixes_sql = "SELECT 's3://bucket/' || $1 || '/'"},
 };
 
 /* The highest $n in SQL. */

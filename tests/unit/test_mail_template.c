@@ -14,6 +14,7 @@ static const char *const values[MAIL_VALUES] = {
 	[MAIL_VALUE_DELETION_ID] = "d-1",
 	[MAIL_VALUE_REQUESTED_AT] = "",
 	[MAIL_VALUE_FILES_DELETED] = "7",
+	[MAIL_VALUE_VERSIONS_LEFT] = "",
 };
 static char written[1024], why[256], directory[64];
 
@@ -85,6 +86,15 @@ static void placeholders_are_replaced(void)
 		filled("[{{requested_at}}] [{{requested_at|not known}}] [{{user_id|x}}]", false),
 		"[] [not known] [42]");
 	CU_ASSERT_STRING_EQUAL(filled("", false), "");
+}
+
+static void text_is_written_only_with_a_value(void)
+{
+	CU_ASSERT_STRING_EQUAL(
+		filled("a{{versions_left? and }}{{versions_left}}{{versions_left?}}", false), "a");
+	CU_ASSERT_STRING_EQUAL(filled("a{{user_id? | of ? <b>}}{{user_id}}{{user_id?}}", true),
+	                       "a | of ? <b>42");
+	CU_ASSERT_STRING_EQUAL(filled("{{requested_at|never?}}", false), "never?");
 }
 
 static void html_values_are_escaped(void)
@@ -188,6 +198,7 @@ int main(void)
 {
 	static const struct unit_test tests[] = {
 		{"placeholders are replaced", placeholders_are_replaced},
+		{"text is written only with a value", text_is_written_only_with_a_value},
 		{"HTML values are escaped", html_values_are_escaped},
 		{"checks find line and name", checks_find_line_and_name},
 		{"locales fall back", locales_fall_back},

@@ -72,7 +72,7 @@ def test_trials_take_one_deletion_after_the_other(fw):
         return deleted(request.keys) if good else error(503, "SlowDown")
     store = Canned(reply)
     try:
-        fw.stack.worker.configure({"worker": {"s3_endpoint": store.endpoint, "children": 1, "reconciler": "no"}})
+        fw.stack.worker.configure({"worker": {"s3_endpoint": store.endpoint, "s3_versions": "current", "children": 1, "reconciler": "no"}})
         users = [fw.make_user(files=1, put=False) for _ in range(8)]
         for user in users:
             ask(fw, user)

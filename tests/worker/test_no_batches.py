@@ -20,7 +20,7 @@ def canned():
 
 
 def test_other_buckets_are_deleted_in_batches(fw, canned):
-    fw.stack.worker.configure({"worker": {"children": 1, "s3_endpoint": canned.endpoint}})
+    fw.stack.worker.configure({"worker": {"children": 1, "s3_endpoint": canned.endpoint, "s3_versions": "current"}})
     for _ in range(2):
         user = fw.make_user(files=0)
         fw.add_files(user, [f"s3://{bucket}/{n}" for bucket in (ODD, "farewell-plain-bucket") for n in range(3)], put=False)

@@ -99,7 +99,7 @@ def test_a_header_that_counts_too_far(fw):
 
 def test_rows_that_come_back_for_ever(fw, store):
     fw.purge(PARKED)
-    fw.stack.worker.configure({"worker": {"s3_endpoint": store(deleted), "files_sql":
+    fw.stack.worker.configure({"worker": {"s3_endpoint": store(deleted), "s3_versions": "current", "files_sql":
         "SELECT id::text, file_path FROM user_files WHERE user_id = $1 AND ($2::bigint IS NULL OR id > $2::bigint) ORDER BY user_files.id LIMIT $3"}})
     user = fw.make_user(put=False)
     ask(fw, user)
@@ -114,7 +114,7 @@ def test_one_object_does_not_hold_up_the_pages_behind_it(fw, store):
     def reply(keys):
         gone.update(key for key in keys if not key.endswith("stuck"))
         return deleted([k for k in keys if not k.endswith("stuck")], [(k, "InternalError") for k in keys if k.endswith("stuck")])
-    fw.stack.worker.configure({"worker": {"s3_endpoint": store(reply), "files_page": 2}})
+    fw.stack.worker.configure({"worker": {"s3_endpoint": store(reply), "s3_versions": "current", "files_page": 2}})
     user = fw.make_user([f"a/{n}" for n in ("stuck", "1", "2", "3", "4")], put=False)
     ask(fw, user)
     row = fw.wait_status(user, "retrying")
@@ -124,7 +124,7 @@ def test_one_object_does_not_hold_up_the_pages_behind_it(fw, store):
 def test_ids_are_read_in_the_order_of_numbers(fw, store):
     """In that of text, 100 is before 99, and one pass, which is all that there is when a row can't be fixed, would leave rows out."""
     fw.purge(PARKED)
-    fw.stack.worker.configure({"worker": {"s3_endpoint": store(deleted), "files_page": 2}})
+    fw.stack.worker.configure({"worker": {"s3_endpoint": store(deleted), "s3_versions": "current", "files_page": 2}})
     user = fw.make_user(0)
     edge = 10 ** 9  # nobody's: the sequence never gets there
     fw.psql("worker", "INSERT INTO user_files (id, user_id, file_path)"
@@ -161,7 +161,7 @@ def test_restored_while_a_worker_is_at_it(fw, store):
         asked.extend(keys)
         go_on.wait(PATIENCE)
         return deleted(keys)
-    fw.stack.worker.configure({"worker": {"s3_endpoint": store(reply), "files_page": 1}})
+    fw.stack.worker.configure({"worker": {"s3_endpoint": store(reply), "s3_versions": "current", "files_page": 1}})
     user = fw.make_user(["b/1", "b/2", "b/3"], put=False)
     deletion_id = ask(fw, user)
     fw.wait_until(lambda: asked, what="the first batch")
@@ -183,7 +183,7 @@ def test_the_users_row_vanishes_while_a_worker_is_at_it(fw, store):
         go_on.wait(20)
         return deleted(keys)
     fw.purge(PARKED)
-    fw.stack.worker.configure({"worker": {"s3_endpoint": store(reply), "files_page": 1}})
+    fw.stack.worker.configure({"worker": {"s3_endpoint": store(reply), "s3_versions": "current", "files_page": 1}})
     user = fw.make_user(["c/1", "c/2", "c/3"], put=False)
     ask(fw, user)
     fw.wait_until(lambda: asked, what="the first batch")
