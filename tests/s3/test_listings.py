@@ -67,14 +67,14 @@ def deletions(server):
     (lambda q: error(403, "AccessDenied"), "operator", "s3:ListBucketVersions")])
 def test_a_listing_that_proves_nothing(canned, listing, result, word):
     server, tool = store(canned, listing)
-    outcome = tool.delete("media", ["a", "b"], "-V")
+    outcome = tool.delete("media", ["a", "b"], "-E")
     assert outcome.results == [result] * 2 and word in outcome.whys[0], outcome.text
     assert deletions(server) == []
 
 
 def test_only_named_keys_by_their_ids(canned):
     server, tool = store(canned, lambda q: versions([("a", "1"), ("a", "2"), ("a%2Fb", "3"), ("ab", "4"), ("b", "null")]))
-    assert tool.delete("media", ["a", "b", "c"], "-V").results == ["deleted"] * 3
+    assert tool.delete("media", ["a", "b", "c"], "-E").results == ["deleted"] * 3
     assert sorted(deletions(server)) == [("a", "1"), ("a", "2"), ("b", "null")]
 
 
@@ -91,7 +91,7 @@ def test_a_page_that_ends_within_a_key(canned):
         left[:] = [e for e in left if e not in pairs(request)]
         return named(request)
     server, tool = store(canned, listing, delete=delete)
-    assert tool.delete("media", ["b", "c"], "-V").results == ["deleted"] * 2
+    assert tool.delete("media", ["b", "c"], "-E").results == ["deleted"] * 2
     assert left == [("a", "1")] and ("a", "1") not in deletions(server)
 
 
@@ -106,7 +106,7 @@ def test_far_apart_among_others(canned):
         most = int(asked["max-keys"])
         return versions(rest[:most], str(len(rest) > most).lower())
     server, tool = store(canned, listing)
-    outcome = tool.delete("media", [k for k, _ in mine], "-V")
+    outcome = tool.delete("media", [k for k, _ in mine], "-E")
     assert set(outcome.results) == {"deleted"} and sorted(deletions(server)) == mine, outcome.text
     asked = [q for q in map(query, server.requests) if "versions" in q]
     assert len(asked) < 30 and len([q for q in asked if int(q["max-keys"]) == 1000]) <= 2, len(asked)
@@ -114,14 +114,14 @@ def test_far_apart_among_others(canned):
 
 def test_a_store_that_encodes_without_saying_so(canned):
     server, tool = store(canned, lambda q: versions([("a%20b", "1"), ("c+d", "2")], encoding=""))
-    assert tool.delete("media", ["a b", "c d"], "-V").results == ["deleted"] * 2
+    assert tool.delete("media", ["a b", "c d"], "-E").results == ["deleted"] * 2
     assert sorted(deletions(server)) == [("a b", "1"), ("c d", "2")]
 
 
 @pytest.mark.parametrize("unknown", [error(501, "NotImplemented"), answer(405), error(400, "NotImplemented")])
 def test_a_store_that_knows_neither_versions_nor_uploads(canned, unknown):
     server, tool = canned(lambda r: deleted(r.keys) if r.method == "POST" else unknown)
-    assert tool.delete("media", ["a", "b"], "-V").results == ["deleted"] * 2
+    assert tool.delete("media", ["a", "b"], "-E").results == ["deleted"] * 2
     assert server.methods() == ["GET", "GET", "POST"]
 
 
@@ -133,7 +133,7 @@ def test_a_marker_in_the_answer_says_that_versions_remain(canned):
         return answer(200, "<DeleteResult><Deleted><Key>a</Key><DeleteMarker>true</DeleteMarker><DeleteMarkerVersionId>m</DeleteMarkerVersionId>"
                       "</Deleted><Deleted><Key>b</Key></Deleted></DeleteResult>")
     server, tool = store(canned, lambda q: versions([("a", "m"), ("a", "1"), ("b", "7")]), NONE, delete)
-    outcome = tool.delete("media", ["a", "b"], "-V")
+    outcome = tool.delete("media", ["a", "b"], "-E")
     assert outcome.results == ["deleted"] * 2 and outcome.markers == [False, False], outcome.text
     assert deletions(server)[2:] == [("a", "1"), ("a", "m")]
 

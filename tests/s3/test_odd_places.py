@@ -153,7 +153,7 @@ def test_versions_in_a_batch(canned):
               "<DeleteMarkerVersionId>3</DeleteMarkerVersionId></Deleted>"
               "<Error><Key>c</Key><VersionId>4</VersionId><Code>AccessDenied</Code></Error></DeleteResult>")
     server, tool = canned(lambda r: answer(200, result) if r.method == "POST" else error(404, "NoSuchVersion"))
-    outcome, _ = run(tool, ["a", "2/+ &", "a", "1", "a", "", "b", "3", "c", "4"], "-i")
+    outcome, _ = run(tool, ["a", "2/+ &", "a", "1", "a", "", "b", "3", "c", "4"], "-V")
     assert tell(outcome) == [("deleted", False), ("deleted", False), ("deleted", True), ("deleted", False), ("operator", False)]
     post, single = server.requests
     assert b"<Key>a</Key></Object>" in post.body and b"<Key>a</Key><VersionId>2/+ &amp;</VersionId></Object>" in post.body
@@ -163,7 +163,7 @@ def test_versions_in_a_batch(canned):
 
 def test_versions_one_by_one(canned):
     server, tool = canned(lambda r: answer(204, headers=["x-amz-delete-marker: true", "x-amz-version-id: 9"]))
-    outcome, _ = run(tool, ["a\n", "", "a\n", "9"], "-i")
+    outcome, _ = run(tool, ["a\n", "", "a\n", "9"], "-V")
     assert tell(outcome) == [("deleted", True), ("deleted", False)]
     assert [r.target for r in server.requests] == ["/bucket/a%0A", "/bucket/a%0A?versionId=9"]
 
@@ -171,11 +171,11 @@ def test_versions_one_by_one(canned):
 def test_a_real_versioned_bucket(s3, tool, bucket):
     s3.client().put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     first, second = (s3.client().put_object(Bucket=bucket, Key="a", Body=b"x")["VersionId"] for _ in range(2))
-    outcome, _ = run(tool, ["a", first, "a", ""], "-i", "-b", bucket)
+    outcome, _ = run(tool, ["a", first, "a", ""], "-V", "-b", bucket)
     assert tell(outcome) == [("deleted", False), ("deleted", True)]
     left = s3.client().list_object_versions(Bucket=bucket)
     assert [v["VersionId"] for v in left["Versions"]] == [second]
     marker, = left["DeleteMarkers"]
-    outcome, _ = run(tool, ["a", marker["VersionId"], "a", second], "-i", "-b", bucket)
+    outcome, _ = run(tool, ["a", marker["VersionId"], "a", second], "-V", "-b", bucket)
     assert tell(outcome) == [("deleted", False)] * 2
     assert "Versions" not in s3.client().list_object_versions(Bucket=bucket)

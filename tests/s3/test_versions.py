@@ -43,7 +43,7 @@ def test_versions_markers_and_near_twins(s3, tool, emptied):
     upload(s3, emptied, neighbours[3])
     before = everything(s3, emptied)
     assert set(before) == set(named + neighbours)
-    outcome = tool.delete(emptied, named, "-V")
+    outcome = tool.delete(emptied, named, "-E")
     assert set(outcome.results) == {"deleted"}, outcome.text
     assert everything(s3, emptied) == {key: n for key, n in before.items() if key in neighbours}
 
@@ -57,7 +57,7 @@ def test_many_versions_of_many_neighbours(s3, tool, emptied):
         put_or_delete(s3, emptied, named)
     put_or_delete(s3, emptied, others)
     before = everything(s3, emptied)
-    outcome = tool.delete(emptied, named, "-V", "-l", "25", "-t", "200000")
+    outcome = tool.delete(emptied, named, "-E", "-l", "25", "-t", "200000")
     assert set(outcome.results) == {"deleted"} and len(outcome.results) == len(named), outcome.text
     assert everything(s3, emptied) == {key: before[key] for key in others}
 
@@ -66,7 +66,7 @@ def test_one_key_with_more_versions_than_a_page(s3, tool, emptied):
     versioning(s3, emptied)
     for key in ["a/b"] * 27 + ["a/", "a/bc"] * 3:
         s3.put(emptied, key)
-    assert set(tool.delete(emptied, ["a/b", "a/a"], "-V", "-l", "10").results) == {"deleted"}
+    assert set(tool.delete(emptied, ["a/b", "a/a"], "-E", "-l", "10").results) == {"deleted"}
     assert everything(s3, emptied) == {"a/": 3, "a/bc": 3}
 
 
@@ -75,7 +75,7 @@ def test_uploads_in_a_bucket_without_versions(s3, tool, bucket):
         upload(s3, bucket, key)
     s3.put(bucket, "up")
     s3.put(bucket, "upper")
-    assert tool.delete(bucket, ["up", "odd\nkey &+", "up.load"], "-V").results == ["deleted"] * 3
+    assert tool.delete(bucket, ["up", "odd\nkey &+", "up.load"], "-E").results == ["deleted"] * 3
     assert everything(s3, bucket) == {"up/": 1, "upper": 2, "odd\nkey &": 1}
     for page in s3.client().get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
         for one in page.get("Uploads", []):
@@ -92,11 +92,11 @@ def test_a_denied_permission_is_named(s3, tool, emptied, action, word):
     upload(s3, emptied, "b")
     s3.policy(emptied, [{"Effect": "Deny", "Principal": "*", "Action": action,
                          "Resource": [f"arn:aws:s3:::{emptied}", f"arn:aws:s3:::{emptied}/*"]}])
-    outcome = tool.delete(emptied, ["a", "b"], "-V")
+    outcome = tool.delete(emptied, ["a", "b"], "-E")
     assert outcome.worst == "operator" and "operator" == outcome.results[1], outcome.text
     assert word in outcome.whys[1] and "AccessDenied" in outcome.whys[1], outcome.text
     s3.policy(emptied, None)
-    assert tool.delete(emptied, ["a", "b"], "-V").results == ["deleted"] * 2
+    assert tool.delete(emptied, ["a", "b"], "-E").results == ["deleted"] * 2
     assert everything(s3, emptied) == {}
 
 
@@ -113,11 +113,11 @@ def test_an_object_lock_until_its_date(s3, tool, locking):
     client = s3.client()
     client.put_object(Bucket=locking, Key="locked", Body=b"x", ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=until)
     put_or_delete(s3, locking, ["locked", "free"])
-    outcome = tool.delete(locking, ["free", "locked"], "-V")
+    outcome = tool.delete(locking, ["free", "locked"], "-E")
     assert outcome.results == ["deleted", "locked"] and until.strftime("%Y-%m-%dT%H:%M:%SZ") in outcome.whys[1], outcome.text
     assert everything(s3, locking) == {"locked": 1}, "the version that is not locked went"
     time.sleep(max(0, (until - datetime.datetime.now(datetime.timezone.utc)).total_seconds()) + 2)
-    assert tool.delete(locking, ["free", "locked"], "-V").results == ["deleted"] * 2
+    assert tool.delete(locking, ["free", "locked"], "-E").results == ["deleted"] * 2
     assert everything(s3, locking) == {}
     client.delete_bucket(Bucket=locking)
 
@@ -126,10 +126,10 @@ def test_a_legal_hold(s3, tool, locking):
     client = s3.client()
     put_or_delete(s3, locking, ["held", "free"])
     client.put_object_legal_hold(Bucket=locking, Key="held", LegalHold={"Status": "ON"})
-    outcome = tool.delete(locking, ["free", "held"], "-V")
+    outcome = tool.delete(locking, ["free", "held"], "-E")
     assert outcome.results == ["deleted", "operator"] and "legal hold" in outcome.whys[1], outcome.text
     client.put_object_legal_hold(Bucket=locking, Key="held", LegalHold={"Status": "OFF"})
-    assert tool.delete(locking, ["free", "held"], "-V").results == ["deleted"] * 2
+    assert tool.delete(locking, ["free", "held"], "-E").results == ["deleted"] * 2
     client.delete_bucket(Bucket=locking)
 
 

@@ -1,7 +1,8 @@
 /* Drives lib/s3 from outside: reads NUL-separated keys on standard input, deletes them from a
- * bucket and prints one line per key, `result<TAB>why<TAB>` with `marker` behind it if a delete
- * marker was made, then `worst<TAB>…` and `pump<TAB>turns<TAB>longest gap in ms`. With -i each key
- * is followed by a version id, which may be empty. With -c it runs s3_check instead. */
+ * bucket and prints one line per key, `result<TAB>why`, with a third column `marker` if a delete
+ * marker was made, then `worst<TAB>…` and `pump<TAB>turns<TAB>longest gap in ms`. With -V each key
+ * is followed by a version id, which may be empty. -E deletes all that there is of a key, -y
+ * verifies it. With -c it runs s3_check instead. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,8 +73,8 @@ static int keys_delete(struct s3 *s3, const char *bucket, bool versions, const s
 		return EXIT_FAILURE;
 	enum s3_result worst = s3_delete(s3, bucket, objects, count);
 	for (size_t i = 0; i < count; i++)
-		printf("%s\t%s\t%s\n", result_names[objects[i].result], objects[i].why,
-		       objects[i].marker ? "marker" : "");
+		printf("%s\t%s%s\n", result_names[objects[i].result], objects[i].why,
+		       objects[i].marker ? "\tmarker" : "");
 	printf("worst\t%s\npump\t%d\t%lld\n", result_names[worst], watch->turns,
 	       (long long)watch->gap_ms);
 	free(objects);
@@ -105,7 +106,7 @@ int main(int argc, char **argv)
 	int64_t deadline_ms = 0;
 	char why[200];
 
-	for (int option; (option = getopt(argc, argv, "e:r:a:s:b:t:k:n:l:S:D:A:pvciVy")) != -1;) {
+	for (int option; (option = getopt(argc, argv, "e:r:a:s:b:t:k:n:l:S:D:A:pvVcEy")) != -1;) {
 		switch (option) {
 		case 'e': options.endpoint = optarg; break;
 		case 'r': options.region = optarg; break;
@@ -120,10 +121,10 @@ int main(int argc, char **argv)
 		case 'A': options.ca_file = optarg; break;
 		case 'p': options.requester_pays = true; break;
 		case 'v': options.virtual_hosts = true; break;
-		case 'i': versions = true; break;
+		case 'V': versions = true; break;
 		case 'c': only_check = true; break;
 		case 'l': options.list_entries = atoi(optarg); break;
-		case 'V': options.all_versions = true; break;
+		case 'E': options.all_versions = true; break;
 		case 'y': options.verify = true; break;
 		default: return 64;
 		}

@@ -30,7 +30,7 @@ class Outcome:
         self.text = output
         self.results = [r[0] for r in rows[:-2]]
         self.whys = [r[1] for r in rows[:-2]]
-        self.markers = [r[2] == "marker" for r in rows[:-2]]
+        self.markers = [r[2:] == ["marker"] for r in rows[:-2]]
         self.worst = rows[-2][1]
         self.turns, self.gap_ms = int(rows[-1][1]), int(rows[-1][2])
 
