@@ -71,7 +71,7 @@ static bool check_allowed(const struct conf *conf)
 static bool check_store_and_mail(const struct conf *conf)
 {
 	struct worker worker;
-	char why[WHY_SIZE];
+	char why[WHY_SIZE], whence[WHY_SIZE];
 	bool good = worker_init(&worker, NULL, conf);
 
 	if (good) {
@@ -79,6 +79,8 @@ static bool check_store_and_mail(const struct conf *conf)
 			log_error("%s", why);
 			good = false;
 		}
+		s3_describe_credentials(worker.s3, whence, sizeof(whence));
+		log_info("S3 credentials: %s", whence);
 		if (!mail_check(worker.mailer, why, sizeof(why))) {
 			log_error("%s", why);
 			good = false;

@@ -46,6 +46,15 @@ static bool open_stores(struct worker *worker)
 		[STARTTLS_OFFERED] = SMTP_STARTTLS_OFFERED,
 		[STARTTLS_REQUIRED] = SMTP_STARTTLS_REQUIRED,
 	};
+	static const enum s3_credentials_from froms[] = {
+		[CREDENTIALS_AUTO] = S3_FROM_AUTO,
+		[CREDENTIALS_SETTINGS] = S3_FROM_SETTINGS,
+		[CREDENTIALS_FILES] = S3_FROM_FILES,
+		[CREDENTIALS_ENVIRONMENT] = S3_FROM_ENVIRONMENT,
+		[CREDENTIALS_WEB_IDENTITY] = S3_FROM_WEB_IDENTITY,
+		[CREDENTIALS_CONTAINER] = S3_FROM_CONTAINER,
+		[CREDENTIALS_INSTANCE] = S3_FROM_INSTANCE,
+	};
 	static const char *const mechanisms[] = {
 		[SMTP_AUTH_AUTO] = NULL,
 		[SMTP_AUTH_PLAIN] = "PLAIN",
@@ -58,8 +67,13 @@ static bool open_stores(struct worker *worker)
 	struct s3_options s3 = {
 		.endpoint = conf->worker.s3_endpoint,
 		.region = conf->worker.s3_region,
-		.access_key = conf->worker.s3_access_key,
-		.secret_key = conf->worker.s3_secret_key.value,
+		.credentials = {.from = froms[conf->worker.s3_credentials],
+	                    .access_key = conf->worker.s3_access_key,
+	                    .access_key_file = conf->worker.s3_access_key_secret.file,
+	                    .secret_key_file = conf->worker.s3_secret_key.file,
+	                    .session_token_file = conf->worker.s3_session_token.file,
+	                    .region = conf->worker.s3_region,
+	                    .user_agent = "farewell"},
 		.virtual_hosts = conf->worker.s3_addressing == ADDRESSING_VIRTUAL,
 		.ca_file = conf->worker.s3_ca_file,
 		.connect_timeout_ms = conf->worker.sessions.connect_timeout_ms,

@@ -39,6 +39,15 @@ enum conf_when_unknown { WHEN_UNKNOWN_RESEND, WHEN_UNKNOWN_HOLD };
 enum conf_absent_user { ABSENT_USER_PARK, ABSENT_USER_CONTINUE };
 enum conf_touched_mark { TOUCHED_MARK_PARK, TOUCHED_MARK_ADOPT };
 enum conf_addressing { ADDRESSING_PATH, ADDRESSING_VIRTUAL };
+enum conf_s3_credentials {
+	CREDENTIALS_AUTO,
+	CREDENTIALS_SETTINGS,
+	CREDENTIALS_FILES,
+	CREDENTIALS_ENVIRONMENT,
+	CREDENTIALS_WEB_IDENTITY,
+	CREDENTIALS_CONTAINER,
+	CREDENTIALS_INSTANCE
+};
 enum conf_smtp_auth {
 	SMTP_AUTH_AUTO,
 	SMTP_AUTH_PLAIN,
@@ -111,9 +120,10 @@ struct conf {
 		char *files_sql, *files_done_sql;
 		int64_t files_page;
 		char *s3_endpoint, *s3_region;
-		int s3_addressing; /* enum conf_addressing */
+		int s3_addressing;  /* enum conf_addressing */
+		int s3_credentials; /* enum conf_s3_credentials */
 		char *s3_access_key;
-		struct conf_secret s3_secret_key;
+		struct conf_secret s3_access_key_secret, s3_secret_key, s3_session_token;
 		char *s3_ca_file;
 		char *s3_allow; /* empty: everything */
 		int64_t s3_timeout_ms;

@@ -16,6 +16,7 @@
 #define FAREWELL_CONF_LOAD_H
 
 #include "lib/config/conf.h"
+#include "lib/config/conf_secret.h"
 
 #define CONF_WHY_SIZE 512
 #define CONF_NAME_SIZE 64   /* longer than any key, section and variable of ours */
@@ -146,10 +147,6 @@ void conf_value_range(const struct conf_setting *, char *text, size_t size);
 const char *conf_url_fault(const struct conf_setting *, const char *url);
 /* NULL, or what is wrong with the value of a CONF_ALLOW; an empty one is left to conf_check. */
 const char *conf_allow_fault(const char *text);
-
-/* Reads the secret's file into its value. False: WHY says what is wrong. */
-bool conf_secret_read(struct conf_secret *, char *why, size_t why_size);
-void conf_secret_wipe(struct conf_secret *);
 
 /* ---- checks ---- */
 

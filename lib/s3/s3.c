@@ -26,6 +26,9 @@ struct s3 {
 	struct s3_options options;
 	struct s3_endpoint endpoint;
 	struct http_client *http;
+	struct s3_credential_source *credentials;
+	/* Why there were none for the last request; empty: there were, or the pump said stop. */
+	char credentials_why[S3_CREDENTIALS_WHY_SIZE];
 	enum s3_blame blamed; /* of the s3_delete under way, or the last one */
 	/* A bucket without multi-object delete, as far as is known, and until when that is believed:
 	 * it may have been the word of a proxy that is gone. */
@@ -65,6 +68,11 @@ struct s3 *s3_new(const struct s3_options *options, const struct pump *pump, cha
 		s3_free(s3);
 		return NULL;
 	}
+	s3->credentials = s3_credential_source_new(&s3->options.credentials, pump, why, why_size);
+	if (s3->credentials == NULL) {
+		s3_free(s3);
+		return NULL;
+	}
 	return s3;
 }
 
@@ -73,6 +81,7 @@ void s3_free(struct s3 *s3)
 	if (s3 == NULL)
 		return;
 	http_client_free(s3->http);
+	s3_credential_source_free(s3->credentials);
 	free(s3);
 }
 
@@ -88,17 +97,50 @@ static void s3_note_blame(struct s3 *s3, enum s3_blame blame)
 		s3->blamed = blame;
 }
 
+/* One attempt with the credentials at hand, which are fetched first if need be. */
+static struct http_client_answer s3_send_once(struct s3 *s3, const struct s3_request *request)
+{
+	const struct s3_credentials *credentials;
+	struct http_client_answer answer = {.outcome = HTTP_FAILED};
+
+	s3->credentials_why[0] = '\0';
+	switch (s3_credentials_get(s3->credentials, &credentials, s3->credentials_why,
+	                           sizeof(s3->credentials_why))) {
+	case S3_CREDENTIALS_READY:
+		answer = s3_request_send(s3->http, &s3->endpoint, &s3->options, credentials, request);
+		break;
+	case S3_CREDENTIALS_STOPPED: answer.outcome = HTTP_STOPPED; break;
+	case S3_CREDENTIALS_FAILED: break;
+	}
+	return answer;
+}
+
+/* Credentials may have ended before their time, or been replaced where they come from: then the
+ * request is sent once more with the new ones. */
 static struct http_client_answer s3_send(struct s3 *s3, const struct s3_request *request)
 {
-	return s3_request_send(s3->http, &s3->endpoint, &s3->options, request);
+	struct http_client_answer answer = s3_send_once(s3, request);
+
+	if (answer.outcome == HTTP_ANSWERED &&
+	    s3_fault_is_of_credentials(answer.status, answer.body, answer.length) &&
+	    s3_credentials_renew(s3->credentials)) {
+		http_client_answer_free(&answer);
+		answer = s3_send_once(s3, request);
+	}
+	return answer;
 }
 
 /* What a request came to that has no answer of the server. */
-static struct s3_fault fault_of_transport(const struct http_client_answer *answer)
+static struct s3_fault fault_of_transport(const struct s3 *s3,
+                                          const struct http_client_answer *answer)
 {
 	struct s3_fault fault = {.result = S3_STOPPED, .whole = true};
 
-	if (answer->outcome == HTTP_STOPPED) {
+	if (answer->outcome == HTTP_FAILED && s3->credentials_why[0] != '\0') {
+		fault.result = S3_RETRY;
+		fault.blame = S3_BLAME_STORE;
+		s3_fault_say(&fault, s3->credentials_why);
+	} else if (answer->outcome == HTTP_STOPPED) {
 		snprintf(fault.why, sizeof(fault.why), "stopped while the store was asked");
 	} else {
 		fault.result = S3_RETRY;
@@ -182,7 +224,7 @@ static struct s3_fault batch_fault(struct s3 *s3, const struct http_client_answe
 	struct s3_answer read;
 
 	if (answer->outcome != HTTP_ANSWERED)
-		return fault_of_transport(answer);
+		return fault_of_transport(s3, answer);
 	read = s3_answer_read(answer->body, answer->length, batch_on_object, s3);
 	if (answer->status == 200 && read.kind == S3_ANSWER_DELETED)
 		return (struct s3_fault){.result = S3_DELETED};
@@ -238,12 +280,12 @@ static bool objects_delete_in_batches(struct s3 *s3, const char *bucket, struct 
 
 /* ---- one by one ---- */
 
-static struct s3_fault single_fault(const struct http_client_answer *answer)
+static struct s3_fault single_fault(const struct s3 *s3, const struct http_client_answer *answer)
 {
 	struct s3_answer read;
 
 	if (answer->outcome != HTTP_ANSWERED)
-		return fault_of_transport(answer);
+		return fault_of_transport(s3, answer);
 	if (answer->status == 204 || (answer->status == 200 && answer->length == 0))
 		return (struct s3_fault){.result = S3_DELETED};
 	read = s3_answer_read(answer->body, answer->length, NULL, NULL);
@@ -257,7 +299,7 @@ static bool object_delete(struct s3 *s3, const char *bucket, struct s3_object *o
 	struct http_client_answer answer =
 		s3_send(s3, &(struct s3_request){.method = "DELETE", .bucket = bucket, .key = object->key});
 
-	*fault = single_fault(&answer);
+	*fault = single_fault(s3, &answer);
 	s3_note_blame(s3, fault->blame);
 	object_set(object, fault->result, fault->result == S3_DELETED ? "" : fault->why);
 	http_client_answer_free(&answer);
@@ -339,7 +381,9 @@ bool s3_check(struct s3 *s3, char *why, size_t why_size)
 	bool good = false;
 
 	if (answer.outcome != HTTP_ANSWERED) {
-		snprintf(why, why_size, "%s", fault_of_transport(&answer).why);
+		snprintf(why, why_size, "%s",
+		         s3->credentials_why[0] != '\0' ? s3->credentials_why :
+		                                          fault_of_transport(s3, &answer).why);
 	} else {
 		read = s3_answer_read(answer.body, answer.length, NULL, NULL);
 		good = (answer.status == 200 && read.kind == S3_ANSWER_BUCKETS) ||
@@ -349,4 +393,9 @@ bool s3_check(struct s3 *s3, char *why, size_t why_size)
 	}
 	http_client_answer_free(&answer);
 	return good;
+}
+
+void s3_describe_credentials(const struct s3 *s3, char *text, size_t size)
+{
+	s3_credentials_describe(s3->credentials, text, size);
 }

@@ -91,7 +91,7 @@ static size_t pairs_count(const struct http_pair *pairs, size_t most)
 
 /* Collects the headers, all but Authorization, all of which are signed. */
 static size_t headers_list(const struct s3_request *request, const char *host, const char *date,
-                           const char *hash, const char *md5,
+                           const char *hash, const char *md5, const char *session_token,
                            struct http_pair headers[S3_PAIRS_MAX])
 {
 	size_t count = 0;
@@ -99,6 +99,8 @@ static size_t headers_list(const struct s3_request *request, const char *host, c
 	headers[count++] = (struct http_pair){"host", host};
 	headers[count++] = (struct http_pair){"x-amz-content-sha256", hash};
 	headers[count++] = (struct http_pair){"x-amz-date", date};
+	if (session_token != NULL)
+		headers[count++] = (struct http_pair){"x-amz-security-token", session_token};
 	if (request->body != NULL) {
 		headers[count++] = (struct http_pair){"content-md5", md5};
 		headers[count++] = (struct http_pair){"content-type", "application/xml"};
@@ -117,6 +119,7 @@ static bool request_spares_buckets(const struct s3_request *request)
 struct http_client_answer s3_request_send(struct http_client *http,
                                           const struct s3_endpoint *endpoint,
                                           const struct s3_options *options,
+                                          const struct s3_credentials *credentials,
                                           const struct s3_request *request)
 {
 	struct http_client_answer answer = {
@@ -136,11 +139,12 @@ struct http_client_answer s3_request_send(struct http_client *http,
 	    !path_make(&parts.path, request->bucket, request->key, options->virtual_hosts) ||
 	    !url_make(&parts.url, endpoint, &parts, request->query, query_count))
 		goto out;
-	count = headers_list(request, parts.host, date, hash, md5, headers);
-	parts.authorization = s3_authorization(
-		&(struct s3_signer){options->access_key, options->secret_key, options->region, "s3", date},
-		&(struct s3_signable){request->method, parts.path, request->query, query_count, headers,
-	                          count, hash});
+	count = headers_list(request, parts.host, date, hash, md5, credentials->session_token, headers);
+	parts.authorization =
+		s3_authorization(&(struct s3_signer){credentials->access_key, credentials->secret_key,
+	                                         options->region, "s3", date},
+	                     &(struct s3_signable){request->method, parts.path, request->query,
+	                                           query_count, headers, count, hash});
 	if (parts.authorization == NULL)
 		goto out;
 	headers[count++] = (struct http_pair){"authorization", parts.authorization};

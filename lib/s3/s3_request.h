@@ -35,6 +35,7 @@ struct s3_request {
 /* Signs the request as of now and sends it. The answer is the caller's to free. Without memory it
  * is HTTP_FAILED. */
 struct http_client_answer s3_request_send(struct http_client *, const struct s3_endpoint *,
-                                          const struct s3_options *, const struct s3_request *);
+                                          const struct s3_options *, const struct s3_credentials *,
+                                          const struct s3_request *);
 
 #endif
