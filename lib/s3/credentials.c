@@ -40,14 +40,14 @@ static const struct s3_provider *const providers[] = {
 
 #define PROVIDERS (sizeof(providers) / sizeof(providers[0]))
 
+/* The reason first: not everywhere is there space for all of it. */
 static void ways_say(char *why, size_t why_size, const char *whence, const char *missing)
 {
-	snprintf(
-		why, why_size,
-		"no S3 credentials: none of worker.s3_access_key, s3_access_key_file, "
-		"AWS_ACCESS_KEY_ID, AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_RELATIVE_URI "
-		"and _FULL_URI is set, and %s: %.200s",
-		whence, missing);
+	snprintf(why, why_size,
+	         "no S3 credentials%s%.40s: %.200s; none of worker.s3_access_key, s3_access_key_file, "
+	         "AWS_ACCESS_KEY_ID, AWS_WEB_IDENTITY_TOKEN_FILE, "
+	         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and _FULL_URI is set",
+	         whence[0] == '\0' ? "" : " from ", whence, missing);
 }
 
 /* NULL: WHY says what is missing. */
@@ -68,7 +68,7 @@ static const struct s3_provider *provider_choose(const struct s3_credential_opti
 			return NULL;
 		}
 	}
-	ways_say(why, why_size, "the instance metadata is not to be asked", missing);
+	ways_say(why, why_size, "", missing);
 	return NULL;
 }
 
@@ -218,7 +218,7 @@ static enum s3_credentials_result provider_fetch(const struct s3_credential_sour
 static enum s3_credentials_result source_fetch(struct s3_credential_source *source)
 {
 	struct s3_credentials fetched = {0};
-	char why[S3_CREDENTIALS_WHY_SIZE] = "", whence[160];
+	char why[S3_CREDENTIALS_WHY_SIZE] = "";
 	enum s3_credentials_result result;
 
 	source_stat(source, source->files);
@@ -233,12 +233,11 @@ static enum s3_credentials_result source_fetch(struct s3_credential_source *sour
 	s3_credentials_wipe(&fetched);
 	if (result == S3_CREDENTIALS_STOPPED)
 		return result;
-	source->provider->describe(&source->options, whence, sizeof(whence));
 	if (source->options.from == S3_FROM_AUTO && source->provider == &s3_provider_instance)
-		ways_say(source->failure, sizeof(source->failure), whence, why);
+		ways_say(source->failure, sizeof(source->failure), source->provider->name, why);
 	else
-		snprintf(source->failure, sizeof(source->failure), "no S3 credentials from %s: %.250s",
-		         whence, why);
+		snprintf(source->failure, sizeof(source->failure), "no S3 credentials from %.40s: %.400s",
+		         source->provider->name, why);
 	source->failed_at = source_now(source);
 	return result;
 }

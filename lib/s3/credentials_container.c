@@ -117,6 +117,7 @@ static void container_describe(const struct s3_credential_options *options, char
 }
 
 const struct s3_provider s3_provider_container = {
+	.name = "the container endpoint",
 	.connect_timeout_ms = 2000,
 	.timeout_ms = 5000,
 	.applies = container_applies,

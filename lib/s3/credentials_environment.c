@@ -49,6 +49,7 @@ static void environment_describe(const struct s3_credential_options *options, ch
 }
 
 const struct s3_provider s3_provider_environment = {
+	.name = "the environment",
 	.applies = environment_applies,
 	.fetch = environment_fetch,
 	.describe = environment_describe,

@@ -99,7 +99,7 @@ char *s3_credentials_read_token(const char *file, const char *variable, char *wh
 		close(fd);
 	if (fault == NULL)
 		return text;
-	snprintf(why, S3_CREDENTIALS_WHY_SIZE, "%s, %.200s: %s", variable, file, fault);
+	snprintf(why, S3_CREDENTIALS_WHY_SIZE, "%s: %s: %.200s", variable, fault, file);
 	if (text != NULL)
 		explicit_bzero(text, TOKEN_BYTES_MAX + 2);
 	free(text);
@@ -141,6 +141,7 @@ static const char *files_file(const struct s3_credential_options *options, size_
 }
 
 const struct s3_provider s3_provider_files = {
+	.name = "the files",
 	.applies = files_apply,
 	.fetch = files_fetch,
 	.describe = files_describe,

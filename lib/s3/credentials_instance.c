@@ -185,6 +185,7 @@ static void instance_describe(const struct s3_credential_options *options, char 
 }
 
 const struct s3_provider s3_provider_instance = {
+	.name = "the instance metadata",
 	.connect_timeout_ms = 2000,
 	.timeout_ms = 5000,
 	.applies = instance_applies,

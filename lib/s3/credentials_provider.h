@@ -25,6 +25,7 @@ struct s3_fetch {
 };
 
 struct s3_provider {
+	const char *name; /* after "from ", where there is little space */
 	/* Of one request to whoever is asked; 0: nobody is. */
 	int64_t connect_timeout_ms, timeout_ms;
 	/* WHY, of S3_CREDENTIALS_WHY_SIZE bytes, is set for S3_APPLIES_NEARLY, and says what is missing
@@ -33,7 +34,7 @@ struct s3_provider {
 	/* Fills in CREDENTIALS, which are empty; what is in them after a failure is wiped by the
 	 * caller. */
 	enum s3_credentials_result (*fetch)(const struct s3_fetch *, struct s3_credentials *);
-	/* After "from ". */
+	/* After "from ", with all that is known. */
 	void (*describe)(const struct s3_credential_options *, char *text, size_t size);
 	/* The files whose change makes the credentials stale; NULL where there is none. */
 	const char *(*file)(const struct s3_credential_options *, size_t index);

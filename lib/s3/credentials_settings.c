@@ -35,6 +35,7 @@ static const char *settings_file(const struct s3_credential_options *options, si
 }
 
 const struct s3_provider s3_provider_settings = {
+	.name = "worker.s3_access_key",
 	.applies = settings_apply,
 	.fetch = settings_fetch,
 	.describe = settings_describe,

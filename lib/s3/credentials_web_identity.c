@@ -156,6 +156,7 @@ static void web_identity_describe(const struct s3_credential_options *options, c
 }
 
 const struct s3_provider s3_provider_web_identity = {
+	.name = "the web identity",
 	.connect_timeout_ms = 3000,
 	.timeout_ms = 10000,
 	.applies = web_identity_applies,

@@ -1,16 +1,12 @@
 """The S3 client against answers that a real store gives too seldom, or never should."""
 import base64
-import datetime
 import hashlib
 import time
 from urllib.parse import unquote
 
 import pytest
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 
-from tools.s3_canned import ACCESS, SECRET, answer, deleted, error
+from tools.s3_canned import answer, check_signature, deleted, error
 
 BOMB = ('<!DOCTYPE d [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
         "<DeleteResult><Deleted><Key>&b;</Key></Deleted></DeleteResult>")
@@ -35,20 +31,6 @@ def label(value):
 
 
 # ---- what is sent ----
-
-def check_signature(request, url):
-    """Signs the request anew with botocore and compares."""
-    authorization = request.headers["authorization"]
-    signed = authorization.split("SignedHeaders=")[1].split(",")[0].split(";")
-    assert {"host", "x-amz-date", "x-amz-content-sha256"} <= set(signed)
-    again = AWSRequest(method=request.method, url=url, data=request.body, headers={n: request.headers[n] for n in signed})
-    again.context["timestamp"] = request.headers["x-amz-date"]
-    auth = S3SigV4Auth(Credentials(ACCESS, SECRET), "s3", "us-east-1")
-    assert authorization.endswith("Signature=" + auth.signature(auth.string_to_sign(again, auth.canonical_request(again)), again))
-    assert request.headers["x-amz-content-sha256"] == hashlib.sha256(request.body).hexdigest()
-    sent = datetime.datetime.strptime(request.headers["x-amz-date"], "%Y%m%dT%H%M%SZ")
-    assert abs(sent - datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)) < datetime.timedelta(minutes=10)
-
 
 def test_requests_are_signed_as_botocore_would(canned):
     server, tool = canned(obeys)

@@ -4,14 +4,14 @@ import re
 
 import pytest
 
-from test_answers import check_signature
 from tools.aws_metadata import CONTAINER_PATH, IMDS, ROLE, Metadata
-from tools.s3_canned import Canned, answer, deleted, error
+from tools.s3_canned import Canned, answer, check_signature, deleted, error
 from tools.s3_tool import Tool
 
 PROVIDERS = ("instance", "container", "web_identity")
 SAID = {"instance": "the instance metadata at http://127.0.0.1:", "container": "the container endpoint http://127.0.0.1:",
         "web_identity": "the web identity token (AWS_WEB_IDENTITY_TOKEN_FILE) by http://127.0.0.1:"}
+NAMED = {"instance": "the instance metadata: ", "container": "the container endpoint: ", "web_identity": "the web identity: "}
 PINNED = {"instance": "instance", "container": "container", "web_identity": "web-identity"}
 
 
@@ -20,7 +20,11 @@ class Store(Canned):
 
     def __init__(self):
         self.before = lambda request: None
-        super().__init__(lambda request: self.before(request) or deleted(request.keys))
+        super().__init__(lambda request: self.before(request) or self.obey(request))
+
+    @staticmethod
+    def obey(request):
+        return deleted(request.keys) if request.method == "POST" else answer(200, "<ListAllMyBucketsResult/>")
 
     def askers(self):
         """Access key and session token of each request."""
@@ -122,7 +126,7 @@ def test_ecs_and_eks_authorize(run, store, metadata, environment, tmp_path):
     token.write_text("eks-1\n")
 
     def rotated(request):
-        metadata.authorization = "eks-2"
+        metadata.authorization, metadata.ahead = "eks-2", 4000
         token.write_text("eks-2\n")
     store.before = rotated
     outcome = run(["a", "b"], {**variables, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token)}, "-J", "4000")
@@ -133,7 +137,7 @@ def test_the_web_token_is_read_for_each_fetch(run, store, metadata, environment,
     variables = environment("web_identity")
 
     def rotated(request):
-        metadata.web_token = "second"
+        metadata.web_token, metadata.ahead = "second", 4000
         (tmp_path / "web-token").write_text("second")
     store.before = rotated
     assert run(["a", "b"], variables, "-J", "4000").worst == "deleted"
@@ -144,8 +148,9 @@ def test_the_web_token_is_read_for_each_fetch(run, store, metadata, environment,
 # ---- they are renewed in time ----
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_renewed_before_they_expire(run, store, environment, provider):
+def test_renewed_before_they_expire(run, store, metadata, environment, provider):
     """3,600 seconds of validity, looked at after 0, 1,700, 3,400 and 5,100."""
+    store.before = lambda request: setattr(metadata, "ahead", 1700 * len(store.requests))
     assert run(list("abcd"), environment(provider), "-J", "1700").worst == "deleted"
     assert store.keys_used() == ["ASIA1", "ASIA1", "ASIA2", "ASIA2"]
 
@@ -273,14 +278,14 @@ def test_what_is_no_credentials(run, store, metadata, environment, provider, tro
         word = "200"      # in XML it may be folded to a line feed
         failed(outcome, store)
         return
-    failed(outcome, store, word, SAID[provider], "no S3 credentials")
+    failed(outcome, store, word, NAMED[provider], "no S3 credentials")
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_server_that_hangs_meets_a_deadline(run, store, metadata, environment, provider):
     says(Metadata.HANG)(metadata)
     outcome = run(["a"], environment(provider))
-    failed(outcome, store, "no answer", SAID[provider])
+    failed(outcome, store, "no answer", NAMED[provider])
     assert outcome.turns >= 3
 
 
@@ -296,7 +301,8 @@ def test_sts_refuses(run, store, metadata, environment):
     failed(run(["a"], environment("web_identity")), store, "403 AccessDenied", "AWS_ROLE_ARN", "trust policy")
 
 
-@pytest.mark.parametrize("text, word", [(None, "No such file"), ("", "empty"), ("x" * 70000, "longer than"), ("a\nb", "not a line")])
+@pytest.mark.parametrize("text, word", [(None, "No such file"), ("", "empty"), ("x" * 70000, "longer than"), ("a\nb", "not a line")],
+                         ids=["absent", "empty", "long", "two lines"])
 def test_a_web_token_that_is_none(run, store, metadata, environment, tmp_path, text, word):
     variables = environment("web_identity")
     (tmp_path / "web-token").unlink()
@@ -323,7 +329,8 @@ def test_a_token_that_is_none(run, store, metadata, environment):
     failed(run(["a"], environment("instance")), store, "not with a token")
 
 
-@pytest.mark.parametrize("body, word", [("", "names no role"), ("../../../user-data", "names no role"), ("r" * 200, "names no role")])
+@pytest.mark.parametrize("body, word", [("", "names no role"), ("../../../user-data", "names no role"), ("r" * 200, "names no role")],
+                         ids=["empty", "a way up", "long"])
 def test_a_role_that_is_none(run, store, metadata, environment, body, word):
     metadata.trouble, metadata.everywhere = lambda r: answer(200, body) if r.target == IMDS else None, True
     failed(run(["a"], environment("instance")), store, word)
@@ -341,7 +348,7 @@ def test_a_role_without_credentials(run, store, metadata, environment):
 def test_what_applies_and_fails_is_not_passed_over(run, store, metadata, environment):
     variables = {**environment("web_identity"), **environment("container"), **environment("instance")}
     metadata.web_token = "another"
-    failed(run(["a"], variables), store, "400 InvalidIdentityToken", SAID["web_identity"])
+    failed(run(["a"], variables), store, "400 InvalidIdentityToken", NAMED["web_identity"])
     assert metadata.methods() == ["POST"]
     with_keys = {**variables, "AWS_ACCESS_KEY_ID": "e", "AWS_SECRET_ACCESS_KEY": "s"}
     assert run(["a"], with_keys).worst == "deleted" and store.keys_used() == ["e"]
@@ -353,9 +360,10 @@ def test_what_applies_and_fails_is_not_passed_over(run, store, metadata, environ
 def test_nothing_applies(store):
     tool = Tool(store.endpoint)
     text = tool.run("-c", env=clean({"AWS_EC2_METADATA_DISABLED": "true"}))
-    assert text.startswith("refused\tno S3 credentials: none of ") and "AWS_WEB_IDENTITY_TOKEN_FILE" in text
+    assert text.startswith("refused\tno S3 credentials: AWS_EC2_METADATA_DISABLED is true; none of ") and "AWS_WEB_IDENTITY_TOKEN_FILE" in text
     text = tool.run("-c", env=clean({"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:9"}), may_warn=True)
-    assert text.startswith("bad\tno S3 credentials: none of ") and "http://127.0.0.1:9: no answer" in text
+    assert text.startswith("bad\tno S3 credentials from the instance metadata: no answer: ")
+    assert "; none of worker.s3_access_key, " in text
 
 
 @pytest.mark.parametrize("url", ["http://10.0.0.1/x", "http://127.0.0.1@example.org/", "http://169.254.169.254/latest/"])

@@ -12,6 +12,7 @@ import botocore.exceptions
 from .proc import Daemon
 
 ACCESS_KEY, SECRET_KEY, REGION = "FAREWELLKEY", "farewell-secret+with/odd=bytes", "us-east-1"
+STS_KEY = "sixteen-bytes-ok"  # what the gateway seals session tokens with
 
 
 class CephDaemon(Daemon):
@@ -137,6 +138,12 @@ class S3:
                 config=botocore.config.Config(s3={"addressing_style": "path"}, retries={"max_attempts": 5}))
         return cache[endpoint]
 
+    def session(self, seconds=900):
+        """Temporary credentials of STS, as boto3 gives them: AccessKeyId, SecretAccessKey, SessionToken, Expiration."""
+        sts = boto3.client("sts", endpoint_url=self.endpoint, region_name=REGION, aws_access_key_id=ACCESS_KEY,
+                           aws_secret_access_key=SECRET_KEY)
+        return sts.get_session_token(DurationSeconds=seconds)["Credentials"]
+
     def make_bucket(self, bucket):
         try:
             self.client().create_bucket(Bucket=bucket)
@@ -224,6 +231,8 @@ mon osd min in ratio = 0
 rgw data = {self.dir}/out
 rgw enable usage log = false
 rgw enable ops log = false
+rgw sts key = {STS_KEY}
+rgw s3 auth use sts = true
 rgw dns name =
 """)
         new = self.keyring + ".new"

@@ -1,7 +1,9 @@
 """Those who hand out credentials on AWS, as its documents have them answer: the metadata service of an instance, the endpoints of
 ECS and EKS, and STS. Each hand-out is a new key: ASIA1, ASIA2 ..."""
+import contextlib
 import datetime
 import json
+import socket
 import threading
 import uuid
 from urllib.parse import parse_qs
@@ -28,11 +30,14 @@ class Metadata(Canned):
     def __init__(self):
         self.lifetime, self.authorization, self.web_token = 3600, None, "header.payload.signature"
         self.trouble, self.everywhere = lambda request: None, False
+        self.ahead = 0     # of the clock of whoever asks, in seconds
         self.handed_out, self.without_token, self.tokens, self.over = 0, [], set(), threading.Event()
         super().__init__(self._answer)
 
     def close(self):
         self.over.set()
+        with contextlib.suppress(OSError):     # closed before
+            self.listener.shutdown(socket.SHUT_RDWR)
         super().close()
 
     # What a provider's environment is.
@@ -116,7 +121,7 @@ class Metadata(Canned):
     def hand_out(self):
         self.handed_out += 1
         n = self.handed_out
-        return {"AccessKeyId": f"ASIA{n}", "SecretAccessKey": f"secret{n}/+=", "Token": f"token{n}//+==", "Expiration": rfc3339(self.lifetime)}
+        return {"AccessKeyId": f"ASIA{n}", "SecretAccessKey": f"secret{n}/+=", "Token": f"token{n}//+==", "Expiration": rfc3339(self.ahead + self.lifetime)}
 
     def json(self, **more):
         return answer(200, json.dumps({**more, **self.hand_out()}), headers=["Content-Type: application/json"])

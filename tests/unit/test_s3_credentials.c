@@ -245,7 +245,7 @@ static void test_environment(void)
 	source = s3_credential_source_new(&(struct s3_credential_options){0}, NULL, why, sizeof(why));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(source);
 	CU_ASSERT_EQUAL(s3_credentials_get(source, &got, why, sizeof(why)), S3_CREDENTIALS_FAILED);
-	CU_ASSERT(mentions(why, "no S3 credentials from the environment (AWS_ACCESS_KEY_ID e): the "
+	CU_ASSERT(mentions(why, "no S3 credentials from the environment: the "
 	                        "secret key is "));
 	CU_ASSERT_PTR_NULL(strstr(why, "two"));
 	s3_credential_source_free(source);
