@@ -140,8 +140,11 @@ class S3:
 
     def session(self, seconds=900):
         """Temporary credentials of STS, as boto3 gives them: AccessKeyId, SecretAccessKey, SessionToken, Expiration."""
-        sts = boto3.client("sts", endpoint_url=self.endpoint, region_name=REGION, aws_access_key_id=ACCESS_KEY,
-                           aws_secret_access_key=SECRET_KEY)
+        of_user = {"endpoint_url": self.endpoint, "region_name": REGION, "aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY}
+        may = {"Effect": "Allow", "Action": "sts:GetSessionToken", "Resource": "*"}
+        boto3.client("iam", **of_user).put_user_policy(UserName="farewell", PolicyName="sessions", PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": [may]}))
+        sts = boto3.client("sts", **of_user)
         return sts.get_session_token(DurationSeconds=seconds)["Credentials"]
 
     def make_bucket(self, bucket):
@@ -259,5 +262,5 @@ rgw dns name =
         if os.path.exists(made_for) and open(made_for).read() == str(self.osd.pid):
             return
         self.place.run(["radosgw-admin", "-c", self.conf, "--no-mon-config", "user", "create", "--uid=farewell",
-                        "--display-name=Farewell", f"--access-key={ACCESS_KEY}", f"--secret={SECRET_KEY}"], check=False)
+                        "--display-name=Farewell", "--caps=user-policy=*", f"--access-key={ACCESS_KEY}", f"--secret={SECRET_KEY}"], check=False)
         self.place.write(made_for, str(self.osd.pid))
