@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/text.h"
+
 #define ACCESS_KEY_BYTES_MAX 256
-#define SECRET_KEY_BYTES_MAX 1024
+#define SECRET_KEY_BYTES_MAX (64 * 1024)
 #define SESSION_TOKEN_BYTES_MAX (16 * 1024)
 
 enum s3_credentials_result s3_credentials_fail(const struct s3_fetch *fetch, const char *format,
@@ -37,10 +39,13 @@ void s3_credentials_wipe(struct s3_credentials *credentials)
 	*credentials = (struct s3_credentials){0};
 }
 
-/* What stands in a header: visible ASCII. */
-static bool value_is_good(const char *value, size_t bytes_max)
+/* What stands in a header must be visible ASCII; a secret is signed with, and may be any text. */
+static bool value_is_good(const char *value, size_t bytes_max, bool in_header)
 {
 	size_t length = value == NULL ? 0 : strlen(value);
+
+	if (!in_header)
+		return length > 0 && length <= bytes_max && !text_has_control(value, length);
 
 	for (size_t i = 0; i < length; i++)
 		if (value[i] <= ' ' || value[i] > '~')
@@ -55,15 +60,15 @@ enum s3_credentials_result s3_credentials_take(const struct s3_fetch *fetch,
 {
 	const char *wrong = NULL;
 
-	if (!value_is_good(access_key, ACCESS_KEY_BYTES_MAX))
+	if (!value_is_good(access_key, ACCESS_KEY_BYTES_MAX, true))
 		wrong = "access key";
-	else if (!value_is_good(secret_key, SECRET_KEY_BYTES_MAX))
+	else if (!value_is_good(secret_key, SECRET_KEY_BYTES_MAX, false))
 		wrong = "secret key";
-	else if (session_token != NULL && !value_is_good(session_token, SESSION_TOKEN_BYTES_MAX))
+	else if (session_token != NULL && !value_is_good(session_token, SESSION_TOKEN_BYTES_MAX, true))
 		wrong = "session token";
 	if (wrong != NULL)
 		return s3_credentials_fail(
-			fetch, "the %s is empty, too long, or has a space or a control character in it", wrong);
+			fetch, "the %s is empty, too long, or has a character in it that it can't have", wrong);
 	credentials->access_key = strdup(access_key);
 	credentials->secret_key = strdup(secret_key);
 	credentials->session_token = session_token == NULL ? NULL : strdup(session_token);

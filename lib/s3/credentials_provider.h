@@ -56,8 +56,8 @@ static inline bool s3_option_is_set(const char *option)
  * that is later. EXPIRES 0: never, which is 0. */
 time_t s3_credentials_refresh_at(time_t expires, time_t now);
 
-/* Fills in CREDENTIALS with copies; SESSION_TOKEN may be NULL. A value that can't be one (a space,
- * a control character, not ASCII, too long) is refused. */
+/* Fills in CREDENTIALS with copies; SESSION_TOKEN may be NULL. A value that can't be one is
+ * refused. */
 enum s3_credentials_result s3_credentials_take(const struct s3_fetch *, struct s3_credentials *,
                                                const char *access_key, const char *secret_key,
                                                const char *session_token);

@@ -263,7 +263,7 @@ BAD = {
     "no token": (without("Token"), "no access key"), "no end": (without("Expiration"), "when they expire"),
     "expired": (expired, "expired already"), "nobody": (lambda m: m.close(), "no answer"),
     "a line's end": (lambda m: setattr(m, "hand_out", lambda: {"AccessKeyId": "A\r\nX-Evil: 1", "SecretAccessKey": "s", "Token": "t",
-                                                               "Expiration": "2100-01-01T00:00:00Z"}), "control character"),
+                                                               "Expiration": "2100-01-01T00:00:00Z"}), "character in it"),
 }
 
 

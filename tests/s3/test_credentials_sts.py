@@ -7,10 +7,15 @@ from tools.s3_tool import Tool, put_or_delete
 
 
 @pytest.fixture
-def with_session(s3, bucket):
+def gateway(s3):
+    return s3.sts_gateway()
+
+
+@pytest.fixture
+def with_session(s3, gateway, bucket):
     """with_session(changes) deletes what is in the bucket with a session's credentials, some of them changed."""
-    session = s3.session()
-    tool = Tool(s3.endpoint)
+    session = s3.session(gateway)
+    tool = Tool(gateway.endpoint)
 
     def delete(keys, **changes):
         variables = {"AWS_ACCESS_KEY_ID": session["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
@@ -27,9 +32,9 @@ def test_a_session_deletes(s3, bucket, with_session):
 
 
 @pytest.mark.parametrize("token", ["not a token", None, "another's"])
-def test_a_wrong_session_token_is_refused(s3, bucket, with_session, token):
+def test_a_wrong_session_token_is_refused(s3, gateway, bucket, with_session, token):
     put_or_delete(s3, bucket, ["stays"])
-    token = s3.session()["SessionToken"] if token == "another's" else token and token.replace(" ", "-")
+    token = s3.session(gateway)["SessionToken"] if token == "another's" else token and token.replace(" ", "-")
     outcome = with_session(["stays", "alone\n"], AWS_SESSION_TOKEN=token)
     assert set(outcome.results) <= {"operator", "retry"} and "S3 answered 40" in outcome.whys[0], outcome.text
     assert s3.objects(bucket) == ["stays"]

@@ -138,9 +138,13 @@ class S3:
                 config=botocore.config.Config(s3={"addressing_style": "path"}, retries={"max_attempts": 5}))
         return cache[endpoint]
 
-    def session(self, seconds=900):
-        """Temporary credentials of STS, as boto3 gives them: AccessKeyId, SecretAccessKey, SessionToken, Expiration."""
-        of_user = {"endpoint_url": self.endpoint, "region_name": REGION, "aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY}
+    def sts_gateway(self):
+        """Another radosgw, which has STS. It answers AccessDenied to every wrong credential, so the first one has none."""
+        return self.second_gateway("sts", "--rgw-s3-auth-use-sts=true", f"--rgw-sts-key={STS_KEY}")
+
+    def session(self, gateway, seconds=900):
+        """Temporary credentials of that gateway, as boto3 gives them: AccessKeyId, SecretAccessKey, SessionToken, Expiration."""
+        of_user = {"endpoint_url": gateway.endpoint, "region_name": REGION, "aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY}
         may = {"Effect": "Allow", "Action": "sts:GetSessionToken", "Resource": "*"}
         boto3.client("iam", **of_user).put_user_policy(UserName="farewell", PolicyName="sessions", PolicyDocument=json.dumps(
             {"Version": "2012-10-17", "Statement": [may]}))
@@ -234,8 +238,6 @@ mon osd min in ratio = 0
 rgw data = {self.dir}/out
 rgw enable usage log = false
 rgw enable ops log = false
-rgw sts key = {STS_KEY}
-rgw s3 auth use sts = true
 rgw dns name =
 """)
         new = self.keyring + ".new"

@@ -9,7 +9,12 @@ NO_KEYS = {"s3_access_key": None, "s3_secret_key_file": None}
 
 
 @pytest.fixture
-def session_files(fw):
+def gateway(fw):
+    return fw.stack.s3.sts_gateway()
+
+
+@pytest.fixture
+def session_files(fw, gateway):
     """session_files(session) writes the three files, and gives the settings that name them."""
     place = fw.stack.place
     paths = {name: place.path("etc", f"session-{name}.secret") for name in ("key", "secret", "token")}
@@ -17,15 +22,15 @@ def session_files(fw):
     def write(session):
         for name, field in (("key", "AccessKeyId"), ("secret", "SecretAccessKey"), ("token", "SessionToken")):
             place.write(paths[name], session[field] + "\n")
-        return {**NO_KEYS, "s3_access_key_file": paths["key"], "s3_secret_key_file": paths["secret"], "s3_session_token_file": paths["token"]}
+        return {**NO_KEYS, "s3_endpoint": gateway.endpoint, "s3_access_key_file": paths["key"], "s3_secret_key_file": paths["secret"], "s3_session_token_file": paths["token"]}
     return write
 
 
-def test_a_deletion_with_a_session_in_files(fw, session_files):
+def test_a_deletion_with_a_session_in_files(fw, gateway, session_files):
     """The token is another session's at first: nobody is parked, and the right one is found without a restart."""
     fw.purge(PARKED)
-    session = fw.stack.s3.session()
-    fw.stack.worker.configure({"worker": {**session_files({**session, "SessionToken": fw.stack.s3.session()["SessionToken"]}),
+    session = fw.stack.s3.session(gateway)
+    fw.stack.worker.configure({"worker": {**session_files({**session, "SessionToken": fw.stack.s3.session(gateway)["SessionToken"]}),
                                           "reconciler": "no", "operator_attempts": 1}})
     user = fw.make_user(files=3)
     ask(fw, user)
@@ -33,7 +38,7 @@ def test_a_deletion_with_a_session_in_files(fw, session_files):
     assert len(fw.objects(prefix=f"u{user.id}/")) == 3
     session_files(session)
     completed(fw, user, files=3)
-    session_files(fw.stack.s3.session())
+    session_files(fw.stack.s3.session(gateway))
     another = fw.make_user(files=2)
     ask(fw, another)
     completed(fw, another, files=2)
@@ -41,17 +46,17 @@ def test_a_deletion_with_a_session_in_files(fw, session_files):
     quiet(fw)
 
 
-def test_a_deletion_with_a_session_of_an_instance(fw):
+def test_a_deletion_with_a_session_of_an_instance(fw, gateway):
     """Children ask the metadata service; while that refuses nobody is charged."""
     metadata = Metadata()
-    session = fw.stack.s3.session()
+    session = fw.stack.s3.session(gateway)
     metadata.hand_out = lambda: {"AccessKeyId": session["AccessKeyId"], "SecretAccessKey": session["SecretAccessKey"],
                                  "Token": session["SessionToken"], "Expiration": session["Expiration"].strftime("%Y-%m-%dT%H:%M:%S%z")[:-2] + ":00"}
     metadata.trouble = lambda request: answer(404)
     try:
         worker = fw.stack.worker
         worker.extra_env = metadata.instance()
-        worker.configure({"worker": {**NO_KEYS, "reconciler": "no"}})
+        worker.configure({"worker": {**NO_KEYS, "s3_endpoint": gateway.endpoint, "reconciler": "no"}})
         user = fw.make_user(files=2)
         ask(fw, user)
         said(fw, "the store is away", "no S3 credentials from the instance metadata: it answered 404")
@@ -68,9 +73,9 @@ def test_a_deletion_with_a_session_of_an_instance(fw):
     assert metadata.without_token == []
 
 
-def test_a_session_in_the_environment(fw, more_worker):
-    session = fw.stack.s3.session()
-    worker = more_worker({"worker": NO_KEYS}, start=False)
+def test_a_session_in_the_environment(fw, gateway, more_worker):
+    session = fw.stack.s3.session(gateway)
+    worker = more_worker({"worker": {**NO_KEYS, "s3_endpoint": gateway.endpoint}}, start=False)
     worker.extra_env = {"AWS_ACCESS_KEY_ID": session["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
                         "AWS_SESSION_TOKEN": session["SessionToken"]}
     code, output = worker.check()
