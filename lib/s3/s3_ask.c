@@ -63,7 +63,7 @@ static bool ask_once(struct s3 *s3, const struct s3_request *request, const char
 	if (answer->outcome == HTTP_ANSWERED && answer->status >= 200 && answer->status < 300)
 		return true;
 	if (answer->outcome != HTTP_ANSWERED)
-		*fault = s3_fault_of_transport(answer);
+		*fault = s3_fault_of_transport(s3, answer);
 	else
 		*fault = fault_of_answer(request, answer, permission);
 	fault->status = answer->outcome == HTTP_ANSWERED ? answer->status : 0;

@@ -100,7 +100,7 @@ static struct s3_fault answer_fault(const struct asked *asked,
 	struct s3_answer read;
 
 	if (answer->outcome != HTTP_ANSWERED)
-		return s3_fault_of_transport(answer);
+		return s3_fault_of_transport(asked->s3, answer);
 	read = s3_answer_read(answer->body, answer->length, on_object, (void *)asked);
 	if (answer->status == 200 && read.kind == S3_ANSWER_DELETED)
 		return (struct s3_fault){.result = S3_DELETED};
