@@ -184,8 +184,7 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	s3_set_deadline(s3, deadline_ms);
-	int code = only_check ? store_check(s3) : keys_delete(s3, bucket, versions, &watch);
-	int code = only_check ? store_check(s3) : keys_delete(s3, bucket, &watch, jumps);
+	int code = only_check ? store_check(s3) : keys_delete(s3, bucket, versions, &watch, jumps);
 	if (describe) {
 		s3_describe_credentials(s3, why, sizeof(why));
 		printf("%s\n", why);
