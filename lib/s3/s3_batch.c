@@ -91,6 +91,7 @@ static void on_object(void *arg, const struct s3_answer_entry *entry)
 			s3->batch_again[i] = again;
 		}
 		object->marker = object->marker || (entry->marker && object->version_id == NULL);
+		object->denied = object->denied || (entry->code != NULL && s3_fault_is_denial(entry->code));
 	}
 }
 

@@ -195,6 +195,7 @@ static void work_take(struct work *work, struct request *request,
 		return;
 	}
 	s3_object_set(object, fault.result, fault.result == S3_DELETED ? "" : fault.why);
+	object->denied = fault.denied;
 	if (fault.result == S3_DELETED) {
 		object->marker = is_marker(object, answer);
 		s3_pace_single_done(work->pace);
