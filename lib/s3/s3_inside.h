@@ -62,6 +62,7 @@ struct s3_sent {
 	struct s3_way way;
 	enum s3_redirect followed; /* what led there */
 	unsigned renewed;          /* of the client, at that time */
+	bool refused;              /* credentials were, before */
 	int again;                 /* so many times it was sent again */
 };
 

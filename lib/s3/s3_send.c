@@ -136,12 +136,15 @@ static bool learn_place(struct s3 *s3, const char *bucket, struct s3_sent *sent,
 }
 
 /* Credentials may have ended before their time, or been replaced where they come from. */
-static bool learn_credentials(struct s3 *s3, const struct s3_sent *sent,
+static bool learn_credentials(struct s3 *s3, struct s3_sent *sent,
                               const struct http_client_answer *answer)
 {
 	if (answer->outcome != HTTP_ANSWERED ||
 	    !s3_fault_is_of_credentials(answer->status, answer->body, answer->length))
 		return false;
+	if (sent->refused)
+		return false;
+	sent->refused = true;
 	if (sent->renewed != s3->renewed)
 		return true; /* another request has found that out */
 	if (!s3_credentials_renew(s3->credentials))
