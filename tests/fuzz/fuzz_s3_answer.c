@@ -43,22 +43,40 @@ static void check_why(const char *why, size_t size)
 		FUZZ_CHECK(why[i] >= ' ' && why[i] <= '~');
 }
 
-static void on_object(void *arg, const char *key, const char *code)
+/* A key or an id of the answer. */
+static void check_text(const char *text)
+{
+	size_t length = strnlen(text, S3_KEY_BYTES + 1);
+
+	FUZZ_CHECK(length <= S3_KEY_BYTES && text_utf8_valid(text, length));
+}
+
+static void on_object(void *arg, const struct s3_answer_entry *entry)
 {
 	struct told *told = arg;
-	size_t length = strnlen(key, S3_KEY_BYTES + 1);
+	const char *code = entry->code;
 	char why[sizeof((struct s3_object *)0)->why];
 
-	FUZZ_CHECK(length <= S3_KEY_BYTES);
-	FUZZ_CHECK(text_utf8_valid(key, length));
+	check_text(entry->key);
+	if (entry->version_id != NULL) {
+		FUZZ_CHECK(entry->version_id[0] != '\0');
+		check_text(entry->version_id);
+	}
+	if (entry->marker_version_id != NULL) {
+		FUZZ_CHECK(entry->marker_version_id[0] != '\0');
+		check_text(entry->marker_version_id);
+	}
 	if (code != NULL) {
+		FUZZ_CHECK(!entry->marker);
 		FUZZ_CHECK(is_clean(code, sizeof((struct s3_answer *)0)->code));
 		if (s3_fault_of_object(code, why, sizeof(why)) == S3_DELETED)
-			FUZZ_CHECK(strcmp(code, "NoSuchKey") == 0 || strcmp(code, "NoSuchVersion") == 0);
+			FUZZ_CHECK(strcmp(code, "NoSuchKey") == 0 || strcmp(code, "NoSuchVersion") == 0 ||
+			           strcmp(code, "NoSuchUpload") == 0);
 		check_why(why, sizeof(why));
 	}
 	told->objects++;
-	told_add(told, key);
+	told_add(told, entry->key);
+	told_add(told, entry->version_id == NULL ? "" : entry->version_id);
 	told_add(told, code == NULL ? "" : code);
 }
 
@@ -74,7 +92,8 @@ static void check_faults(const struct s3_answer *answer)
 
 		FUZZ_CHECK(batch.result != S3_DELETED);
 		FUZZ_CHECK(single.result != S3_DELETED || strcmp(answer->code, "NoSuchKey") == 0 ||
-		           strcmp(answer->code, "NoSuchVersion") == 0);
+		           strcmp(answer->code, "NoSuchVersion") == 0 ||
+		           strcmp(answer->code, "NoSuchUpload") == 0);
 		check_why(batch.why, sizeof(batch.why));
 		check_why(single.why, sizeof(single.why));
 	}

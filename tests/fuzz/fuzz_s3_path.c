@@ -1,8 +1,9 @@
 /* Fuzzes paths, keys and worker.s3_allow: each is judged here a second time, in other words, and
  * what is accepted names just the object that the text names. The input is the path, the account's
  * id and an entry of s3_allow, with NUL between them; the last two may be missing. */
-/* links: lib/s3/s3_path.c lib/s3/s3_allow.c lib/s3/s3_body.c lib/s3/s3_answer.c */
-/* links: lib/config/conf_allow.c lib/base/text.c lib/base/ids.c -lexpat */
+/* links: lib/s3/s*.c lib/session/http.c lib/session/pump.c lib/config/conf_allow.c */
+/* links: lib/base/text.c lib/base/ids.c lib/base/clock.c lib/base/log*.c */
+/* links: -lexpat -lcurl -lcrypto */
 #include <stdbool.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #include "lib/s3/s3.h"
 #include "lib/s3/s3_allow.h"
 #include "lib/s3/s3_answer.h"
+#include "lib/s3/s3_below.h"
 #include "lib/s3/s3_body.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -148,11 +150,11 @@ static bool check_path(const char *text, struct s3_path *path)
 	return true;
 }
 
-static void note_key(void *arg, const char *key, const char *code)
+static void note_key(void *arg, const struct s3_answer_entry *entry)
 {
 	const char **wanted = arg;
 
-	FUZZ_CHECK(code == NULL && *wanted != NULL && strcmp(key, *wanted) == 0);
+	FUZZ_CHECK(entry->code == NULL && *wanted != NULL && strcmp(entry->key, *wanted) == 0);
 	*wanted = NULL;
 }
 
@@ -164,7 +166,7 @@ static void check_body(const char *key)
 	char *body = s3_body_write(batch, 1, &length), *start, *end, *answer = NULL;
 	const char *wanted = key;
 
-	FUZZ_CHECK(body != NULL && length == s3_body_frame_bytes() + s3_body_object_bytes(key));
+	FUZZ_CHECK(body != NULL && length == s3_body_frame_bytes() + s3_body_object_bytes(&object));
 	start = strstr(body, "<Key>");
 	end = strstr(body, "</Object>");
 	FUZZ_CHECK(start != NULL && end != NULL);
@@ -223,6 +225,32 @@ static void check_neighbours(const char *entry, const char *id, const char *text
 	free(shorter);
 }
 
+/* A prefix is a whole folder, and what is allowed of it is allowed of whatever lies in it. */
+static void check_prefix(const char *text, const char *id, const char *entry)
+{
+	struct s3_path prefix, below;
+	char why[WHY_SIZE] = "", *key = NULL;
+	size_t length;
+
+	if (!s3_prefix_read(text, &prefix, why, sizeof(why))) {
+		check_why(why);
+		return;
+	}
+	length = strlen(prefix.key);
+	FUZZ_CHECK(is_bucket(prefix.bucket) && is_key(prefix.key));
+	FUZZ_CHECK(length > 1 && prefix.key[0] != '/' && prefix.key[length - 1] == '/');
+	FUZZ_CHECK(strstr(prefix.key, "//") == NULL && !has_dot_segment(prefix.key));
+	if (entry[0] == '\0' || strchr(entry, ' ') != NULL || conf_allow_fault(entry) != NULL ||
+	    !s3_allow_prefix(entry, id, &prefix, why, sizeof(why)))
+		return;
+	FUZZ_CHECK(is_allowed(entry, id, text));
+	below = prefix;
+	FUZZ_CHECK(asprintf(&key, "%sx/y", prefix.key) >= 0);
+	below.key = key;
+	FUZZ_CHECK(s3_allow_path(entry, id, &below, why, sizeof(why)));
+	free(key);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const uint8_t *at = data, *end = data + size;
@@ -233,8 +261,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK(text != NULL && id != NULL && entry != NULL);
 	FUZZ_CHECK((s3_key_fault(text) == NULL) == is_key(text));
 	FUZZ_CHECK(strchr(text, '/') != NULL || s3_bucket_valid(text, strlen(text)) == is_bucket(text));
+	check_prefix(text, id, entry);
 	if (check_path(text, &path)) {
-		if (s3_body_can_name(path.key))
+		if (s3_body_can_name(&(struct s3_object){.key = path.key}))
 			check_body(path.key);
 		if (entry[0] != '\0' && strchr(entry, ' ') == NULL && conf_allow_fault(entry) == NULL)
 			check_neighbours(entry, id, text, &path);
