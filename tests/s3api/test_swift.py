@@ -136,3 +136,16 @@ def test_objects_that_can_not_be_reached(swift, tool, bucket):
     assert there(swift, bucket, keys) == keys
     assert tool.delete(bucket, keys).results == ["deleted"] * 3
     assert there(swift, bucket, keys) == []
+
+
+def test_all_versions_go(swift, tool, bucket):
+    """Versions, delete markers, and nothing of the neighbours'."""
+    client = swift.client()
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    named, neighbours = ["a", "a/b c+d", "한글", "gone"], ["a/", "a/b c d", "한"]
+    for _ in range(3):
+        put_or_delete(swift, bucket, named + neighbours)
+    put_or_delete(swift, bucket, ["gone"], delete=True)
+    assert set(tool.delete(bucket, named, "-V").results) == {"deleted"}
+    left = client.list_object_versions(Bucket=bucket)
+    assert sorted(v["Key"] for v in left.get("Versions", []) + left.get("DeleteMarkers", [])) == sorted(neighbours * 3)
