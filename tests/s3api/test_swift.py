@@ -146,6 +146,6 @@ def test_all_versions_go(swift, tool, bucket):
     for _ in range(3):
         put_or_delete(swift, bucket, named + neighbours)
     put_or_delete(swift, bucket, ["gone"], delete=True)
-    assert set(tool.delete(bucket, named, "-V").results) == {"deleted"}
+    assert set(tool.delete(bucket, named, "-E").results) == {"deleted"}
     left = client.list_object_versions(Bucket=bucket)
     assert sorted(v["Key"] for v in left.get("Versions", []) + left.get("DeleteMarkers", [])) == sorted(neighbours * 3)
