@@ -39,12 +39,15 @@ static bool candidate_key(const struct candidate *candidate, char *key, size_t s
 }
 
 /* What a permission is to be given on, as IAM and others write it. */
-static void candidate_arn(const struct candidate *candidate, char *arn, size_t size)
+static void candidate_arn(const struct candidate *candidate, bool of_bucket, char *arn, size_t size)
 {
 	const char *prefix = candidate->prefix, *mark = strstr(prefix, ID_MARK);
 	size_t length = mark == NULL ? strlen(prefix) : (size_t)(mark - prefix);
 
-	snprintf(arn, size, "arn:aws:s3:::%s/%.*s*", candidate->bucket, (int)length, prefix);
+	if (of_bucket)
+		snprintf(arn, size, "arn:aws:s3:::%s", candidate->bucket);
+	else
+		snprintf(arn, size, "arn:aws:s3:::%s/%.*s*", candidate->bucket, (int)length, prefix);
 }
 
 /* The sentence about a trial that is not good. */
@@ -54,7 +57,7 @@ static void trial_explain(const struct candidate *candidate, struct s3_stores *s
 	char arn[LINE_BYTES], why[LINE_BYTES];
 
 	s3_stores_explain(stores, store, trial->why, why, sizeof(why));
-	candidate_arn(candidate, arn, sizeof(arn));
+	candidate_arn(candidate, trial->of_bucket, arn, sizeof(arn));
 	if (trial->denied)
 		snprintf(out, size, "%.300s; grant %s on %s", why, trial->permission, arn);
 	else if (trial->no_bucket)
@@ -79,6 +82,8 @@ static bool candidate_try(const struct candidate *candidate, struct s3_stores *s
 		const struct s3_trial *trial = &trials[i];
 		size_t length = strlen(line);
 
+		if (trial->name == NULL)
+			continue;
 		snprintf(line + length, sizeof(line) - length, "%s%s %s", i > 0 ? ", " : "", trial->name,
 		         trial->good ? "ok" : "refused");
 		if (trial->good && trial->why[0] == '\0')

@@ -132,11 +132,63 @@ static void probe_batch(struct s3 *s3, const char *bucket, const char *key, stru
 	free(body);
 }
 
+/* ---- questions about the bucket ---- */
+
+static void probe_versioning(struct s3 *s3, const char *bucket, struct s3_trial *trial,
+                             bool *versioned)
+{
+	struct s3_fault fault;
+
+	*trial = (struct s3_trial){"versioning", "s3:GetBucketVersioning", .of_bucket = true};
+	trial->good = s3_versioning_look(s3, bucket, versioned, &fault);
+	if (!trial->good)
+		trial_fail(trial, &fault, fault.code);
+}
+
+/* Asks for the entries of one listing that begin with KEY: there are none. LIST is the parameter
+ * that names it. */
+static void probe_list(struct s3 *s3, const char *bucket, const char *key, const char *list,
+                       struct s3_trial *trial)
+{
+	struct s3_request request = {.method = "GET", .bucket = bucket};
+	struct http_client_answer answer;
+	struct s3_fault fault;
+
+	request.query[0] = (struct http_pair){list, strcmp(list, "list-type") == 0 ? "2" : ""};
+	request.query[1] = (struct http_pair){"prefix", key};
+	trial->of_bucket = true;
+	if (s3_ask(s3, &request, trial->permission, &answer, &fault)) {
+		trial->good = true;
+		http_client_answer_free(&answer);
+	} else if (s3_fault_is_unknown(&fault)) {
+		trial->good = true; /* a store that knows no such thing has none */
+	} else {
+		trial_fail(trial, &fault, fault.code);
+	}
+}
+
 void s3_probe(struct s3 *s3, const char *bucket, const char *key, struct s3_trial trials[S3_TRIALS])
 {
-	trials[S3_TRIAL_DELETE] = (struct s3_trial){"delete", "s3:DeleteObject", .good = false};
-	trials[S3_TRIAL_BATCH] =
-		(struct s3_trial){"multi-object delete", "s3:DeleteObject", .good = false};
+	bool versioned = false;
+
+	s3_begin(s3);
+	memset(trials, 0, S3_TRIALS * sizeof(trials[0]));
+	trials[S3_TRIAL_DELETE] = (struct s3_trial){"delete", "s3:DeleteObject"};
+	trials[S3_TRIAL_BATCH] = (struct s3_trial){"multi-object delete", "s3:DeleteObject"};
 	probe_delete(s3, bucket, key, &trials[S3_TRIAL_DELETE]);
 	probe_batch(s3, bucket, key, &trials[S3_TRIAL_BATCH]);
+	if (s3->options.all_versions) {
+		probe_versioning(s3, bucket, &trials[S3_TRIAL_VERSIONING], &versioned);
+		trials[S3_TRIAL_UPLOADS] =
+			(struct s3_trial){"list of uploads", "s3:ListBucketMultipartUploads"};
+		probe_list(s3, bucket, key, "uploads", &trials[S3_TRIAL_UPLOADS]);
+	}
+	if (versioned) {
+		trials[S3_TRIAL_VERSIONS] = (struct s3_trial){"list of versions", "s3:ListBucketVersions"};
+		probe_list(s3, bucket, key, "versions", &trials[S3_TRIAL_VERSIONS]);
+	}
+	if (s3->options.verify) {
+		trials[S3_TRIAL_OBJECTS] = (struct s3_trial){"list of objects", "s3:ListBucket"};
+		probe_list(s3, bucket, key, "list-type", &trials[S3_TRIAL_OBJECTS]);
+	}
 }

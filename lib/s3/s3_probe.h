@@ -9,13 +9,19 @@
 enum s3_trial_kind {
 	S3_TRIAL_DELETE, /* one object */
 	S3_TRIAL_BATCH,  /* a multi-object delete, of which there is one; so its body is tried, too */
+	S3_TRIAL_VERSIONING, /* whether the bucket keeps versions; this and those below as the settings
+	                      * need them */
+	S3_TRIAL_VERSIONS,   /* their list */
+	S3_TRIAL_UPLOADS,    /* the list of unfinished uploads */
+	S3_TRIAL_OBJECTS,    /* that of the objects */
 	S3_TRIALS
 };
 
 /* What one attempt came to. */
 struct s3_trial {
-	const char *name;       /* "delete" */
+	const char *name;       /* "delete"; NULL: it is not needed */
 	const char *permission; /* what it takes, as IAM calls it: "s3:DeleteObject" */
+	bool of_bucket;         /* which is granted on the bucket, not on objects in it */
 	bool good;
 	bool denied;    /* the permission is missing */
 	bool no_bucket; /* there is no such bucket */

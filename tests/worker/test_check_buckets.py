@@ -4,6 +4,7 @@ import secrets
 import pytest
 
 EX_CONFIG = 78
+ASKED = ", versioning ok, list of uploads ok"     # what s3_versions = all needs
 
 
 @pytest.fixture
@@ -35,13 +36,13 @@ def test_a_line_for_each_bucket(fw, more_worker, bucket):
     fw.stack.s3.put(good, "users/1/mine")
     code, output = check(more_worker, f"s3://{good}/users/{{id}}/ s3://{denied}/a/{{id}} s3://{versions} s3://missing-bucket/x/ s3://of-{{id}}/")
     assert code == EX_CONFIG, output
-    assert f"bucket {good}: delete ok, multi-object delete ok\n" in output
-    assert f"bucket {denied}: delete refused, multi-object delete refused\n" in output
+    assert f"bucket {good}: delete ok, multi-object delete ok{ASKED}\n" in output
+    assert f"bucket {denied}: delete refused, multi-object delete refused{ASKED}\n" in output
     for what in ("delete", "multi-object delete"):
         line, = [x for x in output.splitlines() if f"bucket {denied} in the store" in x and f"): {what}: " in x]
         assert "AccessDenied" in line and line.endswith(f"grant s3:DeleteObject on arn:aws:s3:::{denied}/a/*"), line
         assert "(worker.s3_endpoint, " in line and ".conf:" in line, line
-    assert f"bucket {versions}: delete ok, multi-object delete ok\n" in output
+    assert f"bucket {versions}: delete ok, multi-object delete ok, versioning ok, list of versions ok, list of uploads ok\n" in output
     assert "there is no such bucket there; fix worker.s3_allow, or the store's endpoint" in output
     assert "bucket of-{id}: not tried, its name depends on the account" in output
     assert fw.stack.s3.objects(good) == ["users/1/mine"]
@@ -53,7 +54,21 @@ def test_a_line_for_each_bucket(fw, more_worker, bucket):
 def test_all_is_well(fw, more_worker, bucket):
     good = bucket("good")
     code, output = check(more_worker, f"s3://{good}/users/{{id}}/ s3://{good}/more")
-    assert code == 0 and output.count(f"bucket {good}: delete ok, multi-object delete ok\n") == 2, output
+    assert code == 0 and output.count(f"bucket {good}: delete ok, multi-object delete ok{ASKED}\n") == 2, output
+
+
+@pytest.mark.parametrize("action, what, settings", [
+    ("s3:GetBucketVersioning", "versioning", {}), ("s3:ListBucketVersions", "list of versions", {}),
+    ("s3:ListBucketMultipartUploads", "list of uploads", {}), ("s3:ListBucket", "list of objects", {"s3_verify": "yes"})])
+def test_what_listing_takes(fw, more_worker, bucket, action, what, settings):
+    name = bucket("listed")
+    fw.stack.s3.client().put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    fw.stack.s3.policy(name, [{"Effect": "Deny", "Principal": "*", "Action": action, "Resource": f"arn:aws:s3:::{name}"}])
+    code, output = check(more_worker, f"s3://{name}/users/{{id}}/", **settings)
+    line, = [x for x in output.splitlines() if f"bucket {name} in the store" in x]
+    assert code == EX_CONFIG and f"): {what}: " in line and line.endswith(f"grant {action} on arn:aws:s3:::{name}"), output
+    code, output = check(more_worker, f"s3://{name}/users/{{id}}/", s3_versions="current", **settings)
+    assert (code == 0) == (what != "list of objects") and "versioning" not in output, output
 
 
 def test_the_removal_of_a_marker_may_be_refused(fw, more_worker, bucket):
@@ -76,7 +91,7 @@ def test_stores_are_named(fw, more_worker, bucket):
         'store "us"': {**block, "secret_key_file": wrong, "buckets": "us"},
         'store "away"': {**block, "endpoint": f"http://127.0.0.1:{closed}", "buckets": "away"}})
     assert code == EX_CONFIG
-    assert f"bucket {mine}: delete ok, multi-object delete ok\n" in output, output
+    assert f"bucket {mine}: delete ok, multi-object delete ok{ASKED}\n" in output, output
     for store, words in {"eu": "bucket no-such-bucket-of-eu in store \"eu\" (store \"eu\", ", "us": 'fix secret_key_file of store "us"',
                          "away": "no answer from the store"}.items():
         assert [x for x in output.splitlines() if words in x and f'(store "{store}", ' in x and ".conf:" in x], (store, output)
