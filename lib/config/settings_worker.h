@@ -219,7 +219,7 @@ WORKER(
 			"in each row: where the paths are in an array, or the rows are of two tables, "
 			"return id || '/' || path or the like (doc/ADOPT.md). A row more is asked for than "
 			"files_page says. It needs an index. ORDER BY must name the table's column, as in "
-            "user_files.id: a bare id means what is "
+			"user_files.id: a bare id means what is "
 			"returned, which is text, where 100 comes before 99 and pages would leave rows out.")
 
 WORKER("files_done_sql", CONF_SQL, files_done_sql,
