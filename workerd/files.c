@@ -11,6 +11,7 @@
 #include "lib/deletion/guard.h"
 #include "lib/deletion/request.h"
 #include "lib/session/sql_text.h"
+#include "workerd/files_ids.h"
 #include "workerd/files_page.h"
 #include "workerd/files_prefix.h"
 
@@ -95,7 +96,7 @@ enum files_result files_look_again(const struct pass *pass)
 /* Deletes one page's files. FILES_GONE means: go on. */
 static enum files_result delete_page(struct pass *pass, const PGresult *page)
 {
-	size_t rows = (size_t)PQntuples(page);
+	size_t rows = (size_t)pass->rows;
 	struct file *files = calloc(rows, sizeof(*files));
 	struct file **order = calloc(rows, sizeof(struct file *));
 	struct s3_object *objects = calloc(rows, sizeof(*objects));
@@ -148,9 +149,9 @@ static void see_first_row(struct pass *pass)
  * deleted. That is said before what is wrong with the rows: it is everybody's. */
 static bool is_same_page(const struct pass *pass, const PGresult *page)
 {
-	int last = PQntuples(page) - 1;
+	const char *last = PQgetvalue(page, pass->rows - 1, FILE_ID);
 
-	return (pass->after != NULL && strcmp(pass->after, PQgetvalue(page, last, FILE_ID)) == 0) ||
+	return (pass->after != NULL && strcmp(pass->after, last) == 0) ||
 	       (pass->top != NULL && strcmp(pass->top, PQgetvalue(page, 0, FILE_ID)) == 0);
 }
 
@@ -164,13 +165,14 @@ static void see_same_page(struct pass *pass)
 		            "it must return only rows behind that one, in their order: fix the setting");
 }
 
-/* Reads the page behind pass->after. */
+/* Reads the page behind pass->after, and one row more: that is only looked at, whether it belongs
+ * to the page's last one, and comes again with the next page. */
 static enum files_result read_page(struct pass *pass, PGresult **page)
 {
 	struct db *db = pass->means->ledger->db;
 	char limit[24];
 
-	snprintf(limit, sizeof(limit), "%lld", (long long)pass->means->conf->worker.files_page);
+	snprintf(limit, sizeof(limit), "%lld", (long long)pass->means->conf->worker.files_page + 1);
 	const char *params[] = {pass->entry->user_id, pass->after, limit};
 	enum db_result result = db_run(db, FILES_PAGE, params, page, db_deadline(db));
 	if (result != DB_OK) {
@@ -178,23 +180,27 @@ static enum files_result read_page(struct pass *pass, PGresult **page)
 		return result == DB_REFUSED && db_is_open(db) ? FILES_REFUSED : FILES_LOST;
 	}
 	served_note(pass->means->served, "worker.files_sql", pass->entry->deletion_id);
-	int rows = PQntuples(*page);
-	if (rows == 0)
+	pass->whole = PQntuples(*page) <= pass->means->conf->worker.files_page;
+	pass->rows = pass->whole ? PQntuples(*page) : (int)pass->means->conf->worker.files_page;
+	if (pass->rows == 0)
 		return FILES_GONE;
 	if (is_same_page(pass, *page)) {
 		see_same_page(pass);
 		return FILES_GONE;
 	}
+	if (files_check_ids(pass, *page) != FILES_GONE)
+		return FILES_LOST;
+	if (pass->useless)
+		return FILES_GONE;
 	if (!keep_text(&pass->top, PQgetvalue(*page, 0, FILE_ID)) ||
-	    !keep_text(&pass->after, PQgetvalue(*page, rows - 1, FILE_ID)))
+	    !keep_text(&pass->after, PQgetvalue(*page, pass->rows - 1, FILE_ID)))
 		return FILES_LOST;
 	if (pass->first == NULL) {
 		if (!keep_text(&pass->first, PQgetvalue(*page, 0, FILE_ID)))
 			return FILES_LOST;
 		see_first_row(pass);
 	}
-	pass->found += rows;
-	pass->whole = rows < pass->means->conf->worker.files_page;
+	pass->found += pass->rows;
 	return FILES_GONE;
 }
 
@@ -210,7 +216,7 @@ static enum files_result run_pass(struct pass *pass)
 	for (;;) {
 		PGresult *page = NULL;
 		enum files_result result = read_page(pass, &page);
-		bool last = result == FILES_GONE && PQntuples(page) == 0;
+		bool last = result == FILES_GONE && pass->rows == 0;
 		if (result == FILES_GONE && !last && !pass->useless)
 			result = delete_page(pass, page);
 		PQclear(page);

@@ -90,7 +90,7 @@ static size_t read_rows(struct pass *pass, const PGresult *page, struct file *fi
 {
 	size_t count = 0;
 
-	for (int row = 0; row < PQntuples(page); row++) {
+	for (int row = 0; row < pass->rows; row++) {
 		files[row].id = PQgetvalue(page, row, FILE_ID);
 		if (read_path(pass, page, row, &files[row]))
 			order[count++] = &files[row];

@@ -37,6 +37,7 @@ struct pass {
 	int64_t found, deleted, failed;
 	time_t lock_first, lock_last; /* the dates of the locks that were met; 0: none */
 	int prefix;                   /* the number of the one in hand; 0: rows are */
+	int rows;                     /* of the page in hand: what was read but for one row more */
 	bool whole;                   /* with the page in hand all rows were read that there are */
 	bool useless; /* the pages behind would fare no better: the statements don't fit each other */
 	bool stopped;
@@ -73,8 +74,8 @@ enum files_result files_look_again(const struct pass *);
 void files_delete_from_bucket(struct pass *, struct file **order, size_t count,
                               struct s3_object *objects);
 
-/* Deletes the objects of the rows of PAGE, bucket by bucket, and says in FILES which are gone. The
- * arrays have room for as many as there are rows. */
+/* Deletes the objects of the first pass->rows rows of PAGE, bucket by bucket, and says in FILES
+ * which are gone. The arrays have room for as many. */
 void files_delete_objects(struct pass *, const PGresult *page, struct file *files,
                           struct file **order, struct s3_object *objects);
 

@@ -226,15 +226,18 @@ WORKER("user_contact_sql", CONF_SQL, user_contact_sql,
        .text = "Whom to write to. Takes the canonical id as $1; returns mail address, name and "
                "locale, each of which may be null. No address: no mail.")
 
-WORKER("files_sql", CONF_SQL, files_sql,
-       .fallback =
-           "SELECT id::text, file_path FROM user_files WHERE user_id = $1 AND deleted_at IS "
-           "NULL AND ($2::bigint IS NULL OR id > $2::bigint) ORDER BY user_files.id LIMIT $3",
-       .text = "A page of the user's files that are still to be deleted. Takes the canonical id as "
-               "$1, the last id of the page before or null as $2, the page's length as $3; returns "
-               "id and path (s3://bucket/key) as text, ordered by the id. It needs an index. ORDER "
-               "BY must name the table's column, as in user_files.id: a bare id means what is "
-               "returned, which is text, where 100 comes before 99 and pages would leave rows out.")
+WORKER(
+	"files_sql", CONF_SQL, files_sql,
+	.fallback = "SELECT id::text, file_path FROM user_files WHERE user_id = $1 AND deleted_at IS "
+				"NULL AND ($2::bigint IS NULL OR id > $2::bigint) ORDER BY user_files.id LIMIT $3",
+	.text = "A page of the user's files that are still to be deleted. Takes the canonical id as "
+			"$1, the last id of the page before or null as $2, the page's length as $3; returns "
+			"id and path (s3://bucket/key) as text, ordered by the id, which must be another one "
+			"in each row: where the paths are in an array, or the rows are of two tables, "
+			"return id || '/' || path or the like (doc/ADOPT.md). A row more is asked for than "
+			"files_page says. It needs an index. ORDER BY must name the table's column, as in "
+			"user_files.id: a bare id means what is "
+			"returned, which is text, where 100 comes before 99 and pages would leave rows out.")
 
 WORKER("files_done_sql", CONF_SQL, files_done_sql,
        .fallback = "UPDATE user_files SET deleted_at = now() WHERE user_id = $1 AND id = ANY "

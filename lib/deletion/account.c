@@ -8,6 +8,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/deletion/account_session.h"
+#include "lib/deletion/mark.h"
 
 #define RELOCKS_MAX 3
 
@@ -125,6 +126,14 @@ static bool account_read_user(const PGresult *user, struct account *account)
 		log_error("gateway.lock_user_sql: the second column, the time of deletion, is longer than "
 		          "%d bytes",
 		          ACCOUNT_MARK_SIZE - 1);
+		return false;
+	}
+	if (account->marked && mark_is_infinite(account->mark)) {
+		log_error(
+			"gateway.lock_user_sql: it returned %s as the time of deletion: " MARK_INFINITE_ADVICE
+			" in it and in worker.lock_user_sql, and let "
+			"gateway.mark_user_sql replace infinity",
+			account->mark);
 		return false;
 	}
 	return true;

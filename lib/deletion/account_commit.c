@@ -8,6 +8,7 @@
 #include "lib/base/crash.h"
 #include "lib/base/log.h"
 #include "lib/deletion/account_session.h"
+#include "lib/deletion/mark.h"
 
 /* Between two attempts to find out what became of a COMMIT, doubled each time. */
 #define LOOKUP_PAUSE_MS 100
@@ -189,18 +190,25 @@ static void account_queue_change(struct db *db, const struct account *account,
 	assert(change->count <= CHANGE_MAX);
 }
 
-/* The INSERT refuses a mark that is null (23502): who marked nothing, or took it back? */
+/* The INSERT refuses a mark that is null (23502), as an infinite one is to it: who marked nothing,
+ * or took it back? */
 static enum account_result account_not_marked(struct db *db, const struct change *change,
                                               PGresult **results, int64_t deadline_ms)
 {
-	if (PQgetisnull(results[change->mark], 0, 0))
+	const char *mark = PQgetvalue(results[change->mark], 0, 0);
+
+	if (mark_is_infinite(mark))
+		log_error("gateway.mark_user_sql: it returned %s, which is no time of a deletion; it must "
+		          "write the present time, now(), or a trigger must let it",
+		          mark);
+	else if (PQgetisnull(results[change->mark], 0, 0))
 		log_error("gateway.mark_user_sql: it marked 0 rows of an account that was not marked; it "
 		          "must mark 1: is its condition right, does a trigger skip the update?");
 	else
 		log_error(
 			"gateway.mark_user_sql: it returned %.60s, but gateway.lock_user_sql then finds no "
-			"mark, or no row: a trigger takes it back; look at the triggers of the table",
-			PQgetvalue(results[change->mark], 0, 0));
+			"mark, infinity, or no row: a trigger takes it back; look at the triggers of the table",
+			mark);
 	account_unlock(db, deadline_ms);
 	return ACCOUNT_WRONG;
 }

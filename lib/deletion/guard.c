@@ -10,6 +10,7 @@
 #include "lib/base/ids.h"
 #include "lib/base/log.h"
 #include "lib/deletion/lineage.h"
+#include "lib/deletion/mark.h"
 #include "lib/deletion/request.h"
 
 #define MARK_SIZE 128
@@ -58,6 +59,20 @@ static enum guard_verdict park_ambiguous(const struct guard *guard)
 	return guard_park(
 		guard, "worker.lock_user_sql returned %d rows for one id; it must select by a unique key",
 		guard->finding.users);
+}
+
+static bool is_infinite(const struct finding *finding)
+{
+	return finding->user_marked && mark_is_infinite(finding->mark);
+}
+
+static enum guard_verdict park_infinite(const struct guard *guard)
+{
+	return guard_park(
+		guard,
+		"worker.lock_user_sql returned %.10s as the time of deletion: " MARK_INFINITE_ADVICE
+		" in it and in gateway.lock_user_sql",
+		guard->finding.mark);
 }
 
 /* ---- lock and read ---- */
@@ -166,6 +181,8 @@ static enum guard_verdict adopt_request(struct guard *guard)
 		return park_ambiguous(guard);
 	if (!finding->user_marked)
 		return GUARD_ACTIVE;
+	if (is_infinite(finding))
+		return park_infinite(guard);
 	id_fresh(fresh);
 	const char *row[] = {fresh, finding->user_id, finding->mark, guard->question->request_id};
 	const char *which[] = {finding->user_id, finding->mark};
@@ -279,6 +296,8 @@ static enum guard_verdict judge_ours(struct guard *guard)
 		snprintf(guard->answer->why, sizeof(guard->answer->why), "the user was restored");
 		return GUARD_CANCELLED;
 	}
+	if (is_infinite(finding))
+		return park_infinite(guard);
 	return strcmp(finding->mark, finding->request_mark) == 0 ? GUARD_GO : judge_mark(guard);
 }
 
@@ -377,7 +396,8 @@ enum guard_verdict guard_look_again(struct db *users, const struct message *mess
 		return GUARD_FINISHED;
 	if (finding->users == 0)
 		return absent_ok ? GUARD_GO : GUARD_PARK;
-	return finding->user_marked && strcmp(finding->mark, finding->request_mark) == 0 ?
+	return finding->user_marked && !is_infinite(finding) &&
+	               strcmp(finding->mark, finding->request_mark) == 0 ?
 	           GUARD_GO :
 	           GUARD_CANCELLED;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/log.h"
+#include "lib/deletion/mark.h"
 
 /* The newest of one user; only the one of the present mark matters. */
 #define ENOUGH_REQUESTS "100"
@@ -44,15 +45,16 @@ static const char insert_sql[] =
 	INSERT " VALUES ($1::uuid, $2::text, $3::text, $4::text, $5::text, " CONFIRMED ")" INSERTED;
 
 /* The setting's own text stands on lines of its own, so that a comment at its end swallows nothing
- * of ours. Two rows are an error (21000), none is null. */
+ * of ours. Two rows are an error (21000), none is null, and so is a
+ * mark of infinity. */
 static const char mark_head[] = "WITH marked(mark) AS (\n";
 static const char mark_tail[] = "\n) SELECT (SELECT mark FROM marked)";
 
 static const char seen_head[] = "WITH seen(id, mark) AS (\n";
 static const char insert_seen_tail[] =
 	"\n) " INSERT
-	" VALUES ($2::uuid, $3::text, (SELECT mark FROM seen), $4::text, $5::text, " CONFIRMED
-	")" INSERTED;
+	" VALUES ($2::uuid, $3::text, (SELECT mark FROM seen WHERE NOT " MARK_IS_INFINITE_SQL(
+		"mark::text") "), $4::text, $5::text, " CONFIRMED ")" INSERTED;
 
 /* A column of whole days, or of yes and no, marks a user who was restored as it did before. */
 static const char set_apart_tail[] =

@@ -29,6 +29,7 @@ static void sessions_set_options(struct sessions *s, const char *program)
 	s->ledger_options.conninfo = s->conf->worker.worker_db;
 	s->ledger_options.password = s->conf->worker.worker_db_password.value;
 	s->ledger_options.custom_plans = true;
+	s->ledger_options.whole_tables = true;
 	s->ledger_options.statements = s->ledger_statements;
 	s->ledger_options.statement_count = WORKER_DB_STATEMENTS;
 	snprintf(s->publisher_name, sizeof(s->publisher_name), "%s publisher", program);

@@ -151,6 +151,20 @@ static enum db_result db_time_out(struct db *db, const char *doing)
 	return DB_TIMEOUT;
 }
 
+/* What to do about a refusal of which only the server's documentation knows that; or "". The
+ * function is named because its message may be in any language. */
+static const char *db_advice(const char *state, const PGresult *result)
+{
+	const char *function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
+
+	if (strcmp(state, "42501") != 0 || function == NULL ||
+	    strcmp(function, "check_enable_rls") != 0)
+		return "";
+	return "; row-level security would hide rows, and what is hidden would never be deleted: let "
+		   "this role see all of them with ALTER ROLE … BYPASSRLS, or by a view that the table's "
+		   "owner has; a policy for it is not enough (doc/ADOPT.md)";
+}
+
 /* Keeps what the server said in db->why and db->sqlstate. An error after which the session can't be
  * used any more counts as a lost connection. */
 static enum db_result db_take_refusal(struct db *db, const char *title, const PGresult *result)
@@ -160,8 +174,9 @@ static enum db_result db_take_refusal(struct db *db, const char *title, const PG
 
 	if (state == NULL)
 		state = "";
-	db_say(db, "%s: %s%s%s%s", title, message != NULL ? message : PQresultErrorMessage(result),
-	       *state != '\0' ? " (SQLSTATE " : "", state, *state != '\0' ? ")" : "");
+	db_say(db, "%s: %s%s%s%s%s", title, message != NULL ? message : PQresultErrorMessage(result),
+	       *state != '\0' ? " (SQLSTATE " : "", state, *state != '\0' ? ")" : "",
+	       db_advice(state, result));
 	snprintf(db->sqlstate, sizeof(db->sqlstate), "%s", state);
 	snprintf(db->refused, sizeof(db->refused), "%s", title);
 	enum sqlstate_kind kind = db_kind(db);

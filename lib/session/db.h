@@ -50,6 +50,8 @@ struct db_options {
 		idle_in_transaction_timeout_ms;
 	bool custom_plans; /* plan anew each time, knowing the parameters: for `$2 IS NULL OR id > $2`
 	                      to use an index */
+	bool whole_tables; /* what a row-level security policy would filter is refused (42501): rows
+	                      that it hides would look as if there were none */
 	const struct db_statement *statements; /* prepared after each connect */
 	int statement_count;
 };
@@ -61,7 +63,8 @@ void db_free(struct db *);
 void db_close(struct db *); /* the connection only */
 
 /* Connects, makes the session's settings (READ COMMITTED, UTC, ISO dates, UTF-8, time-outs,
- * warnings, synchronous_commit raised to on if lower) and prepares every statement, unless that is
+ * warnings, synchronous_commit raised to on if lower, row_security off where whole_tables asks for
+ * it) and prepares every statement, unless that is
  * so already. DB_REFUSED: a wrong password, no such database, a statement that doesn't prepare; the
  * connection is closed then too. */
 enum db_result db_open(struct db *, int64_t deadline_ms);

@@ -59,15 +59,15 @@ static enum db_result settings_set(struct db *db, int64_t deadline_ms)
 	         " ('tcp_keepalives_idle', '15'), ('tcp_keepalives_interval', '5'),"
 	         " ('tcp_keepalives_count', '3'), ('tcp_user_timeout', '30000'),"
 	         " ('client_connection_check_interval', '2s'),"
-	         " ('idle_session_timeout', '0'), ('transaction_timeout', '0'),"
+	         " ('idle_session_timeout', '0'), ('transaction_timeout', '0'),%s"
 	         " ('lock_timeout', '%lld'), ('idle_in_transaction_session_timeout', '%lld')"
 	         ") AS wanted(name, value) WHERE current_setting(name, true) IS NOT NULL"
 	         /* Elsewhere it may not be supported, and is refused. */
 	         " AND (name <> 'client_connection_check_interval' OR version() LIKE '%%linux%%');"
 	         " SELECT set_config('synchronous_commit', 'on', false)"
 	         " WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')",
-	         db_plan_mode(db), (long long)o->lock_timeout_ms,
-	         (long long)o->idle_in_transaction_timeout_ms);
+	         db_plan_mode(db), o->whole_tables ? " ('row_security', 'off')," : "",
+	         (long long)o->lock_timeout_ms, (long long)o->idle_in_transaction_timeout_ms);
 	return settings_run(db, sql, NULL, deadline_ms);
 }
 
