@@ -139,7 +139,8 @@ static void probe_versioning(struct s3 *s3, const char *bucket, struct s3_trial 
 {
 	struct s3_fault fault;
 
-	*trial = (struct s3_trial){"versioning", "s3:GetBucketVersioning", .of_bucket = true};
+	*trial = (struct s3_trial){
+		.name = "versioning", .permission = "s3:GetBucketVersioning", .of_bucket = true};
 	trial->good = s3_versioning_look(s3, bucket, versioned, &fault);
 	if (!trial->good)
 		trial_fail(trial, &fault, fault.code);
@@ -173,22 +174,25 @@ void s3_probe(struct s3 *s3, const char *bucket, const char *key, struct s3_tria
 
 	s3_begin(s3);
 	memset(trials, 0, S3_TRIALS * sizeof(trials[0]));
-	trials[S3_TRIAL_DELETE] = (struct s3_trial){"delete", "s3:DeleteObject"};
-	trials[S3_TRIAL_BATCH] = (struct s3_trial){"multi-object delete", "s3:DeleteObject"};
+	trials[S3_TRIAL_DELETE] = (struct s3_trial){.name = "delete", .permission = "s3:DeleteObject"};
+	trials[S3_TRIAL_BATCH] =
+		(struct s3_trial){.name = "multi-object delete", .permission = "s3:DeleteObject"};
 	probe_delete(s3, bucket, key, &trials[S3_TRIAL_DELETE]);
 	probe_batch(s3, bucket, key, &trials[S3_TRIAL_BATCH]);
 	if (s3->options.all_versions) {
 		probe_versioning(s3, bucket, &trials[S3_TRIAL_VERSIONING], &versioned);
-		trials[S3_TRIAL_UPLOADS] =
-			(struct s3_trial){"list of uploads", "s3:ListBucketMultipartUploads"};
+		trials[S3_TRIAL_UPLOADS] = (struct s3_trial){.name = "list of uploads",
+		                                             .permission = "s3:ListBucketMultipartUploads"};
 		probe_list(s3, bucket, key, "uploads", &trials[S3_TRIAL_UPLOADS]);
 	}
 	if (versioned) {
-		trials[S3_TRIAL_VERSIONS] = (struct s3_trial){"list of versions", "s3:ListBucketVersions"};
+		trials[S3_TRIAL_VERSIONS] =
+			(struct s3_trial){.name = "list of versions", .permission = "s3:ListBucketVersions"};
 		probe_list(s3, bucket, key, "versions", &trials[S3_TRIAL_VERSIONS]);
 	}
 	if (s3->options.verify) {
-		trials[S3_TRIAL_OBJECTS] = (struct s3_trial){"list of objects", "s3:ListBucket"};
+		trials[S3_TRIAL_OBJECTS] =
+			(struct s3_trial){.name = "list of objects", .permission = "s3:ListBucket"};
 		probe_list(s3, bucket, key, "list-type", &trials[S3_TRIAL_OBJECTS]);
 	}
 }
