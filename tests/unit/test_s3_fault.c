@@ -170,7 +170,9 @@ static void test_trouble(void)
 
 static void test_region_is_told(void)
 {
-	struct s3_answer answer = {S3_ANSWER_ERROR, "AuthorizationHeaderMalformed", "ap-northeast-2"};
+	struct s3_answer answer = {.kind = S3_ANSWER_ERROR,
+	                           .code = "AuthorizationHeaderMalformed",
+	                           .region = "ap-northeast-2"};
 
 	CU_ASSERT_PTR_NOT_NULL(
 		strstr(s3_fault_of_request(400, &answer, true).why, "the bucket is in ap-northeast-2"));
