@@ -127,7 +127,7 @@ static int store_check(struct s3 *s3)
 int main(int argc, char **argv)
 {
 	struct s3_options options = {.region = "us-east-1",
-	                             .connect_timeout_ms = 2000,
+	                             .connect_timeout_ms = 10000,
 	                             .timeout_ms = 20000,
 	                             .batch_keys = S3_BATCH_KEYS,
 	                             .batch_bytes = S3_BATCH_BYTES,
