@@ -2,7 +2,8 @@
  * says the same when its settings are written down again, each in quotes. */
 /* links: lib/config/conf.c lib/config/conf_allow.c lib/config/conf_check.c */
 /* links: lib/config/conf_environment.c lib/config/conf_file.c lib/config/conf_lexer.c */
-/* links: lib/config/conf_names.c lib/config/conf_secret.c lib/config/conf_table.c */
+/* links: lib/config/conf_names.c lib/config/conf_secret.c lib/config/conf_store.c */
+/* links: lib/config/conf_table.c */
 /* links: lib/config/conf_url.c lib/config/conf_value.c lib/base/ids.c lib/base/log.c */
 /* links: lib/base/log_sink.c lib/base/clock.c lib/base/text.c */
 #include <stdbool.h>
