@@ -1,6 +1,8 @@
 /* Offers a child what it does about servers that are away. */
 #include "workerd/away.h"
 
+#include <string.h>
+
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
@@ -8,6 +10,7 @@
 /* How much longer than until its next trial a child is believed that a server is away: it may die
  * or hang, and the trial may be a long job. */
 #define TRIAL_MS 30000
+#define TOO_MANY_CONNECTIONS "53300"
 
 /* Without these, and without any store, a child consumes nothing. Files go on while only mail
  * waits, and those of another store while one waits. */
@@ -41,6 +44,48 @@ static uint32_t away_every_store(const struct worker *worker)
 	return ((1u << (away_servers(worker) - SERVER_STORE)) - 1) << SERVER_STORE;
 }
 
+/* ---- the databases ---- */
+
+static struct db *away_database(struct worker *worker, enum server server)
+{
+	return server == SERVER_USER_DB ? worker->sessions.users : worker->sessions.ledger.db;
+}
+
+/* A database can't be asked, with its reason. */
+static void away_database_fault(struct worker *worker, enum server server, enum trouble trouble)
+{
+	const struct db *db = away_database(worker, server);
+	struct breaker *breaker = &worker->breakers[server];
+
+	if (strcmp(db_sqlstate(db), TOO_MANY_CONNECTIONS) == 0)
+		trouble = TROUBLE_FULL;
+	if (trouble != worker->troubles[server])
+		breaker->said_ms = 0; /* that is news */
+	worker->troubles[server] = trouble;
+	breaker_fault(breaker, db_why(db), clock_now_ms());
+	away_say(worker, server);
+}
+
+/* The databases, as bits, with which this child has a session. */
+static uint32_t away_own_sessions(struct worker *worker)
+{
+	uint32_t open = 0;
+
+	for (int i = SERVER_USER_DB; i <= SERVER_WORKER_DB; i++)
+		open |= db_is_alive(away_database(worker, (enum server)i)) ? 1u << i : 0;
+	return open;
+}
+
+/* What the others say of servers, as bits. Of a database they are believed only by who has no
+ * session with it: it may be they alone that it has none left for, and one that is away ends
+ * everybody's. */
+static uint32_t away_others(struct worker *worker)
+{
+	uint32_t others = child_others_away(worker->child);
+
+	return (others & needed_to_consume) != 0 ? others & ~away_own_sessions(worker) : others;
+}
+
 /* ---- telling ---- */
 
 static void away_show(struct worker *worker)
@@ -71,14 +116,33 @@ static const char *away_meanwhile(const struct worker *worker, int server)
 	return "this child takes no work until it is back";
 }
 
+static enum trouble away_trouble(const struct worker *worker, int server)
+{
+	return server <= SERVER_WORKER_DB ? worker->troubles[server] : TROUBLE_NONE;
+}
+
 void away_say(struct worker *worker, int server)
 {
 	struct breaker *breaker = &worker->breakers[server];
+	const char *name = away_name(worker, server);
+	enum trouble trouble = away_trouble(worker, server);
 
-	if (breaker->open && breaker_say(breaker, clock_now_ms()))
-		log_error("%s is away, and no deletion is charged for it; %s: %s",
-		          away_name(worker, server), away_meanwhile(worker, server), breaker->why);
 	away_show(worker);
+	if (!breaker->open || !breaker_say(breaker, clock_now_ms()))
+		return;
+	if (trouble == TROUBLE_FULL)
+		log_error("this child can't log in to %s, and no deletion is charged for it; it takes no "
+		          "work until it can, the others go on with the sessions that they have: %s; raise "
+		          "max_connections, or the CONNECTION LIMIT of the role or the database "
+		          "(doc/OPERATE.md says how many sessions are needed)",
+		          name, breaker->why);
+	else if (trouble == TROUBLE_LOST)
+		log_error("this child has lost its session with %s, and no deletion is charged for it; it "
+		          "takes no work until it has another: %s",
+		          name, breaker->why);
+	else
+		log_error("%s is away, and no deletion is charged for it; %s: %s", name,
+		          away_meanwhile(worker, server), breaker->why);
 }
 
 /* SERVER did for a job what it was asked for, after it was away. What an outage made wait no longer
@@ -87,10 +151,14 @@ static void away_welcome(struct worker *worker, int server)
 {
 	struct breaker *breaker = &worker->breakers[server];
 	int64_t away_ms = breaker->away_ms;
+	bool own = away_trouble(worker, server) >= TROUBLE_LOST;
 
+	if (server <= SERVER_WORKER_DB)
+		worker->troubles[server] = TROUBLE_NONE;
 	breaker->away_ms = 0;
 	breaker->said_ms = 0;
-	log_info("%s is back after %lld.%lld s", away_name(worker, server), (long long)(away_ms / 1000),
+	log_info("%s%s%s after %lld.%lld s", own ? "this child is logged in to " : "",
+	         away_name(worker, server), own ? " again" : " is back", (long long)(away_ms / 1000),
 	         (long long)(away_ms % 1000 / 100));
 	if (away_ms >= worker->conf->common.retry_delays.item[0].ms)
 		child_recovered(worker->child);
@@ -114,19 +182,11 @@ void away_update(struct worker *worker)
 
 /* ---- noticing ---- */
 
-static struct db *away_database(struct worker *worker, enum server server)
-{
-	return server == SERVER_USER_DB ? worker->sessions.users : worker->sessions.ledger.db;
-}
-
 void away_note_lost(struct worker *worker)
 {
 	for (int i = SERVER_USER_DB; i <= SERVER_WORKER_DB; i++) {
-		struct db *db = away_database(worker, (enum server)i);
-		if (db_is_alive(db))
-			continue;
-		breaker_fault(&worker->breakers[i], db_why(db), clock_now_ms());
-		away_say(worker, i);
+		if (!db_is_alive(away_database(worker, (enum server)i)))
+			away_database_fault(worker, (enum server)i, TROUBLE_LOST);
 	}
 }
 
@@ -142,8 +202,7 @@ enum sessions_state away_connect(struct worker *worker)
 		if (db_is_alive(worker->sessions.users))
 			server = SERVER_WORKER_DB;
 	}
-	breaker_fault(&worker->breakers[server], db_why(away_database(worker, server)), clock_now_ms());
-	away_say(worker, server);
+	away_database_fault(worker, server, TROUBLE_AWAY);
 	return state;
 }
 
@@ -178,7 +237,7 @@ static enum server away_obstacle(struct worker *worker)
 		own = own || worker->breakers[i].open;
 	}
 	away_own_stores(worker, &wait, &open);
-	others = child_others_away(worker->child);
+	others = away_others(worker);
 	/* A store of which a trial is due is one that is there; its own trial ends each wait. */
 	if ((wait | (others & ~open & every_store)) == every_store && (wait != 0 || !own))
 		return SERVER_STORE;

@@ -28,7 +28,7 @@ int away_delay(struct worker *, uint32_t stores, const char **why);
 
 /* Whether this child may consume: the databases and at least one of the stores are there as far as
  * it knows; or a trial is due, which is the next message's job; or, if it knows of nothing itself,
- * no other child says that one of the databases, or every store, is away. */
+ * no other child says that every store is away, or a database with which it has no session. */
 bool away_may_consume(struct worker *);
 
 /* Waits until it may, or is told to stop. */

@@ -173,6 +173,7 @@ static enum guard_verdict ask_guard(struct job *job, bool seen)
 		.lineage = job->delivery->lineage,
 		.seen = seen,
 		.fresh = job->fresh,
+		.misfit = job->misfit,
 	};
 	struct db *users = job->worker->sessions.users;
 	int64_t asked_ms = clock_now_ms();
@@ -359,11 +360,15 @@ enum job_end job_run(struct worker *worker, const struct mq_delivery *delivery, 
 
 	memset(memory, 0, sizeof(*memory));
 	child_busy(worker->child, "", "start");
-	if (!message_read(delivery->body, delivery->length, worker->conf->common.id_format,
-	                  (size_t)worker->conf->common.id_max_length, &job.message, why, sizeof(why))) {
+	bool good =
+		message_read(delivery->body, delivery->length, worker->conf->common.id_format,
+	                 (size_t)worker->conf->common.id_max_length, &job.message, why, sizeof(why));
+	if (good || job.message.deletion_id[0] != '\0')
+		job_introduce(&job);
+	if (!good && (job.message.deletion_id[0] == '\0' || job.message.user_id[0] == '\0')) {
 		end = outcome_park_message(&job, why);
 	} else {
-		job_introduce(&job);
+		job.misfit = good ? NULL : why;
 		CRASH_POINT("worker-after-delivery");
 		end = job.message.deletion_id[0] != '\0' ? job_of_request(&job) : job_of_stranger(&job);
 	}

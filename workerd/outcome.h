@@ -24,6 +24,7 @@ struct job {
 	bool guarded; /* the user database was asked */
 	bool leased;  /* the ledger was asked */
 	enum job_outcome outcome;
+	const char *misfit; /* why no user can have the message's user id; NULL: one can */
 };
 
 /* What an answer of the ledger that is not LEDGER_OK makes of the job. */

@@ -29,6 +29,14 @@ enum server {
 };
 _Static_assert(SERVERS_MAX <= 32, "child_flag has a bit for each server");
 
+/* What keeps this child from a database. In the last two it may be this child's alone. */
+enum trouble {
+	TROUBLE_NONE, /* as far as is known, or none of these */
+	TROUBLE_AWAY, /* it can't be connected, or refuses */
+	TROUBLE_LOST, /* the session broke */
+	TROUBLE_FULL, /* it has no session left for us */
+};
+
 struct worker {
 	struct child *child; /* NULL with -t */
 	const struct conf *conf;
@@ -44,6 +52,7 @@ struct worker {
 	struct sessions sessions;
 	struct served served; /* what has served whom, in this child */
 	struct breaker breakers[SERVERS_MAX];
+	enum trouble troubles[SERVER_WORKER_DB + 1]; /* with the databases */
 	int64_t avoided_ms[S3_STORES_MAX]; /* since when others have been saying that the store is away,
 	                                      as far as this child has seen; 0: they are not */
 	uint32_t recoveries;               /* child_recoveries when it was looked at last */

@@ -54,6 +54,12 @@ __attribute__((format(printf, 2, 3))) static enum guard_verdict guard_park(
 	return GUARD_PARK;
 }
 
+static enum guard_verdict guard_cancelled(const struct guard *guard, const char *why)
+{
+	snprintf(guard->answer->why, sizeof(guard->answer->why), "%s", why);
+	return GUARD_CANCELLED;
+}
+
 static enum guard_verdict park_ambiguous(const struct guard *guard)
 {
 	return guard_park(
@@ -100,13 +106,12 @@ static void read_request_row(const PGresult *row, struct message *message, struc
 	db_copy(row, 0, READ_REQUESTED_AT, message->requested_at, sizeof(message->requested_at));
 }
 
-/* The request alone, when the column of the users' ids can hold no such value: nobody has it. */
+/* The request alone, when nobody can have the message's user id. */
 static enum guard_verdict read_request_alone(struct guard *guard)
 {
 	const char *deletion[] = {guard->message->deletion_id};
 	PGresult *row = NULL;
 
-	db_roll_back(guard->users);
 	if (guard->message->deletion_id[0] == '\0')
 		return GUARD_GO;
 	enum db_result result =
@@ -145,8 +150,10 @@ static enum guard_verdict lock_and_read(struct guard *guard)
 		return GUARD_GO;
 	/* Only the lock can say that, and only in a session that knows the column's present type. */
 	if (result == DB_REFUSED && failed == 1 && guard->question->fresh &&
-	    db_kind(guard->users) == SQLSTATE_NO_SUCH_ID)
+	    db_kind(guard->users) == SQLSTATE_NO_SUCH_ID) {
+		db_roll_back(guard->users); /* the column of the users' ids can hold no such value */
 		return read_request_alone(guard);
+	}
 	return guard_failed(guard, result);
 }
 
@@ -281,10 +288,8 @@ static enum guard_verdict judge_ours(struct guard *guard)
 	}
 	if (finding->request_finished)
 		return GUARD_FINISHED;
-	if (finding->request_cancelled) {
-		snprintf(guard->answer->why, sizeof(guard->answer->why), "the request was cancelled");
-		return GUARD_CANCELLED;
-	}
+	if (finding->request_cancelled)
+		return guard_cancelled(guard, "the request was cancelled");
 	if (finding->users == 0 && guard->question->conf->worker.absent_user == ABSENT_USER_PARK)
 		return guard_park(guard, "there is no row of this user, though the request was committed; "
 		                         "if rows are removed on purpose, set worker.absent_user to "
@@ -292,13 +297,30 @@ static enum guard_verdict judge_ours(struct guard *guard)
 		                         "search_path of worker.lock_user_sql");
 	if (finding->users == 0)
 		return GUARD_GO;
-	if (!finding->user_marked) {
-		snprintf(guard->answer->why, sizeof(guard->answer->why), "the user was restored");
-		return GUARD_CANCELLED;
-	}
+	if (!finding->user_marked)
+		return guard_cancelled(guard, "the user was restored");
 	if (is_infinite(finding))
 		return park_infinite(guard);
 	return strcmp(finding->mark, finding->request_mark) == 0 ? GUARD_GO : judge_mark(guard);
+}
+
+/* A message of ours with a user id that common.id_format does not have. If it is its request's, the
+ * setting is not the one that the request was made with. */
+static enum guard_verdict judge_misfit(struct guard *guard)
+{
+	const struct finding *finding = &guard->finding;
+
+	if (!finding->request_exists ||
+	    strcmp(finding->request_user_id, guard->message->user_id) != 0) {
+		guard_park(guard, "%s", guard->question->misfit);
+		return GUARD_MISMATCH;
+	}
+	if (finding->request_finished)
+		return GUARD_FINISHED;
+	if (finding->request_cancelled)
+		return guard_cancelled(guard, "the request was cancelled");
+	return guard_park(guard, "%s, but a request has it: does the gateway have another setting?",
+	                  guard->question->misfit);
 }
 
 /* ---- the point of no return ---- */
@@ -350,8 +372,11 @@ enum guard_verdict guard_judge(struct db *users, struct message *message,
 	bool ours = message->deletion_id[0] != '\0';
 
 	memset(answer, 0, sizeof(*answer));
-	enum guard_verdict verdict = lock_and_read(&guard);
-	if (verdict == GUARD_GO)
+	enum guard_verdict verdict =
+		question->misfit != NULL ? read_request_alone(&guard) : lock_and_read(&guard);
+	if (verdict == GUARD_GO && question->misfit != NULL)
+		verdict = judge_misfit(&guard);
+	else if (verdict == GUARD_GO)
 		verdict = ours ? judge_ours(&guard) : adopt_request(&guard);
 	if (verdict == GUARD_GO && guard.finding.users > 0)
 		snprintf(message->user_id, sizeof(message->user_id), "%s", guard.finding.user_id);

@@ -33,6 +33,8 @@ struct guard_question {
 	const char *lineage;    /* of the database that the message was published for, or NULL */
 	bool seen;              /* the request was seen before: a later turn, or a row in the ledger */
 	bool fresh;             /* the session was opened for this question: its refusals are true */
+	const char *misfit; /* why no user can have the message's user id; NULL: one can. Then only the
+	                       request is read, and never is the verdict to go on */
 };
 
 /* Who to write to; empty strings where the application knows nothing. Filled by GUARD_GO. */

@@ -93,6 +93,8 @@ static bool message_read_user_id(struct json_object *object, int id_format, size
 	                    strlen(text);
 	if (!id_valid(id_format, text, length, id_max_length)) {
 		snprintf(why, why_size, "\"userId\" is not of the format that common.id_format says");
+		if (id_valid(ID_TEXT, text, length, ID_SIZE - 1))
+			id_canonical(ID_TEXT, text, message->user_id);
 		return false;
 	}
 	id_canonical(id_format, text, message->user_id);
@@ -113,6 +115,7 @@ static bool message_read_deletion(struct json_object *object, struct message *me
                                   size_t why_size)
 {
 	struct json_object *id, *turn, *requested_at;
+	char canonical[ID_SIZE];
 
 	if (!json_object_object_get_ex(object, "deletionId", &id))
 		return true;
@@ -122,9 +125,6 @@ static bool message_read_deletion(struct json_object *object, struct message *me
 		snprintf(why, why_size, "\"deletionId\" is not a UUID");
 		return false;
 	}
-	char canonical[ID_SIZE];
-	id_canonical(ID_UUID, json_object_get_string(id), canonical);
-	snprintf(message->deletion_id, sizeof(message->deletion_id), "%.36s", canonical);
 	if (json_object_object_get_ex(object, "turn", &turn)) {
 		int64_t number = json_object_get_int64(turn);
 
@@ -134,6 +134,8 @@ static bool message_read_deletion(struct json_object *object, struct message *me
 		}
 		message->turn = (int)number;
 	}
+	id_canonical(ID_UUID, json_object_get_string(id), canonical);
+	snprintf(message->deletion_id, sizeof(message->deletion_id), "%.36s", canonical);
 	if (json_object_object_get_ex(object, "requestedAt", &requested_at) &&
 	    json_object_is_type(requested_at, json_type_string))
 		message_take_requested_at(message, json_object_get_string(requested_at));
@@ -157,9 +159,12 @@ bool message_read(const void *body, size_t length, int id_format, size_t id_max_
 	if (root == NULL)
 		return false;
 	struct json_object *object = body_unwrap(root, why, why_size);
-	bool good = object != NULL &&
-	            message_read_user_id(object, id_format, id_max_length, message, why, why_size) &&
-	            message_read_deletion(object, message, why, why_size);
+	if (object == NULL) {
+		json_object_put(root);
+		return false;
+	}
+	bool good = message_read_deletion(object, message, why, why_size) &&
+	            message_read_user_id(object, id_format, id_max_length, message, why, why_size);
 	json_object_put(root);
 	return good;
 }

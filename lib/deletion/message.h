@@ -22,7 +22,8 @@ struct message {
  *     ours      {"userId", "deletionId", "requestedAt", "turn"}
  *     plain     {"userId"}
  *     NestJS's  {"pattern": "UserDeleted", "data": {"userId"}}
- * False: WHY says what is wrong with it. */
+ * False: WHY says what is wrong with it. Its deletion id and turn are read all the same, if they
+ * are valid, and so is a user id that is one in another ID_FORMAT; else these are empty. */
 bool message_read(const void *body, size_t length, int id_format, size_t id_max_length,
                   struct message *, char *why, size_t why_size);
 

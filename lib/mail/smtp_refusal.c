@@ -125,9 +125,14 @@ bool smtp_refusal_is_final(const struct smtp_refusal *refusal, bool to_recipient
 const char *smtp_refusal_advice(const struct smtp_refusal *refusal, bool to_sender)
 {
 	static const char *const name[] = {"helo", "ehlo", NULL}, *const sender[] = {"sender", NULL};
+	static const char *const wants_tls[] = {"starttls", "encryption needed", "encryption required",
+	                                        NULL};
 	const struct smtp_status *status = &refusal->status;
 	bool about_address = status->subject == 1 && !status->mixed;
 
+	/* RFC 3207, 4; RFC 5248, 3.2 */
+	if (text_has(refusal->text, wants_tls) || refusal->code == 538)
+		return " (see smtp_starttls)";
 	if (refusal->code == 530 || (refusal->code >= 534 && refusal->code <= 538))
 		return " (see smtp_user and smtp_password_file)";
 	if (text_has(refusal->text, name) || refusal->code == 504 ||

@@ -159,6 +159,24 @@ static void passes_on_long_times(void)
 	passes_on_a_long_time(1);
 }
 
+static void reads_what_it_can_of_a_misfit(void)
+{
+	struct message message;
+
+	CU_ASSERT_FALSE(
+		reads("{\"userId\":\"abc\",\"deletionId\":\"" DELETION "\",\"turn\":7}", &message));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "id_format"));
+	CU_ASSERT_STRING_EQUAL(message.user_id, "abc");
+	CU_ASSERT_STRING_EQUAL(message.deletion_id, DELETION);
+	CU_ASSERT_EQUAL(message.turn, 7);
+	CU_ASSERT_FALSE(reads("{\"userId\":\"a/c\",\"deletionId\":\"" DELETION "\"}", &message));
+	CU_ASSERT_STRING_EQUAL(message.user_id, "");
+	CU_ASSERT_STRING_EQUAL(message.deletion_id, DELETION);
+	CU_ASSERT_FALSE(
+		reads("{\"userId\":\"abc\",\"deletionId\":\"" DELETION "\",\"turn\":0}", &message));
+	CU_ASSERT_STRING_EQUAL(message.deletion_id, "");
+}
+
 static void refuses_what_is_too_long(void)
 {
 	struct message message;
@@ -188,6 +206,7 @@ int main(void)
 		{"refuses what is not JSON", refuses_what_is_not_json},
 		{"refuses other shapes", refuses_other_shapes},
 		{"passes on a time that is too long", passes_on_long_times},
+		{"reads what it can of a misfit", reads_what_it_can_of_a_misfit},
 		{"refuses what is too long", refuses_what_is_too_long},
 		{NULL, NULL},
 	};

@@ -173,6 +173,10 @@ static void settings_are_named(void)
 	advised("550 5.1.0 User unknown", false, "mail_from");
 	advised("550 no", true, "mail_from");
 	advised("530 5.7.0 Authentication required", false, "smtp_user");
+	advised("530 5.7.0 Must issue a STARTTLS command first", true, "smtp_starttls");
+	advised("530 Must issue a STARTTLS command first", false, "smtp_starttls");
+	advised("523 5.7.10 Encryption Needed", true, "smtp_starttls");
+	advised("538 5.7.11 too weak", true, "smtp_starttls");
 	advised("554 5.7.1 Relay access denied", false, "smtp_user");
 	advised("550 relay not permitted", false, "smtp_url");
 	advised("451 4.3.0 later", true, "");

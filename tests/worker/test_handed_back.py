@@ -122,6 +122,22 @@ def test_children_believe_each_other(fw, wires):
     fw.wait_until(lambda: [child["away"] for child in workers(fw)] == [0, 0, 0], what="the flag to be taken down")
 
 
+def test_a_database_that_hangs_costs_each_child_one_job(fw, wires):
+    """Their sessions look well, so each finds out for itself, and then takes no more."""
+    fw.purge(PARKED)
+    wires.worker(children=3, reconciler="no", lock_timeout="1s", statement_timeout="2s", broker_heartbeat="3s")
+    users = [fw.make_user(files=1) for _ in range(12)]
+    wires.ledger.hold()
+    for user in users:
+        ask(fw, user)
+    fw.wait_until(lambda: [child["away"] for child in workers(fw)] == [WORKER_DB] * 3, what="each child to find out")
+    fw.wait_until(lambda: fw.stack.rabbit.queue(QUEUE)[1] == 0, what="every child to stop consuming")
+    time.sleep(3)
+    assert 3 <= handed_back(fw) <= 6, "the one that each had in hand, and the one that came meanwhile"
+    wires.ledger.release()
+    uncharged(fw, users)
+
+
 def test_a_flag_of_a_child_that_hangs_is_not_believed_for_ever(fw, wires):
     fw.purge(PARKED)
     wires.worker(children=2, reconciler="no", broker_heartbeat="3s")
