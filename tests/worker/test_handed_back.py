@@ -11,7 +11,7 @@ from tools.jobs import RETRY_QUEUES, ask, completed, quiet, said
 from tools.pool import Board
 
 HANDED_BACK = 8           # enum job_outcome
-WORKER_DB, AWAY = 2, 8    # a bit of enum server; enum scoreboard_flag
+WORKER_DB, SERVING, AWAY = 2, 1, 8    # a bit of enum server; enum scoreboard_flag
 
 
 def workers(fw):
@@ -104,6 +104,7 @@ def test_children_believe_each_other(fw, wires):
     fw.purge(PARKED)
     wires.worker(children=3, reconciler="no", broker_heartbeat="3s")
     first, users = fw.make_user(files=1), [fw.make_user(files=1) for _ in range(8)]
+    fw.wait_until(lambda: [c["flags"] & SERVING for c in workers(fw)] == [SERVING] * 3, what="each child to have its sessions")
     wires.ledger.refuse()
     wires.ledger.cut()
     ask(fw, first)
@@ -127,6 +128,7 @@ def test_a_database_that_hangs_costs_each_child_one_job(fw, wires):
     fw.purge(PARKED)
     wires.worker(children=3, reconciler="no", lock_timeout="1s", statement_timeout="2s", broker_heartbeat="3s")
     users = [fw.make_user(files=1) for _ in range(12)]
+    fw.wait_until(lambda: [c["flags"] & SERVING for c in workers(fw)] == [SERVING] * 3, what="each child to have its sessions")
     wires.ledger.hold()
     for user in users:
         ask(fw, user)

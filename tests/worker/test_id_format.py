@@ -3,7 +3,7 @@ import time
 import uuid
 
 from stack.client import PARKED, QUEUE
-from tools.jobs import ask, completed, log_lines, message, parked_message, quiet, said
+from tools.jobs import commit_request, completed, log_lines, message, parked_message, quiet, said
 
 REASON = "common.id_format"
 QUICK = {"worker": {"reconcile_after": "1s", "reconcile_every": "300ms", "absent_user": "park"}}
@@ -55,12 +55,13 @@ def test_of_no_request_or_of_another_it_touches_no_deletion(fw):
     fw.purge(PARKED)
     fw.stack.worker.configure({"worker": {**QUICK["worker"], "reconciler": "no"}})
     user, ghost = fw.make_user(), str(uuid.uuid4())
-    deletion_id = ask(fw, user)
-    fw.publish(message("al-1", deletion_id))
-    fw.publish(message("al-1", ghost))
-    completed(fw, user, files=3)
+    deletion_id = commit_request(fw, user)
     for which in (deletion_id, ghost):
+        fw.publish(message("al-1", which))
         said(fw, "parked", REASON, f"deletion={which}")
-    assert rows(fw, ghost) == ([], []) and fw.ledger(user)[0]["status"] == "completed"
-    fw.purge(PARKED)
+        fw.wait_until(lambda: fw.queue_messages(PARKED) == 1, what="the parked message")
+        fw.purge(PARKED)
+        assert fw.psql("worker", "SELECT status FROM farewell.deletion WHERE deletion_id = %s", which) == []
+    fw.publish(message(user, deletion_id))
+    assert completed(fw, user, files=3)["turn"] == 1
     quiet(fw)
