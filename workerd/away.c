@@ -11,22 +11,33 @@
 
 /* Without these, and without any store, a child consumes nothing. Files go on while only mail
  * waits, and those of another store while one waits. */
-static const uint32_t needed_to_consume = 1u << SERVER_USER_DB | 1u << SERVER_WORKER_DB;
+static const uint32_t needed_to_consume =
+	1u << SERVER_USER_DB | 1u << SERVER_WORKER_DB | 1u << SERVER_PAIRING;
+
+#define IS_AWAY "is away", "is back"
 
 /* From SERVER_STORE on it is one for all. */
 static const struct {
-	const char *name, *step;
+	const char *name, *step, *away, *back;
 } servers[] = {
-	[SERVER_USER_DB] = {"the user database", "waiting for the user database"},
-	[SERVER_WORKER_DB] = {"the worker database", "waiting for the worker database"},
-	[SERVER_MAIL] = {"the mail server", "waiting, mail server is away"},
-	[SERVER_STORE] = {NULL, "waiting for the store"},
+	[SERVER_USER_DB] = {"the user database", "waiting for the user database", IS_AWAY},
+	[SERVER_WORKER_DB] = {"the worker database", "waiting for the worker database", IS_AWAY},
+	[SERVER_PAIRING] = {"the two databases", DATABASES_DIFFER, "do not belong together",
+                        "belong together again"},
+	[SERVER_MAIL] = {"the mail server", "waiting, mail server is away", IS_AWAY},
+	[SERVER_STORE] = {NULL, "waiting for the store", IS_AWAY},
 };
 
 /* So many there are: the stores are as many as the configuration has. */
 static int away_servers(const struct worker *worker)
 {
 	return SERVER_STORE + (worker->stores != NULL ? s3_stores_count(worker->stores) : 0);
+}
+
+/* The row of SERVER. */
+static int away_row(int server)
+{
+	return server < SERVER_STORE ? server : SERVER_STORE;
 }
 
 static const char *away_name(const struct worker *worker, int server)
@@ -68,6 +79,8 @@ static const char *away_meanwhile(const struct worker *worker, int server)
 		return "files are deleted, mails wait";
 	if (server >= SERVER_STORE && s3_stores_count(worker->stores) > 1)
 		return "files in other stores are deleted, those in this one wait";
+	if (server == SERVER_PAIRING)
+		return "this child takes no work until they do";
 	return "this child takes no work until it is back";
 }
 
@@ -76,8 +89,8 @@ void away_say(struct worker *worker, int server)
 	struct breaker *breaker = &worker->breakers[server];
 
 	if (breaker->open && breaker_say(breaker, clock_now_ms()))
-		log_error("%s is away, and no deletion is charged for it; %s: %s",
-		          away_name(worker, server), away_meanwhile(worker, server), breaker->why);
+		log_error("%s %s, and no deletion is charged for it; %s: %s", away_name(worker, server),
+		          servers[away_row(server)].away, away_meanwhile(worker, server), breaker->why);
 	away_show(worker);
 }
 
@@ -90,8 +103,8 @@ static void away_welcome(struct worker *worker, int server)
 
 	breaker->away_ms = 0;
 	breaker->said_ms = 0;
-	log_info("%s is back after %lld.%lld s", away_name(worker, server), (long long)(away_ms / 1000),
-	         (long long)(away_ms % 1000 / 100));
+	log_info("%s %s after %lld.%lld s", away_name(worker, server), servers[away_row(server)].back,
+	         (long long)(away_ms / 1000), (long long)(away_ms % 1000 / 100));
 	if (away_ms >= worker->conf->common.retry_delays.item[0].ms)
 		child_recovered(worker->child);
 	away_show(worker);
@@ -130,11 +143,28 @@ void away_note_lost(struct worker *worker)
 	}
 }
 
+/* The look itself is the trial: no job can say more of it. */
+static void away_note_pairing(struct worker *worker, enum sessions_state state)
+{
+	struct breaker *breaker = &worker->breakers[SERVER_PAIRING];
+
+	if (worker->sessions.pairing.why != NULL) {
+		breaker_fault(breaker, worker->sessions.pairing.why, clock_now_ms());
+		away_say(worker, SERVER_PAIRING);
+	} else if (state == SESSIONS_READY && breaker->open) {
+		breaker_success(breaker, clock_now_ms());
+		away_update(worker);
+	}
+}
+
 enum sessions_state away_connect(struct worker *worker)
 {
 	enum sessions_state state = sessions_connect_databases(&worker->sessions);
 	enum server server = db_is_alive(worker->sessions.users) ? SERVER_WORKER_DB : SERVER_USER_DB;
 
+	away_note_pairing(worker, state);
+	if (worker->sessions.pairing.why != NULL)
+		return state;
 	if (state == SESSIONS_READY && job_remember(worker, &worker->memory))
 		return SESSIONS_READY;
 	if (state == SESSIONS_READY) {
