@@ -81,11 +81,16 @@ static bool check_allowed(const struct conf *conf)
 /* Each store, and then the buckets of those that take what we sign. */
 static bool check_stores(const struct conf *conf, struct s3_stores *stores)
 {
-	char why[WHY_SIZE], explained[WHY_SIZE];
+	char why[WHY_SIZE], explained[WHY_SIZE], whence[WHY_SIZE];
+	bool several = s3_stores_count(stores) > 1;
 	uint32_t refused = 0;
 
 	for (int i = 0; i < s3_stores_count(stores); i++) {
-		if (s3_check(s3_stores_client(stores, i), why, sizeof(why)))
+		bool good = s3_check(s3_stores_client(stores, i), why, sizeof(why));
+		s3_describe_credentials(s3_stores_client(stores, i), whence, sizeof(whence));
+		log_info("S3 credentials%s%s: %s", several ? " of " : "",
+		         several ? s3_stores_name(stores, i) : "", whence);
+		if (good)
 			continue;
 		s3_stores_explain(stores, i, why, explained, sizeof(explained));
 		log_error("%s (%s): %s", s3_stores_name(stores, i), s3_stores_place(stores, i), explained);

@@ -44,6 +44,15 @@ enum conf_touched_mark { TOUCHED_MARK_PARK, TOUCHED_MARK_ADOPT };
 enum conf_versions { VERSIONS_ALL, VERSIONS_CURRENT };
 enum conf_addressing { ADDRESSING_PATH, ADDRESSING_VIRTUAL };
 enum conf_payer { PAYER_NO, PAYER_REQUESTER };
+enum conf_s3_credentials {
+	CREDENTIALS_AUTO,
+	CREDENTIALS_SETTINGS,
+	CREDENTIALS_FILES,
+	CREDENTIALS_ENVIRONMENT,
+	CREDENTIALS_WEB_IDENTITY,
+	CREDENTIALS_CONTAINER,
+	CREDENTIALS_INSTANCE
+};
 enum conf_smtp_auth {
 	SMTP_AUTH_AUTO,
 	SMTP_AUTH_PLAIN,
@@ -83,9 +92,10 @@ struct conf_pool {
 struct conf_store {
 	char *name; /* of [a-z0-9-] */
 	char *endpoint, *region;
-	int addressing; /* enum conf_addressing */
+	int addressing;  /* enum conf_addressing */
+	int credentials; /* enum conf_s3_credentials */
 	char *access_key;
-	struct conf_secret secret_key;
+	struct conf_secret access_key_secret, secret_key, session_token;
 	char *ca_file;
 	char *buckets;  /* names and patterns with one `*`, separated by spaces */
 	char *origin;   /* where the block begins, as conf_origin has it */
@@ -134,8 +144,9 @@ struct conf {
 		char *s3_endpoint, *s3_region;
 		int s3_addressing;    /* enum conf_addressing */
 		int s3_request_payer; /* enum conf_payer */
+		int s3_credentials;   /* enum conf_s3_credentials */
 		char *s3_access_key;
-		struct conf_secret s3_secret_key;
+		struct conf_secret s3_access_key_secret, s3_secret_key, s3_session_token;
 		char *s3_ca_file;
 		char *s3_allow;  /* empty: everything */
 		int s3_versions; /* enum conf_versions */

@@ -236,6 +236,39 @@ static void check_smtp_login(struct conf_loader *loader)
 		conf_complain(loader, password, "needs worker.smtp_user as well");
 }
 
+/* A key and its secret go together; what is in the environment is looked at when it is used. */
+static void check_s3_credentials(struct conf_loader *loader)
+{
+	const struct conf *conf = loader->conf;
+	int key = conf_find("worker", "s3_access_key"),
+		file = conf_find("worker", "s3_access_key_file"),
+		secret = conf_find("worker", "s3_secret_key_file"),
+		token = conf_find("worker", "s3_session_token_file"),
+		which = conf_find("worker", "s3_credentials");
+	bool has_key = conf->worker.s3_access_key[0] != '\0',
+		 has_file = conf->worker.s3_access_key_secret.value != NULL,
+		 has_secret = conf->worker.s3_secret_key.value != NULL;
+
+	if (loader->given[key].wrong || loader->given[file].wrong || loader->given[secret].wrong ||
+	    loader->given[token].wrong)
+		return;
+	if (has_key && has_file)
+		conf_complain(loader, file, "must not be set beside worker.s3_access_key (%s)",
+		              conf->origins[key]);
+	else if ((has_key || has_file) && !has_secret)
+		conf_complain(loader, has_key ? key : file, "needs worker.s3_secret_key_file as well");
+	else if (has_secret && !has_key && !has_file)
+		conf_complain(loader, secret,
+		              "needs worker.s3_access_key or worker.s3_access_key_file as well");
+	else if (conf->worker.s3_session_token.value != NULL && !has_secret)
+		conf_complain(loader, token, "needs worker.s3_secret_key_file as well");
+	else if ((conf->worker.s3_credentials == CREDENTIALS_SETTINGS && !has_key) ||
+	         (conf->worker.s3_credentials == CREDENTIALS_FILES && !has_file))
+		conf_complain(loader, which, "%s needs worker.%s", loader->given[which].text,
+		              conf->worker.s3_credentials == CREDENTIALS_FILES ? "s3_access_key_file" :
+		                                                                 "s3_access_key");
+}
+
 /* Each of the two alone is in conf_orders. A mail is begun only if so much time is left, which
  * would never be so. */
 static void check_smtp_timeouts(struct conf_loader *loader)
@@ -280,9 +313,11 @@ static const struct {
 	const char *section; /* NULL: every program's */
 	void (*check)(struct conf_loader *);
 } checks[] = {
-	{NULL, check_orders},         {NULL, check_reserved_names}, {NULL, check_retry_prefix},
-	{NULL, check_queues},         {NULL, check_socket},         {"gateway", check_auth},
-	{"worker", check_smtp_login}, {NULL, check_smtp_timeouts},  {NULL, check_allow},
+	{NULL, check_orders},         {NULL, check_reserved_names},
+	{NULL, check_retry_prefix},   {NULL, check_queues},
+	{NULL, check_socket},         {"gateway", check_auth},
+	{"worker", check_smtp_login}, {"worker", check_s3_credentials},
+	{NULL, check_smtp_timeouts},  {NULL, check_allow},
 	{NULL, conf_store_check},
 };
 

@@ -17,6 +17,7 @@
 #define FAREWELL_CONF_LOAD_H
 
 #include "lib/config/conf.h"
+#include "lib/config/conf_secret.h"
 
 #define CONF_WHY_SIZE 512
 #define CONF_NAME_SIZE 64   /* longer than any key, section and variable of ours */
@@ -176,10 +177,6 @@ const char *conf_url_fault(const struct conf_setting *, const char *url);
 const char *conf_allow_fault(const char *text);
 /* NULL, or what is wrong with the value of a CONF_BUCKETS. */
 const char *conf_buckets_fault(const char *text);
-
-/* Reads the secret's file into its value. False: WHY says what is wrong. */
-bool conf_secret_read(struct conf_secret *, char *why, size_t why_size);
-void conf_secret_wipe(struct conf_secret *);
 
 /* ---- stores ---- */
 

@@ -1,4 +1,6 @@
 /* Reads the files that hold secrets: private ones, of which the first line counts. */
+#include "lib/config/conf_secret.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

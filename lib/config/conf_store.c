@@ -157,13 +157,20 @@ static bool makes_default(int index)
 	return false;
 }
 
+static bool store_key_is_written(const struct conf_loader *loader, const char *key)
+{
+	const struct conf_given *given = &loader->given[conf_find("worker", key)];
+
+	return given->line > 0 || given->from_environment;
+}
+
 /* Who sets one of them means the others, too. */
 bool conf_store_replaces(const struct conf_loader *loader, int index)
 {
 	if (loader->conf->stores.count == 0 || !makes_default(index))
 		return false;
 	for (size_t i = 0; i < DEFAULT_KEYS; i++)
-		if (loader->given[conf_find("worker", default_keys[i])].text != NULL)
+		if (store_key_is_written(loader, default_keys[i]))
 			return false;
 	return true;
 }
@@ -205,9 +212,27 @@ static void check_everything(const struct conf_loader *loader, int i)
 		            conf_origin(loader->conf, "worker", "s3_endpoint"));
 }
 
+/* As for the default store: a key and its secret go together. */
+static void check_keys(struct conf_loader *loader, int i)
+{
+	const struct conf_store *store = &loader->conf->stores.item[i];
+	bool has_key = store->access_key[0] != '\0' || store->access_key_secret.file[0] != '\0',
+		 has_secret = store->secret_key.file[0] != '\0';
+
+	if (has_key != has_secret)
+		conf_complain_in(loader, &loader->stores[i],
+		                 conf_store_find(has_key ? "access_key" : "secret_key_file"),
+		                 has_key ? "needs secret_key_file as well" :
+		                           "needs access_key or access_key_file as well");
+	else if (store->session_token.file[0] != '\0' && !has_secret)
+		conf_complain_in(loader, &loader->stores[i], conf_store_find("session_token_file"),
+		                 "needs secret_key_file as well");
+}
+
 void conf_store_check(struct conf_loader *loader)
 {
 	for (int i = 0; i < loader->conf->stores.count; i++) {
+		check_keys(loader, i);
 		check_claims(loader, i);
 		check_everything(loader, i);
 	}

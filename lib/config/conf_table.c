@@ -22,6 +22,8 @@ static const char *const touched_marks[] = {"park", "adopt", NULL};
 static const char *const versions[] = {"all", "current", NULL};
 static const char *const addressings[] = {"path", "virtual", NULL};
 static const char *const payers[] = {"no", "requester", NULL};
+static const char *const credential_kinds[] = {
+	"auto", "settings", "files", "environment", "web-identity", "container", "instance", NULL};
 static const char *const starttls_kinds[] = {"never", "offered", "required", NULL};
 static const char *const smtp_auths[] = {"auto", "plain", "login", "cram-md5", "digest-md5", NULL};
 static const char *const amqp[] = {"amqp://", NULL};

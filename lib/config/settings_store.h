@@ -8,11 +8,20 @@ STORE("region", CONF_STRING, region, .fallback = "us-east-1", .min = 1, .max = 4
 STORE("addressing", CONF_ENUM, addressing, .fallback = "path", .choices = addressings,
       .text = "As worker.s3_addressing.")
 
-STORE("access_key", CONF_STRING, access_key, .example = "AKIAIOSFODNN7EXAMPLE",
+STORE("credentials", CONF_ENUM, credentials, .fallback = "auto", .choices = credential_kinds,
+      .text = "As worker.s3_credentials.")
+
+STORE("access_key", CONF_STRING, access_key, .fallback = "", .example = "AKIAIOSFODNN7EXAMPLE",
       .text = "As worker.s3_access_key.")
 
-STORE("secret_key_file", CONF_SECRET, secret_key, .example = "/etc/farewell/s3-eu.secret",
-      .text = "As worker.s3_secret_key_file.")
+STORE("access_key_file", CONF_SECRET, access_key_secret, .fallback = "",
+      .text = "As worker.s3_access_key_file.")
+
+STORE("secret_key_file", CONF_SECRET, secret_key, .fallback = "",
+      .example = "/etc/farewell/s3-eu.secret", .text = "As worker.s3_secret_key_file.")
+
+STORE("session_token_file", CONF_SECRET, session_token, .fallback = "",
+      .text = "As worker.s3_session_token_file.")
 
 STORE("ca_file", CONF_STRING, ca_file, .fallback = "", .text = "As worker.s3_ca_file.")
 

@@ -27,13 +27,30 @@ WORKER("s3_addressing", CONF_ENUM, s3_addressing, .fallback = "path", .choices =
            "Whether the bucket stands in the path (https://host/bucket/key) or in the host name "
            "(https://bucket.host/key). path works nearly everywhere.")
 
-WORKER("s3_access_key", CONF_STRING, s3_access_key, .example = "AKIAIOSFODNN7EXAMPLE",
-       .text =
-           "The access key's id. It needs s3:DeleteObject on the buckets, and what s3_versions, "
-           "s3_verify and prefixes_sql need.")
+WORKER("s3_credentials", CONF_ENUM, s3_credentials, .fallback = "auto", .choices = credential_kinds,
+       .text = "Where the credentials come from. auto takes the first that is there, in this "
+               "order; if that one then fails, no other is tried. settings: s3_access_key. files: "
+               "s3_access_key_file. environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, "
+               "AWS_SESSION_TOKEN. web-identity: AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN, as "
+               "on EKS. container: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI, as on ECS "
+               "and with EKS Pod Identity. instance: the metadata service of EC2, version 2. "
+               "Those that expire are renewed before; -t says which were found.")
 
-WORKER("s3_secret_key_file", CONF_SECRET, s3_secret_key, .example = "/etc/farewell/s3.secret",
-       .text = "File with the secret key.")
+WORKER(
+	"s3_access_key", CONF_STRING, s3_access_key, .fallback = "", .example = "AKIAIOSFODNN7EXAMPLE",
+	.text = "The access key's id. It needs s3:DeleteObject on the buckets, and what s3_versions, "
+			"s3_verify and prefixes_sql need. Goes together with s3_secret_key_file.")
+
+WORKER("s3_access_key_file", CONF_SECRET, s3_access_key_secret, .fallback = "",
+       .text = "File with the access key's id, instead of s3_access_key, for whoever replaces key, "
+               "secret and session token from time to time. The files are read again when they "
+               "change.")
+
+WORKER("s3_secret_key_file", CONF_SECRET, s3_secret_key, .fallback = "",
+       .example = "/etc/farewell/s3.secret", .text = "File with the secret key.")
+
+WORKER("s3_session_token_file", CONF_SECRET, s3_session_token, .fallback = "",
+       .text = "File with the session token that belongs to a temporary key.")
 
 WORKER("s3_allow", CONF_ALLOW, s3_allow, .fallback = "",
        .example = "s3://media/users/{id}/ s3://avatars/{id}",

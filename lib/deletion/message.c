@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/text.h"
 #include "lib/config/conf.h"
 
 #define DEPTH_MAX 8
@@ -98,6 +99,15 @@ static bool message_read_user_id(struct json_object *object, int id_format, size
 	return true;
 }
 
+/* Cut between characters, since it goes out again with the next turn. */
+static void message_take_requested_at(struct message *message, const char *text)
+{
+	size_t bytes = text_utf8_fit(text, sizeof(message->requested_at) - 1);
+
+	memcpy(message->requested_at, text, bytes);
+	message->requested_at[bytes] = '\0';
+}
+
 /* What only our own messages have. */
 static bool message_read_deletion(struct json_object *object, struct message *message, char *why,
                                   size_t why_size)
@@ -126,8 +136,7 @@ static bool message_read_deletion(struct json_object *object, struct message *me
 	}
 	if (json_object_object_get_ex(object, "requestedAt", &requested_at) &&
 	    json_object_is_type(requested_at, json_type_string))
-		snprintf(message->requested_at, sizeof(message->requested_at), "%s",
-		         json_object_get_string(requested_at));
+		message_take_requested_at(message, json_object_get_string(requested_at));
 	return true;
 }
 

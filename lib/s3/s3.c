@@ -49,6 +49,11 @@ struct s3 *s3_new(const struct s3_options *options, const struct pump *pump, cha
 		s3_free(s3);
 		return NULL;
 	}
+	s3->credentials = s3_credential_source_new(&s3->options.credentials, pump, why, why_size);
+	if (s3->credentials == NULL) {
+		s3_free(s3);
+		return NULL;
+	}
 	return s3;
 }
 
@@ -57,6 +62,7 @@ void s3_free(struct s3 *s3)
 	if (s3 == NULL)
 		return;
 	http_client_free(s3->http);
+	s3_credential_source_free(s3->credentials);
 	free(s3);
 }
 
@@ -77,11 +83,15 @@ void s3_note_blame(struct s3 *s3, enum s3_blame blame)
 		s3->blamed = blame;
 }
 
-struct s3_fault s3_fault_of_transport(const struct http_client_answer *answer)
+struct s3_fault s3_fault_of_transport(const struct s3 *s3, const struct http_client_answer *answer)
 {
 	struct s3_fault fault = {.result = S3_STOPPED, .whole = true};
 
-	if (answer->outcome == HTTP_STOPPED) {
+	if (answer->outcome == HTTP_FAILED && s3->credentials_why[0] != '\0') {
+		fault.result = S3_RETRY;
+		fault.blame = S3_BLAME_STORE;
+		s3_fault_say(&fault, s3->credentials_why);
+	} else if (answer->outcome == HTTP_STOPPED) {
 		snprintf(fault.why, sizeof(fault.why), "stopped while the store was asked");
 	} else {
 		fault.result = S3_RETRY;
@@ -211,7 +221,9 @@ bool s3_check(struct s3 *s3, char *why, size_t why_size)
 	bool good = false;
 
 	if (answer.outcome != HTTP_ANSWERED) {
-		snprintf(why, why_size, "%s", s3_fault_of_transport(&answer).why);
+		snprintf(why, why_size, "%s",
+		         s3->credentials_why[0] != '\0' ? s3->credentials_why :
+		                                          s3_fault_of_transport(s3, &answer).why);
 	} else {
 		read = s3_answer_read(answer.body, answer.length, NULL, NULL);
 		good = (answer.status == 200 && read.kind == S3_ANSWER_BUCKETS) ||
@@ -221,4 +233,9 @@ bool s3_check(struct s3 *s3, char *why, size_t why_size)
 	}
 	http_client_answer_free(&answer);
 	return good;
+}
+
+void s3_describe_credentials(const struct s3 *s3, char *text, size_t size)
+{
+	s3_credentials_describe(s3->credentials, text, size);
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "lib/s3/credentials.h"
 #include "lib/session/pump.h"
 
 #define S3_KEY_BYTES 1024      /* the longest key, or version id, without its NUL */
@@ -37,10 +38,12 @@ enum s3_blame {
 	                 * connection                                                                 */
 };
 
-/* Every value has been checked (lib/config); none but ca_file may be NULL or empty. */
+/* Every value has been checked (lib/config); none but ca_file, and of the credentials, may be NULL
+ * or empty. */
 struct s3_options {
 	const char *endpoint; /* http(s)://host[:port] */
-	const char *region, *access_key, *secret_key;
+	const char *region;
+	struct s3_credential_options credentials;
 	bool requester_pays;                    /* for requests to a bucket */
 	bool virtual_hosts;                     /* bucket in the host name, not in the path */
 	const char *ca_file;                    /* empty: the system's */
@@ -87,9 +90,9 @@ bool s3_bucket_valid(const char *name, size_t length);
 /* NULL, or why KEY can't be deleted safely: one of the refusals above. */
 const char *s3_key_fault(const char *key);
 
-/* NULL: WHY says that ca_file can't be read, or that there is no memory. Connects when something is
- * asked for the first time. The strings of OPTIONS and the pump, which may be NULL, must outlive
- * it.
+/* NULL: WHY says that ca_file can't be read, that there are no credentials, or that there is no
+ * memory. Connects, and fetches credentials, when something is asked for the first time. The
+ * strings of OPTIONS and the pump, which may be NULL, must outlive it.
  */
 struct s3 *s3_new(const struct s3_options *, const struct pump *, char *why, size_t why_size);
 void s3_free(struct s3 *);
@@ -117,5 +120,8 @@ enum s3_blame s3_blame(const struct s3 *);
 /* For -t: asks the endpoint for the bucket list (signed GET /): true when it answered and accepted
  * the signature (AccessDenied for the listing counts as accepted). WHY says what is wrong. */
 bool s3_check(struct s3 *, char *why, size_t why_size);
+
+/* Where its credentials come from, for a person: `from the environment (AWS_ACCESS_KEY_ID …)`. */
+void s3_describe_credentials(const struct s3 *, char *text, size_t size);
 
 #endif

@@ -63,7 +63,7 @@ static bool ask_once(struct s3 *s3, const struct s3_request *request, const char
 	if (answer->outcome == HTTP_ANSWERED && answer->status >= 200 && answer->status < 300)
 		return true;
 	if (answer->outcome != HTTP_ANSWERED)
-		*fault = s3_fault_of_transport(answer);
+		*fault = s3_fault_of_transport(s3, answer);
 	else
 		*fault = fault_of_answer(request, answer, permission);
 	fault->status = answer->outcome == HTTP_ANSWERED ? answer->status : 0;
@@ -75,11 +75,16 @@ bool s3_ask(struct s3 *s3, const struct s3_request *request, const char *permiss
 {
 	struct s3_pace *pace =
 		s3_pace_find(&s3->paces, request->bucket, s3->options.batch_keys, clock_now_ms());
+	/* The deadline lets one request through in an s3_delete: one that deletes. */
+	const bool asked = s3->asked;
 	bool again = true;
 
 	*fault = (struct s3_fault){.result = S3_RETRY};
 	while (again && s3_wait(s3, pace, fault)) {
-		if (ask_once(s3, request, permission, answer, fault))
+		bool good = ask_once(s3, request, permission, answer, fault);
+
+		s3->asked = asked;
+		if (good)
 			return true;
 		/* A time-out is not waited for again: no fewer keys would help. */
 		again = fault->trouble == S3_TROUBLE_SLOW && s3_may_repeat(pace, fault, 0, answer);

@@ -91,6 +91,7 @@ static void on_object(void *arg, const struct s3_answer_entry *entry)
 			s3->batch_again[i] = again;
 		}
 		object->marker = object->marker || (entry->marker && object->version_id == NULL);
+		object->denied = object->denied || (entry->code != NULL && s3_fault_is_denial(entry->code));
 	}
 }
 
@@ -100,7 +101,7 @@ static struct s3_fault answer_fault(const struct asked *asked,
 	struct s3_answer read;
 
 	if (answer->outcome != HTTP_ANSWERED)
-		return s3_fault_of_transport(answer);
+		return s3_fault_of_transport(asked->s3, answer);
 	read = s3_answer_read(answer->body, answer->length, on_object, (void *)asked);
 	if (answer->status == 200 && read.kind == S3_ANSWER_DELETED)
 		return (struct s3_fault){.result = S3_DELETED};

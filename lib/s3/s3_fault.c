@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define CREDENTIALS "fix worker.s3_access_key, or what -t says the credentials come from"
+
 /* What is known of a code. WHOLE: true for any object, not only for the one that was asked for. */
 static const struct known {
 	const char *code;
@@ -25,11 +27,12 @@ static const struct known {
      "no such bucket at worker.s3_endpoint; fix the file's path or the setting"},
 	{"InvalidBucketName", S3_OPERATOR, true, S3_BLAME_NONE,
      "the store does not take the bucket's name; fix the file's path"},
-	{"InvalidAccessKeyId", S3_OPERATOR, true, S3_BLAME_STORE, "fix worker.s3_access_key"},
-	{"InvalidToken", S3_OPERATOR, true, S3_BLAME_STORE, "fix worker.s3_access_key"},
-	{"ExpiredToken", S3_OPERATOR, true, S3_BLAME_STORE, "fix worker.s3_access_key"},
+	{"InvalidAccessKeyId", S3_OPERATOR, true, S3_BLAME_STORE, CREDENTIALS},
+	{"InvalidToken", S3_OPERATOR, true, S3_BLAME_STORE, CREDENTIALS},
+	{"ExpiredToken", S3_OPERATOR, true, S3_BLAME_STORE, CREDENTIALS},
+	{"TokenRefreshRequired", S3_OPERATOR, true, S3_BLAME_STORE, CREDENTIALS},
 	{"SignatureDoesNotMatch", S3_OPERATOR, true, S3_BLAME_STORE,
-     "fix worker.s3_secret_key_file; a proxy that rewrites paths also does this"},
+     "fix worker.s3_secret_key_file, or what -t names; a proxy that rewrites paths also does this"},
 	{"AuthorizationHeaderMalformed", S3_OPERATOR, true, S3_BLAME_DOUBT, "fix worker.s3_region"},
 	{"AuthorizationQueryParametersError", S3_OPERATOR, true, S3_BLAME_DOUBT,
      "fix worker.s3_region"},
@@ -171,7 +174,33 @@ static const char *advice_by_status(long status)
 	return status < 300 ? "but not as S3 does, or the answer was cut short" : "";
 }
 
-/* The sentence, cut where the space ends. */
+bool s3_fault_is_of_credentials(long status, const char *body, size_t length)
+{
+	static const char *const codes[] = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired",
+	                                    "InvalidAccessKeyId"};
+	struct s3_answer answer;
+
+	if (status < 400 || status > 403)
+		return false;
+	answer = s3_answer_read(body, length, NULL, NULL);
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (strcmp(answer.code, codes[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Says that a sentence of LENGTH characters did not fit. */
+static void fault_cut(struct s3_fault *fault, int length)
+{
+	if (length >= (int)sizeof(fault->why))
+		memcpy(fault->why + sizeof(fault->why) - 4, "...", 4);
+}
+
+void s3_fault_say(struct s3_fault *fault, const char *why)
+{
+	fault_cut(fault, snprintf(fault->why, sizeof(fault->why), "%s", why));
+}
+
 static void fault_explain(struct s3_fault *fault, long status, const struct s3_answer *answer,
                           const char *advice)
 {
@@ -181,8 +210,7 @@ static void fault_explain(struct s3_fault *fault, long status, const struct s3_a
 	             advice, answer->region[0] == '\0' ? "" : "; the bucket is in ", answer->region,
 	             answer->endpoint[0] == '\0' ? "" : "; it names ", answer->endpoint);
 
-	if (length >= (int)sizeof(fault->why))
-		memcpy(fault->why + sizeof(fault->why) - 4, "...", 4);
+	fault_cut(fault, length);
 }
 
 struct s3_fault s3_fault_of_request(long status, const struct s3_answer *answer, bool batch)

@@ -46,4 +46,10 @@ enum s3_trouble s3_trouble_of_object(const char *code);
  * else one for a single object. */
 struct s3_fault s3_fault_of_request(long status, const struct s3_answer *, bool batch);
 
+/* Whether an answer says that the store does not take these credentials, or not any more. */
+bool s3_fault_is_of_credentials(long status, const char *body, size_t length);
+
+/* Sets why, cut where the space ends. */
+void s3_fault_say(struct s3_fault *, const char *why);
+
 #endif

@@ -15,6 +15,10 @@ struct s3 {
 	struct s3_endpoint endpoint;
 	const struct pump *pump;
 	struct http_client *http;
+	struct s3_credential_source *credentials;
+	unsigned renewed; /* counts the renewals of credentials that were refused */
+	/* Why there were none for the last request; empty: there were, or the pump said stop. */
+	char credentials_why[S3_CREDENTIALS_WHY_SIZE];
 	struct s3_places places;
 	int64_t deadline_ms; /* 0: none */
 	/* Of the s3_delete under way, or the last one. */
@@ -49,7 +53,7 @@ enum s3_result s3_delete_named(struct s3 *, const char *bucket, struct s3_object
                                size_t count);
 
 /* What a request came to that has no answer of the server. */
-struct s3_fault s3_fault_of_transport(const struct http_client_answer *);
+struct s3_fault s3_fault_of_transport(const struct s3 *, const struct http_client_answer *);
 
 /* ---- s3_send.c ---- */
 
@@ -57,11 +61,16 @@ struct s3_fault s3_fault_of_transport(const struct http_client_answer *);
 struct s3_sent {
 	struct s3_way way;
 	enum s3_redirect followed; /* what led there */
+	unsigned renewed;          /* of the client, at that time */
+	bool refused;              /* credentials were, before */
 	int again;                 /* so many times it was sent again */
 };
 
-/* REQUEST with the headers that settings ask for, and how it is to be sent. */
-struct s3_request s3_dress(struct s3 *, const struct s3_request *, struct s3_sent *);
+/* Dresses REQUEST with the headers that settings ask for, and says in SENT how it is to be sent,
+ * unless that is known already: all zeros for a first time. What SENT points to changes with the
+ * next call. False: there are no credentials, and ANSWER is what s3_fault_of_transport wants. */
+bool s3_dress(struct s3 *, struct s3_request *request, struct s3_sent *,
+              struct http_client_answer *answer);
 /* Whether the ANSWER to a request about BUCKET, which may be NULL, says what was wrong with the way
  * it was sent: then SENT is put right, and the request is worth sending once more, at once. */
 bool s3_learn(struct s3 *, const char *bucket, struct s3_sent *, const struct http_client_answer *);

@@ -46,7 +46,7 @@ static void probe_delete(struct s3 *s3, const char *bucket, const char *key, str
 	char marker[8], version_id[VERSION_BYTES];
 
 	if (answer.outcome != HTTP_ANSWERED) {
-		fault = s3_fault_of_transport(&answer);
+		fault = s3_fault_of_transport(s3, &answer);
 		trial_fail(trial, &fault, "");
 	} else if (answer.status == 204 || answer.status == 200) {
 		trial->good = true;
@@ -125,7 +125,7 @@ static void probe_batch(struct s3 *s3, const char *bucket, const char *key, stru
 	if (answer.outcome == HTTP_ANSWERED) {
 		probe_read_batch(s3, bucket, key, &answer, trial);
 	} else {
-		fault = s3_fault_of_transport(&answer);
+		fault = s3_fault_of_transport(s3, &answer);
 		trial_fail(trial, &fault, "");
 	}
 	http_client_answer_free(&answer);

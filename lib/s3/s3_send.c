@@ -24,30 +24,54 @@ static void way_set_place(struct s3_way *way, const struct s3_place *place)
 	memcpy(way->region, place->region, sizeof(way->region));
 }
 
-struct s3_request s3_dress(struct s3 *s3, const struct s3_request *request, struct s3_sent *sent)
+static bool way_set_credentials(struct s3 *s3, struct s3_way *way,
+                                struct http_client_answer *answer)
 {
-	struct s3_request dressed = *request;
+	const struct s3_credentials *credentials;
+
+	s3->credentials_why[0] = '\0';
+	*answer = (struct http_client_answer){.outcome = HTTP_FAILED};
+	switch (s3_credentials_get(s3->credentials, &credentials, s3->credentials_why,
+	                           sizeof(s3->credentials_why))) {
+	case S3_CREDENTIALS_READY:
+		way->access_key = credentials->access_key;
+		way->secret_key = credentials->secret_key;
+		way->session_token = credentials->session_token;
+		return true;
+	case S3_CREDENTIALS_STOPPED: answer->outcome = HTTP_STOPPED; return false;
+	default: return false;
+	}
+}
+
+/* As is known before anything was answered. */
+static void way_begin(struct s3 *s3, const char *bucket, struct s3_way *way)
+{
 	struct s3_place place;
+
+	way->endpoint = s3->endpoint;
+	way->virtual_hosts = s3->options.virtual_hosts;
+	way->clock_ahead_s = s3->clock_ahead_s;
+	snprintf(way->region, sizeof(way->region), "%s", s3->options.region);
+	if (bucket == NULL)
+		return;
+	place = s3_places_find(&s3->places, &s3->endpoint, s3->options.region, bucket, clock_now_ms());
+	way_set_place(way, &place);
+}
+
+bool s3_dress(struct s3 *s3, struct s3_request *request, struct s3_sent *sent,
+              struct http_client_answer *answer)
+{
 	size_t i = 0;
 
-	*sent = (struct s3_sent){.followed = S3_REDIRECT_NONE,
-	                         .way = {.endpoint = s3->endpoint,
-	                                 .virtual_hosts = s3->options.virtual_hosts,
-	                                 .access_key = s3->options.access_key,
-	                                 .secret_key = s3->options.secret_key,
-	                                 .clock_ahead_s = s3->clock_ahead_s}};
-	snprintf(sent->way.region, sizeof(sent->way.region), "%s", s3->options.region);
-	if (request->bucket != NULL) {
-		place = s3_places_find(&s3->places, &s3->endpoint, s3->options.region, request->bucket,
-		                       clock_now_ms());
-		way_set_place(&sent->way, &place);
-	}
-	while (dressed.headers[i].name != NULL)
+	if (sent->again == 0)
+		way_begin(s3, request->bucket, &sent->way);
+	sent->renewed = s3->renewed;
+	while (request->headers[i].name != NULL)
 		i++;
 	assert(i < S3_HEADERS_MAX);
 	if (s3->options.requester_pays && request->bucket != NULL)
-		dressed.headers[i] = (struct http_pair){"x-amz-request-payer", "requester"};
-	return dressed;
+		request->headers[i] = (struct http_pair){"x-amz-request-payer", "requester"};
+	return way_set_credentials(s3, &sent->way, answer);
 }
 
 /* How far the store's clock is ahead by the answer's Date. */
@@ -111,22 +135,45 @@ static bool learn_place(struct s3 *s3, const char *bucket, struct s3_sent *sent,
 	return true;
 }
 
+/* Credentials may have ended before their time, or been replaced where they come from. */
+static bool learn_credentials(struct s3 *s3, struct s3_sent *sent,
+                              const struct http_client_answer *answer)
+{
+	if (answer->outcome != HTTP_ANSWERED ||
+	    !s3_fault_is_of_credentials(answer->status, answer->body, answer->length))
+		return false;
+	if (sent->refused)
+		return false;
+	sent->refused = true;
+	if (sent->renewed != s3->renewed)
+		return true; /* another request has found that out */
+	if (!s3_credentials_renew(s3->credentials))
+		return false;
+	s3->renewed++;
+	return true;
+}
+
 bool s3_learn(struct s3 *s3, const char *bucket, struct s3_sent *sent,
               const struct http_client_answer *answer)
 {
-	bool learnt = learn_place(s3, bucket, sent, answer) || learn_clock(s3, &sent->way, answer);
+	bool learnt = learn_place(s3, bucket, sent, answer) || learn_clock(s3, &sent->way, answer) ||
+	              learn_credentials(s3, sent, answer);
 
 	return learnt && sent->again++ < AGAIN_MAX;
 }
 
 struct http_client_answer s3_send(struct s3 *s3, const struct s3_request *request)
 {
-	struct s3_sent sent;
-	struct s3_request dressed = s3_dress(s3, request, &sent);
+	struct s3_sent sent = {.followed = S3_REDIRECT_NONE};
 
 	for (;;) {
+		struct s3_request dressed = *request;
+		struct http_client_answer answer;
+
+		if (!s3_dress(s3, &dressed, &sent, &answer))
+			return answer;
 		s3->asked = true;
-		struct http_client_answer answer = s3_request_send(s3->http, &sent.way, &dressed);
+		answer = s3_request_send(s3->http, &sent.way, &dressed);
 		if (!s3_learn(s3, request->bucket, &sent, &answer))
 			return answer;
 		http_client_answer_free(&answer);

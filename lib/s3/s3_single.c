@@ -43,12 +43,12 @@ static bool has_stores_header(const struct http_client_answer *answer)
 	return false;
 }
 
-static struct s3_fault answer_fault(const struct http_client_answer *answer)
+static struct s3_fault answer_fault(const struct s3 *s3, const struct http_client_answer *answer)
 {
 	struct s3_answer read;
 
 	if (answer->outcome != HTTP_ANSWERED)
-		return s3_fault_of_transport(answer);
+		return s3_fault_of_transport(s3, answer);
 	read = s3_answer_read(answer->body, answer->length, NULL, NULL);
 	if (answer->status == 204 ||
 	    (answer->status == 200 && answer->length == 0 && has_stores_header(answer)))
@@ -93,25 +93,39 @@ static struct request *work_free_request(struct work *work)
 	return request;
 }
 
+/* Nothing more can be begun. */
+static void work_end(struct work *work, struct s3_object *object, const struct s3_fault *fault)
+{
+	*work->fault = *fault;
+	s3_note_blame(work->s3, fault->blame);
+	if (fault->result != S3_STOPPED)
+		s3_object_set(object, fault->result, fault->why);
+	work->ended = true;
+}
+
 /* SENT: how, after something was learnt; NULL: as ever. */
 static void work_begin(struct work *work, struct s3_object *object, const struct s3_sent *sent)
 {
 	struct s3_request wanted = {
 		.method = "DELETE", .bucket = work->pace->bucket, .key = object->key};
 	struct request *request = work_free_request(work);
+	struct http_client_answer none;
+	struct s3_fault fault = {.result = S3_RETRY,
+	                         .whole = true,
+	                         .why = "not enough memory, or libcrypto refuses SHA-256"};
 
 	if (object->version_id != NULL)
 		wanted.query[0] = (struct http_pair){"versionId", object->version_id};
-	wanted = s3_dress(work->s3, &wanted, &request->sent);
-	if (sent != NULL)
-		request->sent = *sent;
+	request->sent = sent != NULL ? *sent : (struct s3_sent){.followed = S3_REDIRECT_NONE};
+	if (!s3_dress(work->s3, &wanted, &request->sent, &none)) {
+		fault = s3_fault_of_transport(work->s3, &none);
+		work->s3->credentials_why[0] = '\0'; /* for what is under way it is no reason */
+		work_end(work, object, &fault);
+		return;
+	}
 	work->s3->asked = true;
 	if (!s3_request_begin(work->s3->http, &request->sent.way, &wanted, request)) {
-		*work->fault = (struct s3_fault){.result = S3_RETRY,
-		                                 .whole = true,
-		                                 .why = "not enough memory, or libcrypto refuses SHA-256"};
-		s3_object_set(object, S3_RETRY, work->fault->why);
-		work->ended = true;
+		work_end(work, object, &fault);
 		return;
 	}
 	request->object = object;
@@ -168,7 +182,7 @@ static void work_take(struct work *work, struct request *request,
                       const struct http_client_answer *answer)
 {
 	struct s3_object *object = request->object;
-	struct s3_fault fault = answer_fault(answer);
+	struct s3_fault fault = answer_fault(work->s3, answer);
 
 	excuse_connection(&fault, answer, work);
 	if (!work->ended && s3_learn(work->s3, work->pace->bucket, &request->sent, answer)) {
@@ -181,6 +195,7 @@ static void work_take(struct work *work, struct request *request,
 		return;
 	}
 	s3_object_set(object, fault.result, fault.result == S3_DELETED ? "" : fault.why);
+	object->denied = fault.denied;
 	if (fault.result == S3_DELETED) {
 		object->marker = is_marker(object, answer);
 		s3_pace_single_done(work->pace);

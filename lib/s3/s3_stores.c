@@ -9,6 +9,7 @@
 #include "lib/s3/s3_pick.h"
 
 #define DEFAULT_NAME "the store"
+#define USER_AGENT "farewell"
 /* What the default store's settings are called. */
 #define SECTION "worker."
 #define SETTING "s3_"
@@ -28,6 +29,16 @@ struct s3_stores {
 	char place[512];
 };
 
+static const enum s3_credentials_from froms[] = {
+	[CREDENTIALS_AUTO] = S3_FROM_AUTO,
+	[CREDENTIALS_SETTINGS] = S3_FROM_SETTINGS,
+	[CREDENTIALS_FILES] = S3_FROM_FILES,
+	[CREDENTIALS_ENVIRONMENT] = S3_FROM_ENVIRONMENT,
+	[CREDENTIALS_WEB_IDENTITY] = S3_FROM_WEB_IDENTITY,
+	[CREDENTIALS_CONTAINER] = S3_FROM_CONTAINER,
+	[CREDENTIALS_INSTANCE] = S3_FROM_INSTANCE,
+};
+
 /* What is the same for every store. */
 static struct s3_options options_common(const struct conf *conf)
 {
@@ -39,7 +50,7 @@ static struct s3_options options_common(const struct conf *conf)
 		.all_versions = conf->worker.s3_versions == VERSIONS_ALL,
 		.verify = conf->worker.s3_verify,
 		.requester_pays = conf->worker.s3_request_payer == PAYER_REQUESTER,
-		.user_agent = "farewell",
+		.user_agent = USER_AGENT,
 	};
 }
 
@@ -49,8 +60,15 @@ static struct s3_options options_of_default(const struct conf *conf)
 
 	options.endpoint = conf->worker.s3_endpoint;
 	options.region = conf->worker.s3_region;
-	options.access_key = conf->worker.s3_access_key;
-	options.secret_key = conf->worker.s3_secret_key.value;
+	options.credentials = (struct s3_credential_options){
+		.from = froms[conf->worker.s3_credentials],
+		.access_key = conf->worker.s3_access_key,
+		.access_key_file = conf->worker.s3_access_key_secret.file,
+		.secret_key_file = conf->worker.s3_secret_key.file,
+		.session_token_file = conf->worker.s3_session_token.file,
+		.region = conf->worker.s3_region,
+		.user_agent = USER_AGENT,
+	};
 	options.virtual_hosts = conf->worker.s3_addressing == ADDRESSING_VIRTUAL;
 	options.ca_file = conf->worker.s3_ca_file;
 	return options;
@@ -62,8 +80,15 @@ static struct s3_options options_of_store(const struct conf *conf, const struct 
 
 	options.endpoint = store->endpoint;
 	options.region = store->region;
-	options.access_key = store->access_key;
-	options.secret_key = store->secret_key.value;
+	options.credentials = (struct s3_credential_options){
+		.from = froms[store->credentials],
+		.access_key = store->access_key,
+		.access_key_file = store->access_key_secret.file,
+		.secret_key_file = store->secret_key.file,
+		.session_token_file = store->session_token.file,
+		.region = store->region,
+		.user_agent = USER_AGENT,
+	};
 	options.virtual_hosts = store->addressing == ADDRESSING_VIRTUAL;
 	options.ca_file = store->ca_file;
 	return options;
@@ -182,9 +207,9 @@ const char *s3_stores_place(struct s3_stores *stores, int store)
  * word BEGINS, `s3_region`. */
 static const char *setting_of_store(const char *why, bool begins, size_t *length)
 {
-	static const char *const keys[] = {"endpoint",   "region",          "addressing",
-	                                   "access_key", "secret_key_file", "session_token_file",
-	                                   "ca_file"};
+	static const char *const keys[] = {"endpoint",           "region",      "addressing",
+	                                   "access_key_file",    "access_key",  "secret_key_file",
+	                                   "session_token_file", "credentials", "ca_file"};
 	size_t prefix = 0;
 
 	if (!begins)

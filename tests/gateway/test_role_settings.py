@@ -32,12 +32,11 @@ def test_a_session_is_not_ended_for_being_idle(fw, stack, more_gateway, outbox, 
 
 
 def test_a_time_out_too_short_to_be_overridden_with_the_rest(fw, stack, more_gateway, outbox, user):
+    """The statement that overrides it may itself take longer on a busy machine: then the session is opened again."""
     with role_with(stack, statement_timeout="1ms", lock_timeout="1ms", idle_in_transaction_session_timeout="1ms"):
         gateway = more_gateway(outbox.settings(**QUICK), start=False)
-        before = len(gateway.log_text())
         gateway.start()
         gateway.nginx.start()
         gateway.wait_serving(gateway.url)
         assert [fw.at(gateway).request("GET", "/readyz").status for _ in range(20)] == [200] * 20
     assert fw.at(gateway).delete(user).status == 200
-    assert "setting up the session" not in gateway.log_text()[before:]

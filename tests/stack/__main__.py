@@ -95,9 +95,14 @@ def show_results(build):
     return 0 if results.show(build) else 1
 
 
+def show_sum(report):
+    """The last line of a suite that is pytest alone."""
+    return 0 if results.say(*results.of_pytest(report)) else 1
+
+
 COMMANDS = {
     "servers": servers, "up": up, "down": down, "logs": logs, "demo": run_demo,
-    "results": show_results, "forget-results": results.forget,
+    "results": show_results, "sum": show_sum, "forget-results": results.forget,
 }
 
 

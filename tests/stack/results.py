@@ -38,10 +38,10 @@ def unit(build):
     return passed, failed
 
 
-def on_the_stack(build):
-    """(passed, failed, skipped) of pytest's tests; no report at all counts as one failed."""
+def of_pytest(report):
+    """(passed, failed, skipped) by pytest's REPORT; none at all counts as one failed."""
     try:
-        suites = ET.parse(f"{build}/{PYTEST}").getroot().iter("testsuite")
+        suites = ET.parse(report).getroot().iter("testsuite")
         numbers = [{k: int(s.get(k, 0)) for k in ("tests", "errors", "failures", "skipped")} for s in suites]
     except (OSError, ET.ParseError):
         print("the tests on the stack did not run to their end")
@@ -54,11 +54,15 @@ def on_the_stack(build):
 def show(build):
     """Prints the sum as the last line; True if all is well and something ran."""
     unit_passed, unit_failed = unit(build)
-    passed, failed, skipped = on_the_stack(build)
+    passed, failed, skipped = of_pytest(f"{build}/{PYTEST}")
     if not unit_passed + unit_failed:
         unit_failed = 1
         print(f"the unit tests did not run; see {build}/unit.log")
     print(f"unit and style tests: {unit_passed} passed, {unit_failed} failed; on the stack: {passed} passed, {failed} failed")
     passed, failed = passed + unit_passed, failed + unit_failed
+    return say(passed, failed, skipped)
+
+
+def say(passed, failed, skipped):
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""), flush=True)
     return failed == 0 and passed > 0

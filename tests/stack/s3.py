@@ -12,6 +12,7 @@ import botocore.exceptions
 from .proc import Daemon
 
 ACCESS_KEY, SECRET_KEY, REGION = "FAREWELLKEY", "farewell-secret+with/odd=bytes", "us-east-1"
+STS_KEY = "sixteen-bytes-ok"  # what the gateway seals session tokens with
 
 
 class CephDaemon(Daemon):
@@ -137,6 +138,19 @@ class S3:
                 config=botocore.config.Config(s3={"addressing_style": "path"}, retries={"max_attempts": 5}))
         return cache[endpoint]
 
+    def sts_gateway(self):
+        """Another radosgw, which has STS. It answers AccessDenied to every wrong credential, so the first one has none."""
+        return self.second_gateway("sts", "--rgw-s3-auth-use-sts=true", f"--rgw-sts-key={STS_KEY}")
+
+    def session(self, gateway, seconds=900):
+        """Temporary credentials of that gateway, as boto3 gives them: AccessKeyId, SecretAccessKey, SessionToken, Expiration."""
+        of_user = {"endpoint_url": gateway.endpoint, "region_name": REGION, "aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY}
+        may = {"Effect": "Allow", "Action": "sts:GetSessionToken", "Resource": "*"}
+        boto3.client("iam", **of_user).put_user_policy(UserName="farewell", PolicyName="sessions", PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": [may]}))
+        sts = boto3.client("sts", **of_user)
+        return sts.get_session_token(DurationSeconds=seconds)["Credentials"]
+
     def make_bucket(self, bucket):
         try:
             self.client().create_bucket(Bucket=bucket)
@@ -250,5 +264,5 @@ rgw dns name =
         if os.path.exists(made_for) and open(made_for).read() == str(self.osd.pid):
             return
         self.place.run(["radosgw-admin", "-c", self.conf, "--no-mon-config", "user", "create", "--uid=farewell",
-                        "--display-name=Farewell", f"--access-key={ACCESS_KEY}", f"--secret={SECRET_KEY}"], check=False)
+                        "--display-name=Farewell", "--caps=user-policy=*", f"--access-key={ACCESS_KEY}", f"--secret={SECRET_KEY}"], check=False)
         self.place.write(made_for, str(self.osd.pid))

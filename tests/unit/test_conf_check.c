@@ -167,6 +167,60 @@ static void jwt_keys(void)
 	unlink(secret_file);
 }
 
+/* What goes together; each in line 2 after a worker without any. */
+static void s3_credentials(void)
+{
+	static const char bare[] =
+		"worker { user_db = x broker = 'amqp://h' worker_db = x s3_endpoint = 'http://h' "
+		"smtp_url = 'smtp://h' mail_from = 'a@b' }\nworker { %s }\n";
+	static const struct {
+		const char *more, *sentence; /* NULL: good */
+	} cases[] = {
+		{"", NULL},
+		{"s3_credentials = instance", NULL},
+		{"s3_access_key = a s3_secret_key_file = FILE", NULL},
+		{"s3_access_key = a s3_secret_key_file = FILE s3_credentials = settings", NULL},
+		{"s3_access_key_file = FILE s3_secret_key_file = FILE s3_session_token_file = FILE", NULL},
+		{"s3_access_key = a s3_secret_key_file = FILE s3_credentials = environment", NULL},
+		{"s3_access_key = a", "worker.s3_access_key: needs worker.s3_secret_key_file as well\n"},
+		{"s3_access_key_file = FILE",
+	     "worker.s3_access_key_file: needs worker.s3_secret_key_file as well\n"},
+		{"s3_secret_key_file = FILE",
+	     "worker.s3_secret_key_file: needs worker.s3_access_key or worker.s3_access_key_file"},
+		{"s3_session_token_file = FILE",
+	     "worker.s3_session_token_file: needs worker.s3_secret_key_file as well\n"},
+		{"s3_access_key = a s3_access_key_file = FILE s3_secret_key_file = FILE",
+	     "worker.s3_access_key_file: must not be set beside worker.s3_access_key ("},
+		{"s3_credentials = settings",
+	     "worker.s3_credentials: settings needs worker.s3_access_key\n"},
+		{"s3_access_key = a s3_secret_key_file = FILE s3_credentials = files",
+	     "worker.s3_credentials: files needs worker.s3_access_key_file\n"},
+		{"s3_credentials = imds", "worker.s3_credentials: \"imds\" is not possible; "},
+	};
+
+	put_secret("x", 0600);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char more[1024] = "";
+
+		for (const char *at = cases[i].more; *at != '\0';) {
+			size_t length = strlen(more), word = strcspn(at, " "), gap = strspn(at + word, " ");
+			bool file = strncmp(at, "FILE", 4) == 0;
+
+			snprintf(more + length, sizeof(more) - length, "%.*s ", (int)(file ? 256 : word),
+			         file ? secret_file : at);
+			at += word + gap;
+		}
+		struct conf *conf = load(CONF_WORKER, bare, more);
+
+		CU_ASSERT_EQUAL(conf != NULL, cases[i].sentence == NULL);
+		CU_ASSERT_EQUAL(count_errors(), cases[i].sentence != NULL);
+		if (cases[i].sentence != NULL)
+			CU_ASSERT(complained(2, cases[i].sentence));
+		conf_free(conf);
+	}
+	unlink(secret_file);
+}
+
 static void the_rest(void)
 {
 	char more[256], path[120];
@@ -193,13 +247,10 @@ static void the_rest(void)
 int main(void)
 {
 	static const struct unit_test tests[] = {
-		{"orders", orders},
-		{"both places are named", both_places},
-		{"pools", pools},
-		{"names at the broker", names_at_the_broker},
-		{"keys for JWT", jwt_keys},
-		{"the rest", the_rest},
-		{NULL, NULL},
+		{"orders", orders},         {"both places are named", both_places},
+		{"pools", pools},           {"names at the broker", names_at_the_broker},
+		{"keys for JWT", jwt_keys}, {"credentials for S3", s3_credentials},
+		{"the rest", the_rest},     {NULL, NULL},
 	};
 
 	return conf_unit_main("conf_check", tests);

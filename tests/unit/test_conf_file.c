@@ -196,9 +196,8 @@ static void variables_in_the_file(void)
 
 static void required(void)
 {
-	static const char *const keys[] = {"user_db",     "broker",        "worker_db",
-	                                   "s3_endpoint", "s3_access_key", "s3_secret_key_file",
-	                                   "smtp_url",    "mail_from"};
+	static const char *const keys[] = {"user_db",     "broker",   "worker_db",
+	                                   "s3_endpoint", "smtp_url", "mail_from"};
 	char sentence[256];
 
 	CU_ASSERT_PTR_NULL(load(CONF_WORKER, GATEWAY));

@@ -15,6 +15,7 @@ static char contact_sql[] = "SELECT a, b, c FROM users WHERE id = $1";
 static char mark_sql[] = "UPDATE users SET deleted_at = now() WHERE id = $1 RETURNING deleted_at; ";
 static char page_sql[] = "SELECT id, path FROM f WHERE u = $1 AND id > $2 LIMIT $3";
 static char done_sql[] = "DELETE FROM f WHERE u = $1 AND id = ANY ($2)";
+static char prefixes_sql[] = "SELECT 's3://bucket/' || $1 || '/'";
 
 static const struct conf conf = {
 	.gateway = {.lock_user_sql = lock_sql, .mark_user_sql = mark_sql},
@@ -24,7 +25,7 @@ static const struct conf conf = {
                .user_contact_sql = contact_sql,
                .files_sql = page_sql,
                .files_done_sql = done_sql,
-               .prefixes_sql = "SELECT 's3://bucket/' || $1 || '/'"},
+               .prefixes_sql = prefixes_sql},
 };
 
 /* The highest $n in SQL. */

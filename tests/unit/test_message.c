@@ -131,6 +131,34 @@ static void refuses_other_shapes(void)
 	refuses("{\"pattern\": \"UserDeleted\", \"data\": 1}", "\"data\"");
 }
 
+/* A time that is too long is cut, and the message must still be JSON with its next turn. START, 0
+ * or 1, moves the cut from between two characters into one. */
+static void passes_on_a_long_time(size_t start)
+{
+	char body[512], date[90] = "x";
+	struct message message, again;
+	char *text;
+
+	for (size_t i = start; i < sizeof(date) - 2; i += 2)
+		memcpy(date + i, "\u00e9", 3);
+	snprintf(body, sizeof(body),
+	         "{\"userId\":42,\"deletionId\":\"" DELETION "\",\"requestedAt\":\"%s\"}", date);
+	CU_ASSERT_TRUE_FATAL(reads(body, &message));
+	CU_ASSERT(strlen(message.requested_at) >= CLOCK_RFC3339_SIZE);
+	CU_ASSERT_EQUAL(strncmp(date, message.requested_at, strlen(message.requested_at)), 0);
+	text = message_write(&message);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+	CU_ASSERT_TRUE_FATAL(reads(text, &again));
+	CU_ASSERT_STRING_EQUAL(again.requested_at, message.requested_at);
+	free(text);
+}
+
+static void passes_on_long_times(void)
+{
+	passes_on_a_long_time(0);
+	passes_on_a_long_time(1);
+}
+
 static void refuses_what_is_too_long(void)
 {
 	struct message message;
@@ -159,6 +187,7 @@ int main(void)
 		{"canonicalises UUIDs", canonicalises_uuids},
 		{"refuses what is not JSON", refuses_what_is_not_json},
 		{"refuses other shapes", refuses_other_shapes},
+		{"passes on a time that is too long", passes_on_long_times},
 		{"refuses what is too long", refuses_what_is_too_long},
 		{NULL, NULL},
 	};

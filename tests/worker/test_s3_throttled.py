@@ -18,7 +18,8 @@ def store(fw):
 
 
 def test_one_attempt_is_enough(fw, store):
-    fw.stack.worker.configure({"worker": {"children": 1, "s3_endpoint": store.endpoint, "files_page": PAGE, "s3_request_payer": "requester"}})
+    fw.stack.worker.configure({"worker": {"children": 1, "s3_endpoint": store.endpoint, "files_page": PAGE, "s3_versions": "current",
+                                           "s3_request_payer": "requester"}})
     user = fw.make_user(files=0)
     fw.add_files(user, [f"s3://farewell-any/{n}" for n in range(ROWS)], put=False)
     ask(fw, user)

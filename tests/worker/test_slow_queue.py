@@ -88,9 +88,9 @@ def test_the_queue_limit_bounds_what_is_published(fw):
 def test_one_that_is_lost_in_a_queue_that_is_never_empty(fw):
     fw.stack.worker.configure({"worker": {**QUICK, "children": 1}})
     since = len(fw.stack.worker.log_text())
-    fw.stack.smtp.control(delay=0.25)
+    fw.stack.smtp.control(delay=0.5)
     crowd, least, done = [], [], threading.Event()
-    crowded = 24     # what takes the worker longer than whoever feeds it can be held up
+    crowded = 40     # what takes the worker longer than whoever feeds it can be held up
 
     def feed():
         while not done.wait(0.02):
