@@ -14,22 +14,33 @@
 
 /* Without these, and without any store, a child consumes nothing. Files go on while only mail
  * waits, and those of another store while one waits. */
-static const uint32_t needed_to_consume = 1u << SERVER_USER_DB | 1u << SERVER_WORKER_DB;
+static const uint32_t needed_to_consume =
+	1u << SERVER_USER_DB | 1u << SERVER_WORKER_DB | 1u << SERVER_PAIRING;
+
+#define IS_AWAY "is away", "is back"
 
 /* From SERVER_STORE on it is one for all. */
 static const struct {
-	const char *name, *step;
+	const char *name, *step, *away, *back;
 } servers[] = {
-	[SERVER_USER_DB] = {"the user database", "waiting for the user database"},
-	[SERVER_WORKER_DB] = {"the worker database", "waiting for the worker database"},
-	[SERVER_MAIL] = {"the mail server", "waiting, mail server is away"},
-	[SERVER_STORE] = {NULL, "waiting for the store"},
+	[SERVER_USER_DB] = {"the user database", "waiting for the user database", IS_AWAY},
+	[SERVER_WORKER_DB] = {"the worker database", "waiting for the worker database", IS_AWAY},
+	[SERVER_PAIRING] = {"the two databases", DATABASES_DIFFER, "do not belong together",
+                        "belong together again"},
+	[SERVER_MAIL] = {"the mail server", "waiting, mail server is away", IS_AWAY},
+	[SERVER_STORE] = {NULL, "waiting for the store", IS_AWAY},
 };
 
 /* So many there are: the stores are as many as the configuration has. */
 static int away_servers(const struct worker *worker)
 {
 	return SERVER_STORE + (worker->stores != NULL ? s3_stores_count(worker->stores) : 0);
+}
+
+/* The row of SERVER. */
+static int away_row(int server)
+{
+	return server < SERVER_STORE ? server : SERVER_STORE;
 }
 
 static const char *away_name(const struct worker *worker, int server)
@@ -78,10 +89,10 @@ static uint32_t away_own_sessions(struct worker *worker)
 
 /* What the others say of servers, as bits. Of a database they are believed only by who has no
  * session with it: it may be they alone that it has none left for, and one that is away ends
- * everybody's. */
+ * everybody's. Whether the two belong together each child finds in its own sessions. */
 static uint32_t away_others(struct worker *worker)
 {
-	uint32_t others = child_others_away(worker->child);
+	uint32_t others = child_others_away(worker->child) & ~(1u << SERVER_PAIRING);
 
 	return (others & needed_to_consume) != 0 ? others & ~away_own_sessions(worker) : others;
 }
@@ -113,6 +124,8 @@ static const char *away_meanwhile(const struct worker *worker, int server)
 		return "files are deleted, mails wait";
 	if (server >= SERVER_STORE && s3_stores_count(worker->stores) > 1)
 		return "files in other stores are deleted, those in this one wait";
+	if (server == SERVER_PAIRING)
+		return "this child takes no work until they do";
 	return "this child takes no work until it is back";
 }
 
@@ -141,8 +154,8 @@ void away_say(struct worker *worker, int server)
 		          "takes no work until it has another: %s",
 		          name, breaker->why);
 	else
-		log_error("%s is away, and no deletion is charged for it; %s: %s", name,
-		          away_meanwhile(worker, server), breaker->why);
+		log_error("%s %s, and no deletion is charged for it; %s: %s", name,
+		          servers[away_row(server)].away, away_meanwhile(worker, server), breaker->why);
 }
 
 /* SERVER did for a job what it was asked for, after it was away. What an outage made wait no longer
@@ -157,9 +170,9 @@ static void away_welcome(struct worker *worker, int server)
 		worker->troubles[server] = TROUBLE_NONE;
 	breaker->away_ms = 0;
 	breaker->said_ms = 0;
-	log_info("%s%s%s after %lld.%lld s", own ? "this child is logged in to " : "",
-	         away_name(worker, server), own ? " again" : " is back", (long long)(away_ms / 1000),
-	         (long long)(away_ms % 1000 / 100));
+	log_info("%s%s %s after %lld.%lld s", own ? "this child is logged in to " : "",
+	         away_name(worker, server), own ? "again" : servers[away_row(server)].back,
+	         (long long)(away_ms / 1000), (long long)(away_ms % 1000 / 100));
 	if (away_ms >= worker->conf->common.retry_delays.item[0].ms)
 		child_recovered(worker->child);
 	away_show(worker);
@@ -190,11 +203,28 @@ void away_note_lost(struct worker *worker)
 	}
 }
 
+/* The look itself is the trial: no job can say more of it. */
+static void away_note_pairing(struct worker *worker, enum sessions_state state)
+{
+	struct breaker *breaker = &worker->breakers[SERVER_PAIRING];
+
+	if (worker->sessions.pairing.why != NULL) {
+		breaker_fault(breaker, worker->sessions.pairing.why, clock_now_ms());
+		away_say(worker, SERVER_PAIRING);
+	} else if (state == SESSIONS_READY && breaker->open) {
+		breaker_success(breaker, clock_now_ms());
+		away_update(worker);
+	}
+}
+
 enum sessions_state away_connect(struct worker *worker)
 {
 	enum sessions_state state = sessions_connect_databases(&worker->sessions);
 	enum server server = db_is_alive(worker->sessions.users) ? SERVER_WORKER_DB : SERVER_USER_DB;
 
+	away_note_pairing(worker, state);
+	if (worker->sessions.pairing.why != NULL)
+		return state;
 	if (state == SESSIONS_READY && job_remember(worker, &worker->memory))
 		return SESSIONS_READY;
 	if (state == SESSIONS_READY) {

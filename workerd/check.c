@@ -39,6 +39,16 @@ static bool check_encodings(const struct conf *conf)
 	return good;
 }
 
+static bool check_pairing(const struct conf *conf)
+{
+	struct sessions sessions;
+	bool good = sessions_new(&sessions, conf, PROGRAM, NULL, NULL) &&
+	            sessions_check_pairing(&sessions) == SESSIONS_READY;
+
+	sessions_free(&sessions);
+	return good;
+}
+
 /* What would be declared need not be there yet. */
 static bool check_broker(const struct conf *conf)
 {
@@ -112,6 +122,7 @@ const struct program_check worker_checks[] = {
 	{"user_db", check_user_db, false},
 	{"worker_db", check_worker_db, false},
 	{"encodings", check_encodings, false},
+	{"pairing", check_pairing, false},
 	{"broker", check_broker, false},
 	{"object store and mail", check_store_and_mail, false},
 	{NULL, NULL, false},

@@ -369,8 +369,11 @@ static bool reconcile_once(struct reconciler *r)
 	r->soon = false;
 	if (!db_is_alive(r->sessions.users))
 		r->leading = false;
-	if (sessions_connect_databases(&r->sessions) != SESSIONS_READY)
+	if (sessions_connect_databases(&r->sessions) != SESSIONS_READY) {
+		if (db_is_alive(r->sessions.users))
+			give_up_the_lead(r); /* another host may have both databases, or the right ones */
 		return false;
+	}
 	if (child_paused(r->child)) {
 		give_up_the_lead(r);
 		return true;
@@ -397,7 +400,8 @@ int reconcile_run(struct child *child, const struct conf *conf)
 			child_serving(child);
 			wait_for_next_pass(&reconciler);
 		} else {
-			child_away(child, "waiting for a server");
+			child_away(child, reconciler.sessions.pairing.why != NULL ? DATABASES_DIFFER :
+			                                                            "waiting for a server");
 			worker_back_off(child, &reconciler.pump, &pause_ms);
 		}
 	}

@@ -11,9 +11,12 @@
 
 #define PAGE_ROWS 1000
 
+#define VANISHED "the request has vanished from the user database"
+
 static const char vanished[] =
-	"the request has vanished from the user database, by a fail-over, a restore from a backup or "
-	"another worker.user_db: ask whether the user is to be deleted again, and close this one";
+	VANISHED ", by a fail-over or a restore from a backup: ask whether the user is to be deleted "
+			 "again, and close this one";
+static const char nowhere[] = "00000000-0000-0000-0000-000000000000";
 
 /* Says each of ROWS, which were not known to have vanished. */
 static void vanish_say(const PGresult *rows, struct child *child)
@@ -61,10 +64,11 @@ static enum ledger_answer vanish_page(struct sessions *s, struct child *child, c
 /* All pages. What was marked before a death is not said again after it. */
 static bool vanish_compare(struct sessions *s, struct child *child, bool all)
 {
-	char after[ID_UUID_SIZE] = "00000000-0000-0000-0000-000000000000";
+	char after[ID_UUID_SIZE];
 	bool more = true, good = true;
 	int count = 0;
 
+	snprintf(after, sizeof(after), "%s", nowhere);
 	while (more && good && !child_stopping(child)) {
 		PGresult *row = NULL;
 		child_step(child, "comparing");
@@ -82,6 +86,55 @@ static bool vanish_compare(struct sessions *s, struct child *child, bool all)
 	return good && !more;
 }
 
+/* ---- what is there again ---- */
+
+static void vanish_say_found(const PGresult *rows)
+{
+	for (int row = 0; row < PQntuples(rows); row++)
+		log_warning("the request of a deletion, which had vanished, is in the user database again: "
+		            "deletion=%s user=%s status=%s",
+		            PQgetvalue(rows, row, FOUND_DELETION_ID), PQgetvalue(rows, row, FOUND_USER_ID),
+		            PQgetvalue(rows, row, FOUND_STATUS));
+}
+
+static enum ledger_answer vanish_page_found(struct sessions *s, const char *ids)
+{
+	PGresult *rows = NULL;
+	char *missing = NULL, *finished = NULL;
+
+	if (request_missing(s->users, ids, &missing, &finished) != DB_OK) {
+		log_warning("%s", db_why(s->users));
+		return LEDGER_LOST;
+	}
+	enum ledger_answer answer =
+		ledger_found(&s->ledger, ids, missing != NULL ? missing : "{}", VANISHED, &rows);
+	if (answer == LEDGER_OK)
+		vanish_say_found(rows);
+	PQclear(rows);
+	free(missing);
+	free(finished);
+	return answer;
+}
+
+/* Takes back the marks of those whose requests are there. */
+static bool vanish_compare_found(struct sessions *s, struct child *child)
+{
+	char after[ID_UUID_SIZE];
+	bool more = true, good = true;
+
+	snprintf(after, sizeof(after), "%s", nowhere);
+	while (more && good && !child_stopping(child)) {
+		PGresult *row = NULL;
+		child_look(child);
+		good = ledger_vanished(&s->ledger, after, PAGE_ROWS, &row) == LEDGER_OK;
+		if (good && !PQgetisnull(row, 0, PAGE_IDS))
+			good = vanish_page_found(s, PQgetvalue(row, 0, PAGE_IDS)) == LEDGER_OK;
+		more = good && db_copy(row, 0, PAGE_LAST, after, sizeof(after));
+		PQclear(row);
+	}
+	return good && !more;
+}
+
 bool vanish_pass(struct vanish *v, struct sessions *s, struct child *child)
 {
 	char seen[LINEAGE_SIZE];
@@ -93,6 +146,12 @@ bool vanish_pass(struct vanish *v, struct sessions *s, struct child *child)
 	enum ledger_answer answer = ledger_lineage_seen(&s->ledger, seen, sizeof(seen));
 	if (answer != LEDGER_OK)
 		return answer == LEDGER_REFUSED;
+	if (seen[0] != '\0' && !lineage_same_installation(seen, v->here.text)) {
+		log_warning("the ledger belongs to another user database now; looking at both again");
+		db_close(s->users);
+		db_close(s->ledger.db);
+		return false;
+	}
 	bool other = seen[0] != '\0' && !lineage_agrees(seen, v->here.text);
 	if (other)
 		log_warning("the user database (%s) is not the one that was seen last (%s): after a "
@@ -100,7 +159,7 @@ bool vanish_pass(struct vanish *v, struct sessions *s, struct child *child)
 		            v->here.text, seen);
 	if (other || v->compared != db_session(s->users) ||
 	    v->compared_ledger != db_session(s->ledger.db)) {
-		if (!vanish_compare(s, child, other))
+		if (!vanish_compare(s, child, other) || !vanish_compare_found(s, child))
 			return false;
 		v->compared = db_session(s->users);
 		v->compared_ledger = db_session(s->ledger.db);

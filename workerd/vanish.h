@@ -18,9 +18,9 @@ struct vanish {
 /* In each session of either database compares the unfinished of the ledger with the requests once;
  * what changed since a day before, if the user database has another lineage than the one seen last.
  * What vanished is logged, counted and marked, and if it is unfinished parked; what is finished by
- * its request is made known as unreported (ledger_report.h closes it). After that the lineage is
- * stored. To be called again and again: it mostly does nothing. False: a server is away, or CHILD
- * is told to stop. */
+ * its request is made known as unreported (ledger_report.h closes it); what had vanished and is
+ * there again is not marked any more, and goes on. After that the lineage is stored. To be called
+ * again and again: it mostly does nothing. False: a server is away, or CHILD is told to stop. */
 bool vanish_pass(struct vanish *, struct sessions *, struct child *);
 
 #endif

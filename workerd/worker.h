@@ -23,6 +23,7 @@
 enum server {
 	SERVER_USER_DB,
 	SERVER_WORKER_DB,
+	SERVER_PAIRING, /* no server, but the two databases together */
 	SERVER_MAIL,
 	SERVER_STORE,
 	SERVERS_MAX = SERVER_STORE + S3_STORES_MAX
@@ -60,6 +61,9 @@ struct worker {
 	struct s3_stores *stores;
 	struct mailer *mailer;
 };
+
+/* The step of whoever waits because the two databases don't belong together. */
+#define DATABASES_DIFFER "waiting, databases do not match"
 
 /* Opens no connection, but says what is wrong with the options: false, and it has been logged. */
 bool worker_init(struct worker *, struct child *, const struct conf *);

@@ -50,8 +50,13 @@ enum worker_db_statement {
 	LEDGER_UNFINISHED,
 	LEDGER_CHANGED,
 	LEDGER_VANISH,
+	LEDGER_VANISHED,
+	LEDGER_FOUND,
+	LEDGER_KNOWS,
 	LINEAGE_SEEN,
 	LINEAGE_STORE,
+	LINEAGE_FIRST,
+	PAIRING_OWN, /* pairing.c's */
 	WORKER_DB_STATEMENTS
 };
 
@@ -215,6 +220,11 @@ enum ledger_answer ledger_lineage_seen(struct ledger *, char *lineage, size_t si
 /* This one was seen now, and all was compared. */
 enum ledger_answer ledger_lineage_store(struct ledger *, const char *lineage);
 
+/* This one, if none was seen yet. */
+enum ledger_answer ledger_lineage_first(struct ledger *, const char *lineage);
+/* Whether the ledger has any of the deletions IDS, an array literal. */
+enum ledger_answer ledger_knows(struct ledger *, const char *ids, bool *knows);
+
 enum page_column { PAGE_IDS, PAGE_LAST };
 
 /* Looks at up to LIMIT deletions after the id AFTER: one row of enum page_column in *ROW. PAGE_IDS
@@ -236,6 +246,18 @@ enum vanish_column {
  * parked for the reason WHY. Rows of enum vanish_column: those of which it was not known yet. */
 enum ledger_answer ledger_vanish(struct ledger *, const char *ids, const char *why,
                                  PGresult **rows);
+
+/* Looks at up to LIMIT deletions after the id AFTER whose requests were found to be gone: *ROW as
+ * ledger_page. */
+enum ledger_answer ledger_vanished(struct ledger *, const char *after, int limit, PGresult **row);
+
+enum found_column { FOUND_DELETION_ID, FOUND_USER_ID, FOUND_STATUS };
+
+/* Notes of the deletions IDS that their requests are there, all but those of MISSING; both are
+ * array literals. What was parked for the reason WHY, and for no other, is to go on; a completed
+ * one is swept. *ROWS of enum found_column. */
+enum ledger_answer ledger_found(struct ledger *, const char *ids, const char *missing,
+                                const char *why, PGresult **rows);
 
 /* ---- sweeps ---- */
 

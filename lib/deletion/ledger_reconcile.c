@@ -62,14 +62,42 @@ enum ledger_answer ledger_lineage_store(struct ledger *ledger, const char *linea
 	return ledger_run_rows(ledger, LINEAGE_STORE, &lineage, NULL);
 }
 
-enum ledger_answer ledger_page(struct ledger *ledger, bool all, const char *after, int limit,
-                               PGresult **row)
+enum ledger_answer ledger_lineage_first(struct ledger *ledger, const char *lineage)
+{
+	return ledger_run_rows(ledger, LINEAGE_FIRST, &lineage, NULL);
+}
+
+enum ledger_answer ledger_knows(struct ledger *ledger, const char *ids, bool *knows)
+{
+	PGresult *row = NULL;
+	enum ledger_answer answer = ledger_run_rows(ledger, LEDGER_KNOWS, &ids, &row);
+
+	*knows = answer == LEDGER_OK && db_is_true(row, 0, 0);
+	PQclear(row);
+	return answer;
+}
+
+/* A page of STATEMENT. */
+static enum ledger_answer page_of(struct ledger *ledger, enum worker_db_statement statement,
+                                  const char *after, int limit, PGresult **row)
 {
 	char most[24];
 
 	snprintf(most, sizeof(most), "%d", limit);
 	const char *params[] = {after, most};
-	return ledger_run_rows(ledger, all ? LEDGER_CHANGED : LEDGER_UNFINISHED, params, row);
+	return ledger_run_rows(ledger, statement, params, row);
+}
+
+enum ledger_answer ledger_page(struct ledger *ledger, bool all, const char *after, int limit,
+                               PGresult **row)
+{
+	return page_of(ledger, all ? LEDGER_CHANGED : LEDGER_UNFINISHED, after, limit, row);
+}
+
+enum ledger_answer ledger_vanished(struct ledger *ledger, const char *after, int limit,
+                                   PGresult **row)
+{
+	return page_of(ledger, LEDGER_VANISHED, after, limit, row);
 }
 
 enum ledger_answer ledger_vanish(struct ledger *ledger, const char *ids, const char *why,
@@ -78,6 +106,14 @@ enum ledger_answer ledger_vanish(struct ledger *ledger, const char *ids, const c
 	const char *params[] = {ids, why};
 
 	return ledger_run_rows(ledger, LEDGER_VANISH, params, rows);
+}
+
+enum ledger_answer ledger_found(struct ledger *ledger, const char *ids, const char *missing,
+                                const char *why, PGresult **rows)
+{
+	const char *params[] = {ids, missing, why};
+
+	return ledger_run_rows(ledger, LEDGER_FOUND, params, rows);
 }
 
 /* ---- a ledger that is behind its requests ---- */

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "lib/deletion/pairing.h"
+
 /* In the order of enum state_column. */
 #define STATE                                                                                      \
 	"deletion_id, status, mail, files_deleted, attempts, last_error, next_attempt_at,"             \
@@ -218,6 +220,33 @@ static const char vanish_sql[] =
 	" RETURNING d.deletion_id, d.user_id, old.status, old.updated_at,"
 	" d.finished_at IS NOT NULL";
 
+static const char vanished_sql[] = PAGE("true") " AND vanished_at IS NOT NULL" PAGE_END;
+
+/* As a replay: the reconciler publishes the turn. $3: the beginning of the reason for which
+ * vanish_sql has parked it. */
+static const char found_sql[] =
+	"UPDATE farewell.deletion d SET vanished_at = NULL, version = d.version + 1,"
+	" status = CASE WHEN old.stopped THEN 'retrying' ELSE d.status END,"
+	" turn = d.turn + old.stopped::int, updated_at = now(),"
+	" last_error = CASE WHEN old.stopped THEN 'its request was missing from the user database,"
+	" and is there again' ELSE d.last_error END,"
+	" attempts = CASE WHEN old.stopped THEN 0 ELSE d.attempts END,"
+	" failing_since = CASE WHEN old.stopped THEN NULL ELSE d.failing_since END,"
+	" cause = CASE WHEN old.stopped THEN NULL ELSE d.cause END,"
+	" turned_at = CASE WHEN old.stopped THEN NULL ELSE d.turned_at END,"
+	" sweep_at = CASE WHEN d.status = 'completed' THEN now() ELSE d.sweep_at END"
+	" FROM (SELECT deletion_id, finished_at IS NULL AND status = 'parked'"
+	"     AND starts_with(last_error, $3) IS TRUE AS stopped"
+	"   FROM farewell.deletion WHERE deletion_id = ANY ($1::uuid[])"
+	"     AND NOT deletion_id = ANY ($2::uuid[]) FOR UPDATE) AS old"
+	" WHERE d.deletion_id = old.deletion_id AND d.vanished_at IS NOT NULL"
+	" RETURNING d.deletion_id, d.user_id, d.status";
+
+static const char knows_sql[] =
+	"SELECT EXISTS (SELECT FROM farewell.deletion WHERE deletion_id = ANY ($1::uuid[]))";
+
+static const char lineage_first_sql[] =
+	"INSERT INTO farewell.lineage (lineage) VALUES ($1) ON CONFLICT (only_one) DO NOTHING";
 static const char lineage_seen_sql[] = "SELECT lineage FROM farewell.lineage";
 static const char lineage_store_sql[] =
 	"INSERT INTO farewell.lineage AS l (lineage) VALUES ($1) ON CONFLICT (only_one)"
@@ -278,6 +307,11 @@ void ledger_statements(const struct conf *conf, struct db_statement table[WORKER
 		[LEDGER_UNFINISHED] = {.name = "unfinished", .sql = unfinished_sql, .params = 2},
 		[LEDGER_CHANGED] = {.name = "changed", .sql = changed_sql, .params = 2},
 		[LEDGER_VANISH] = {.name = "vanish", .sql = vanish_sql, .params = 2},
+		[LEDGER_VANISHED] = {.name = "vanished", .sql = vanished_sql, .params = 2},
+		[LEDGER_FOUND] = {.name = "found", .sql = found_sql, .params = 3},
+		[LEDGER_KNOWS] = {.name = "knows", .sql = knows_sql, .params = 1},
+		[LINEAGE_FIRST] = {.name = "lineage_first", .sql = lineage_first_sql, .params = 1},
+		[PAIRING_OWN] = {.name = "ledger_id", .sql = pairing_ledger_sql},
 		[LINEAGE_SEEN] = {.name = "lineage_seen", .sql = lineage_seen_sql},
 		[LINEAGE_STORE] = {.name = "lineage_store", .sql = lineage_store_sql, .params = 1},
 	};

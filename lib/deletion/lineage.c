@@ -67,6 +67,14 @@ bool lineage_agrees(const char *one, const char *other)
 	}
 }
 
+bool lineage_same_installation(const char *one, const char *other)
+{
+	size_t length = lineage_part_length(one), others = lineage_part_length(other);
+
+	return one[length] == '\0' || other[others] == '\0' ||
+	       (length == others && memcmp(one, other, length) == 0);
+}
+
 const char *lineage_gap(const char *lineage)
 {
 	const char *system = lineage + lineage_part_length(lineage);

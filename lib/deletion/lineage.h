@@ -28,6 +28,10 @@ enum db_result lineage_read(struct lineage *, struct db *, int64_t deadline_ms);
 /* Whether both may be one database's: equal, but for parts that one of them does not tell. */
 bool lineage_agrees(const char *one, const char *other);
 
+/* Whether both are one installation's, whatever servers. What has no parts, as a person may write
+ * it to have all compared, is any's. */
+bool lineage_same_installation(const char *one, const char *other);
+
 /* What the server does not tell, for a person; NULL: it tells all. */
 const char *lineage_gap(const char *lineage);
 

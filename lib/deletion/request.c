@@ -8,6 +8,7 @@
 
 #include "lib/base/log.h"
 #include "lib/deletion/mark.h"
+#include "lib/deletion/pairing.h"
 
 /* The newest of one user; only the one of the present mark matters. */
 #define ENOUGH_REQUESTS "100"
@@ -190,6 +191,11 @@ static const char published_sql[] =
 	"UPDATE farewell.request SET published_at = now(), reconcile_at = GREATEST(reconcile_at, now())"
 	" WHERE deletion_id = $1";
 
+/* Asked once, before the two databases are a pair. */
+static const char started_sql[] =
+	"SELECT ARRAY(SELECT deletion_id FROM farewell.request WHERE started_at IS NOT NULL"
+	" ORDER BY started_at DESC LIMIT 100)::text";
+
 static const char lead_sql[] =
 	"SELECT pg_try_advisory_lock(hashtextextended('farewell.reconciler', 0))";
 static const char unlead_sql[] =
@@ -281,6 +287,9 @@ void request_worker_statements(const struct conf *conf,
 		[REQUEST_ASKED] = {.name = "sweeps_asked", .sql = asked_sql, .params = 1},
 		[REQUEST_SWEPT] = {.name = "swept", .sql = swept_sql, .params = 2},
 		[REQUEST_PUBLISHED] = {.name = "note_published", .sql = published_sql, .params = 1},
+		[REQUEST_STARTED] = {.name = "started", .sql = started_sql},
+		[PAIRING_READ] = {.name = "pairing", .sql = pairing_read_sql},
+		[PAIRING_TAKE] = {.name = "pairing_take", .sql = pairing_take_sql, .params = 1},
 		[REQUEST_LEAD] = {.name = "lead", .sql = lead_sql},
 		[REQUEST_UNLEAD] = {.name = "unlead", .sql = unlead_sql},
 	};

@@ -49,8 +49,11 @@ enum user_db_statement {
 	REQUEST_REOPEN,    /* see request_reopen */
 	REQUEST_ASKED,     /* see request_sweeps_asked */
 	REQUEST_SWEPT,     /* see request_note_swept */
-	REQUEST_LEAD,      /* see request_lead */
-	REQUEST_UNLEAD,    /* see request_follow */
+	REQUEST_STARTED,   /* see request_started */
+	PAIRING_READ,      /* pairing.c's, as the next */
+	PAIRING_TAKE,
+	REQUEST_LEAD,   /* see request_lead */
+	REQUEST_UNLEAD, /* see request_follow */
 	USER_DB_STATEMENTS
 };
 
@@ -135,6 +138,10 @@ enum db_result request_hasten(struct db *, const PGresult *rows);
  * finished: *MISSING and *FINISHED are others, free() them; NULL: none. Refused on a standby, which
  * may lag behind. */
 enum db_result request_missing(struct db *, const char *ids, char **missing, char **finished);
+
+/* Some deletions that a worker has begun, the latest ones: *IDS is an array literal, free() it;
+ * NULL: none. */
+enum db_result request_started(struct db *, char **ids);
 
 /* ---- sweeps: completed deletions whose files are looked for once more ---- */
 

@@ -100,3 +100,15 @@ enum db_result request_missing(struct db *db, const char *ids, char **missing, c
 	PQclear(row);
 	return result;
 }
+
+enum db_result request_started(struct db *db, char **ids)
+{
+	PGresult *row = NULL;
+	enum db_result result = db_run(db, REQUEST_STARTED, NULL, &row, db_deadline(db));
+
+	*ids = NULL;
+	if (result == DB_OK && !request_copy_ids(row, 0, ids))
+		result = db_refuse(db, "out of memory");
+	PQclear(row);
+	return result;
+}

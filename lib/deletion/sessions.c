@@ -66,13 +66,24 @@ void sessions_free(struct sessions *s)
 	memset(s, 0, sizeof(*s));
 }
 
+/* A table or a column of ours that is missing. */
+static bool sessions_lack_migration(const struct db *db)
+{
+	const char *state = db_sqlstate(db);
+	bool ours = strncmp(db_refused_title(db), "worker.", strlen("worker.")) != 0;
+
+	return ours && (strcmp(state, "42P01") == 0 || strcmp(state, "3F000") == 0 ||
+	                strcmp(state, "42703") == 0);
+}
+
 /* Misconfigured is what neither passes nor may come, whatever one waits for: a statement that is
  * not SQL, or that doesn't fit. */
 static enum sessions_state sessions_state_of(const struct db *db, enum db_result result)
 {
 	if (result == DB_OK)
 		return SESSIONS_READY;
-	log_error("%s", db_why(db));
+	log_error("%s%s", db_why(db),
+	          sessions_lack_migration(db) ? "; have the migrations been applied?" : "");
 	bool fixed = result == DB_REFUSED && !db_may_pass(db) && !sqlstate_may_come(db_sqlstate(db));
 	return fixed ? SESSIONS_MISCONFIGURED : SESSIONS_AWAY;
 }
@@ -88,11 +99,32 @@ static enum sessions_state sessions_connect_one(struct db *db)
 	return sessions_state_of(db, db_open(db, db_deadline(db)));
 }
 
+/* Closed is what failed, so that it is looked at anew and the caller sees which it was. Nothing of
+ * it is for good: a person may pair the two, or grant a right, with the settings as they are. */
+static enum sessions_state sessions_pair(struct sessions *s, bool take)
+{
+	enum pairing_answer answer = pairing_check(&s->pairing, s->users, &s->ledger, take);
+
+	if (answer == PAIRING_GOOD)
+		return SESSIONS_READY;
+	if (answer == PAIRING_USERS_FAILED)
+		sessions_state_of(s->users, DB_REFUSED);
+	if (answer == PAIRING_LEDGER_FAILED)
+		sessions_state_of(s->ledger.db, DB_REFUSED);
+	if (answer != PAIRING_LEDGER_FAILED)
+		db_close(s->users);
+	if (answer != PAIRING_USERS_FAILED)
+		db_close(s->ledger.db);
+	return SESSIONS_AWAY;
+}
+
 enum sessions_state sessions_connect_databases(struct sessions *s)
 {
+	s->pairing.why = NULL;
 	enum sessions_state state = sessions_connect_one(s->users);
-
-	return state != SESSIONS_READY ? state : sessions_connect_one(s->ledger.db);
+	if (state == SESSIONS_READY)
+		state = sessions_connect_one(s->ledger.db);
+	return state == SESSIONS_READY ? sessions_pair(s, true) : state;
 }
 
 /* Goes on after a statement that does not fit, so that all are logged. */
@@ -140,4 +172,12 @@ enum sessions_state sessions_check_encodings(struct sessions *s)
 	          "worker.worker_db one in UTF8",
 	          ledger, users);
 	return SESSIONS_MISCONFIGURED;
+}
+
+enum sessions_state sessions_check_pairing(struct sessions *s)
+{
+	if (db_open(s->users, db_deadline(s->users)) != DB_OK ||
+	    db_open(s->ledger.db, db_deadline(s->ledger.db)) != DB_OK)
+		return SESSIONS_READY;
+	return sessions_pair(s, false);
 }

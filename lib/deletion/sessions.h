@@ -9,6 +9,7 @@
 #include "lib/config/conf.h"
 #include "lib/deletion/dispatch.h"
 #include "lib/deletion/ledger.h"
+#include "lib/deletion/pairing.h"
 #include "lib/deletion/request.h"
 #include "lib/session/db.h"
 #include "lib/session/mq.h"
@@ -17,6 +18,7 @@ struct sessions {
 	const struct conf *conf;
 	struct db *users;
 	struct ledger ledger;
+	struct pairing pairing; /* of these two */
 	struct mq *publisher;
 	struct dispatch dispatch; /* with that publisher */
 	/* Which the sessions point to: */
@@ -40,7 +42,8 @@ bool sessions_new(struct sessions *, const struct conf *, const char *program,
                   const struct pump *pump, const struct pump *dispatch_pump);
 void sessions_free(struct sessions *);
 
-/* Connects those of the two databases that are not connected. */
+/* Connects those of the two databases that are not connected, and looks in each new session whether
+ * they belong together. SESSIONS_AWAY with pairing.why: they don't, and both are closed. */
 enum sessions_state sessions_connect_databases(struct sessions *);
 /* Check the application's statements in one of the two databases, which is connected if need be. */
 enum sessions_state sessions_check_user_db(struct sessions *);
@@ -48,5 +51,7 @@ enum sessions_state sessions_check_worker_db(struct sessions *);
 /* Checks that the ledger can store what the user database may have in an id. A database that is not
  * connected and can't be is not judged: the two above say why. */
 enum sessions_state sessions_check_encodings(struct sessions *);
+/* Checks, likewise, that the two databases belong together; makes no pair of them. */
+enum sessions_state sessions_check_pairing(struct sessions *);
 
 #endif

@@ -140,7 +140,7 @@ class Daemon:
         if not known:
             return None
         if self.child is not None and self.child.pid == known["pid"]:
-            self.child.poll()
+            return known["pid"] if self.child.poll() is None else None  # whose end has a code to read
         stat = stat_of(known["pid"])
         return known["pid"] if stat and stat[1] == known["start"] else None
 

@@ -31,6 +31,16 @@ static void what_is_none_agrees_with_none(void)
 	CU_ASSERT_FALSE(lineage_agrees("-", "a/71/00000001"));
 }
 
+static void the_installation_is_the_first_part(void)
+{
+	CU_ASSERT_TRUE(lineage_same_installation("a/71/00000001", "a/72/00000002"));
+	CU_ASSERT_TRUE(lineage_same_installation("a/compare", "a/71/00000001"));
+	CU_ASSERT_FALSE(lineage_same_installation("a/71/00000001", "ab/71/00000001"));
+	CU_ASSERT_FALSE(lineage_same_installation("b/-/-", "a/-/-"));
+	CU_ASSERT_TRUE(lineage_same_installation("compare", "a/71/00000001"));
+	CU_ASSERT_FALSE(lineage_agrees("a/compare", "a/71/00000001"));
+}
+
 static void the_gap_is_named(void)
 {
 	CU_ASSERT_PTR_NULL(lineage_gap("a/71/00000001"));
@@ -45,6 +55,7 @@ int main(void)
 		{"equal ones agree", equal_ones_agree},
 		{"what is not told is not compared", what_is_not_told_is_not_compared},
 		{"what is none agrees with none", what_is_none_agrees_with_none},
+		{"the installation is the first part", the_installation_is_the_first_part},
 		{"the gap is named", the_gap_is_named},
 		{NULL, NULL},
 	};

@@ -10,6 +10,16 @@ BROKEN = """CREATE FUNCTION broken() RETURNS boolean LANGUAGE plpgsql AS $$ BEGI
             RAISE '없는 사용자 in %', current_database(); END $$"""
 
 
+def pair(fw, ledgers, lineages):
+    """What the user database remembers of its ledger, and the ledger of its user database: one row, or none."""
+    fw.psql("users", "DELETE FROM farewell.pairing")
+    fw.psql("worker", "DELETE FROM farewell.lineage")
+    for row in ledgers:
+        fw.psql("users", "INSERT INTO farewell.pairing (ledger_id) VALUES (%s)", row["ledger_id"])
+    for row in lineages:
+        fw.psql("worker", "INSERT INTO farewell.lineage (lineage) VALUES (%s)", row["lineage"])
+
+
 @pytest.fixture
 def latin(fw):
     """The libpq string of a database in LATIN1, with the tables of both."""
@@ -21,11 +31,15 @@ def latin(fw):
         with open(fw.stack.place.path("db", "sample", sample + ".sql"), encoding="utf-8") as f:
             postgres.admin("SET ROLE farewell; " + f.read(), database=LATIN)
         fw.stack.place.run([fw.stack.place.path("db", "migrate"), kind, postgres.conninfo("users", local=True).replace("users_db", LATIN)])
+    paired = fw.psql("users", "SELECT ledger_id FROM farewell.pairing"), fw.psql("worker", "SELECT lineage FROM farewell.lineage")
+    fw.stack.worker.stop()
+    # Each of the stack's two databases gets this one for its other one, on purpose.
+    pair(fw, postgres.admin("SELECT ledger_id FROM farewell.ledger", database=LATIN), [])
     yield conninfo
     fw.stack.worker.stop()
     for which in ("users", "worker"):
         fw.psql(which, "DROP FUNCTION IF EXISTS broken()")
-    fw.psql("worker", "DELETE FROM farewell.lineage")  # of that database
+    pair(fw, *paired)
 
 
 def test_a_ledger_that_cant_store_the_error(fw, latin):

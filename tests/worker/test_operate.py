@@ -6,7 +6,7 @@ from stack import place
 from tools.jobs import ask, commit_request, completed, log_lines, quiet
 
 with open(os.path.join(place.TOP, "doc", "OPERATE.md"), encoding="utf-8") as f:
-    STATEMENTS = [re.sub(r"\s+", " ", sql).strip() for sql in re.findall(r"^    ((?:SELECT|UPDATE) .*?;)$", f.read(), re.MULTILINE | re.DOTALL)]
+    STATEMENTS = [re.sub(r"\s+", " ", sql).strip() for sql in re.findall(r"^    ((?:SELECT|INSERT|UPDATE|DELETE) .*?;)$", f.read(), re.MULTILINE | re.DOTALL)]
 QUICK = {"worker": {"reconcile_every": "300ms"}}
 
 
@@ -41,7 +41,7 @@ def park(fw, user, status="parked", **columns):
 
 
 def test_every_statement_is_known():
-    assert len(STATEMENTS) == 12, STATEMENTS
+    assert len(STATEMENTS) == 18, STATEMENTS
 
 
 def test_the_lists(fw):
@@ -99,7 +99,7 @@ def test_what_vanished_is_listed_and_taken_off(fw):
     fw.stack.worker.configure(QUICK)
     listing, = statements("SELECT", "vanished_at IS NOT NULL")
     done, = statements("SET vanished_at = NULL")
-    compare, = statements("UPDATE farewell.lineage")
+    compare, = statements("UPDATE farewell.lineage", "split_part")
     user = fw.make_user(files=0)
     deletion_id = ask(fw, user)
     completed(fw, user)
@@ -114,3 +114,39 @@ def test_what_vanished_is_listed_and_taken_off(fw):
     assert listed() == ["completed"] and log_lines(fw.stack.worker, "has vanished", f"user={user} ")
     assert run(fw, done, deletion_id) == 1
     assert listed() == []
+
+
+def test_a_copy_gets_ids_of_its_own(fw):
+    """And what has them is a pair of its own as soon as a worker starts."""
+    fw.stack.worker.configure(QUICK)
+    user = fw.make_user(files=0)
+    ask(fw, user)
+    completed(fw, user)
+
+    def ids():
+        return (fw.value("users", "SELECT installation_id FROM farewell.installation"), fw.value("worker", "SELECT ledger_id FROM farewell.ledger"),
+                fw.value("users", "SELECT ledger_id FROM farewell.pairing"), fw.value("worker", "SELECT lineage FROM farewell.lineage"))
+    installation, ledger, _, _ = before = ids()
+    fw.stack.worker.stop()
+    of_users, of_worker = statements("farewell.installation") + statements("farewell.pairing", "DELETE"), \
+        statements("UPDATE farewell.ledger") + statements("farewell.lineage", "DELETE")
+    try:
+        assert [fw.psql("users", sql) for sql in of_users] + [fw.psql("worker", sql) for sql in of_worker] == [1, 1, 1, 1]
+        fw.stack.worker.start()
+        after = fw.wait_until(lambda: all(found := ids()) and found, what="the two to be a pair")
+        assert not set(before) & set(after) and after[1] == after[2] and after[3].startswith(str(after[0]))
+    finally:
+        fw.stack.worker.stop()
+        fw.psql("users", "UPDATE farewell.installation SET installation_id = %s", installation)
+        fw.psql("worker", "UPDATE farewell.ledger SET ledger_id = %s", ledger)
+        for sql, which in zip([of_users[1], of_worker[1]], ("users", "worker")):
+            fw.psql(which, sql)
+
+
+def test_the_log_names_the_statements_for_what_was_replaced(fw):
+    """Those of this page: test_pairing.py runs what the log says."""
+    with open(os.path.join(place.TOP, "lib", "deletion", "pairing.c"), encoding="utf-8") as f:
+        source = re.sub(r'"\s*"', "", f.read())
+    insert, = statements("INSERT INTO farewell.pairing")
+    compare, = statements("UPDATE farewell.lineage", "…/compare")
+    assert source.count(insert.rstrip(";").replace("…", "%s")) == 2 and source.count(compare.rstrip(";").replace("…", "%.*s")) == 1

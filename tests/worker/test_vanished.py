@@ -5,7 +5,7 @@ from tools.jobs import ask, commit_request, completed, log_lines, said
 from tools.pool import Board
 
 QUICK = {"worker": {"reconcile_after": "1s", "reconcile_every": "300ms"}}
-ELSEWHERE = "00000000-0000-0000-0000-000000000001/7/00000001"
+ELSEWHERE = "/7/00000001"
 
 
 def ledger_row(fw, user, deletion_id, status, more, *values):
@@ -19,11 +19,16 @@ def forget(fw, user):
 
 def seen_elsewhere(fw):
     fw.wait_until(lambda: fw.value("worker", "SELECT lineage FROM farewell.lineage"), what="the reconciler to have seen the user database")
-    fw.psql("worker", "UPDATE farewell.lineage SET lineage = %s", ELSEWHERE)
+    fw.psql("worker", "UPDATE farewell.lineage SET lineage = split_part(lineage, '/', 1) || %s", ELSEWHERE)
 
 
 def compared(fw):
-    fw.wait_until(lambda: fw.value("worker", "SELECT lineage FROM farewell.lineage") != ELSEWHERE, what="the lineage to be stored")
+    fw.wait_until(lambda: not is_elsewhere(fw), what="the lineage to be stored")
+
+
+def is_elsewhere(fw):
+    """The ledger has seen the same installation on another server."""
+    return fw.value("worker", "SELECT lineage FROM farewell.lineage").endswith(ELSEWHERE)
 
 
 def counted(fw):
@@ -103,7 +108,7 @@ def test_nothing_is_stored_before_all_is_compared(fw):
     try:
         seen_elsewhere(fw)
         said(fw, "not this one", since=since)
-        assert fw.value("worker", "SELECT lineage FROM farewell.lineage") == ELSEWHERE
+        assert is_elsewhere(fw)
     finally:
         fw.psql("worker", "DROP FUNCTION refuse_one CASCADE")
     compared(fw)
@@ -111,23 +116,56 @@ def test_nothing_is_stored_before_all_is_compared(fw):
         assert fw.ledger(user)[0]["vanished_at"] and len(log_lines(fw.stack.worker, "has vanished", f"user={user} ", since=since)) == 1
 
 
-def test_another_installation_is_noticed_and_pages_are_many(fw):
-    """By the lineage itself, and among more deletions than a page has."""
+def test_pages_are_many(fw):
+    """What vanished is found among more deletions than a page has."""
     fw.stack.worker.configure(QUICK)
     user = fw.make_user(files=0)
     ask(fw, user)
     completed(fw, user)
     fw.psql("worker", "INSERT INTO farewell.deletion (deletion_id, user_id, status, finished_at, updated_at, reported)"
             " SELECT gen_random_uuid(), 'crowd', 'cancelled', now(), now(), 1 FROM generate_series(1, 2500)")
-    installation = fw.value("users", "SELECT installation_id FROM farewell.installation")
     forget(fw, user)
-    fw.stack.worker.stop()
-    fw.psql("users", "UPDATE farewell.installation SET installation_id = gen_random_uuid()")
     since = len(fw.stack.worker.log_text())
     try:
-        fw.stack.worker.start()
-        said(fw, "is not the one that was seen last", installation, since=since)
+        seen_elsewhere(fw)
+        said(fw, "is not the one that was seen last", ELSEWHERE, since=since)
         said(fw, "has vanished", f"user={user} ", since=since)
     finally:
-        fw.psql("users", "UPDATE farewell.installation SET installation_id = %s", installation)
         fw.psql("worker", "DELETE FROM farewell.deletion WHERE user_id = 'crowd'")
+
+
+def test_what_is_there_again_is_not_marked_any_more(fw):
+    """As after a fail-back: what was parked only because its request was gone goes on, and what is parked for a reason stays."""
+    fw.stack.worker.configure(QUICK)
+    done, waits, parked, gone = (fw.make_user(files=1) for _ in range(4))
+    for user in (done, gone):
+        ask(fw, user)
+        completed(fw, user, files=1)
+    ids = {user.id: commit_request(fw, user) for user in (waits, parked)}
+    ledger_row(fw, waits, ids[waits.id], "retrying", ["next_attempt_at", "attempts", "failing_since"], "tomorrow", 2, "yesterday")
+    ledger_row(fw, parked, ids[parked.id], "parked", ["last_error"], "for a reason")
+    fw.psql("users", "CREATE TABLE kept AS SELECT * FROM farewell.request WHERE user_id = ANY (%s)", [str(u) for u in (done, waits, parked)])
+    try:
+        for user in (done, waits, parked, gone):
+            forget(fw, user)
+        seen_elsewhere(fw)
+        for user in (done, waits, parked, gone):
+            fw.wait_until(lambda u=user: fw.ledger(u)[0]["vanished_at"], what="it to be marked")
+        assert fw.wait_status(waits, "parked")["turn"] == 4
+        compared(fw)
+        since = len(fw.stack.worker.log_text())
+        fw.psql("users", "INSERT INTO farewell.request SELECT * FROM kept")
+    finally:
+        fw.psql("users", "DROP TABLE kept")
+    seen_elsewhere(fw)
+    for user, status in ((done, "completed"), (waits, "retrying"), (parked, "parked")):
+        line = said(fw, "is in the user database again", f"user={user} ", since=since)
+        assert " warning " in line and f"status={status}" in line, line
+        assert fw.ledger(user)[0]["vanished_at"] is None
+    row = completed(fw, waits, files=1)
+    assert row["attempts"] == 0 and row["turn"] >= 6, row
+    row, = fw.ledger(parked)
+    assert (row["status"], row["turn"], row["last_error"]) == ("parked", 3, "for a reason") and fw.objects_of(parked) == parked.keys
+    row, = fw.ledger(done)
+    assert row["status"] == "completed" and len(fw.mails(done)) == 1
+    assert fw.ledger(gone)[0]["vanished_at"] and not log_lines(fw.stack.worker, "database again", f"user={gone} ", since=since)
