@@ -202,27 +202,40 @@ static void given_free(struct conf_given *given, size_t length)
 	free(given);
 }
 
+bool conf_loader_init(struct conf_loader *loader, const char *file, enum conf_program program)
+{
+	struct conf *conf = calloc(1, sizeof(*conf));
+
+	*loader = (struct conf_loader){.file = file, .program = program, .conf = conf};
+	loader->given = calloc(conf_table_length, sizeof(*loader->given));
+	if (conf != NULL)
+		conf->origins = calloc(conf_table_length, sizeof(*conf->origins));
+	if (conf == NULL || loader->given == NULL || conf->origins == NULL) {
+		conf_complain_line(loader, 0, "out of memory");
+		return false;
+	}
+	loader->sections = (struct conf_scope){.table = conf_table,
+	                                       .length = conf_table_length,
+	                                       .base = conf,
+	                                       .given = loader->given,
+	                                       .origins = conf->origins};
+	return true;
+}
+
+void conf_loader_free(struct conf_loader *loader)
+{
+	for (int i = 0; i < CONF_STORES_MAX; i++)
+		given_free(loader->stores[i].given, conf_store_table_length);
+	given_free(loader->given, conf_table_length);
+}
+
 struct conf *conf_load(const char *file, enum conf_program program)
 {
-	struct conf_loader loader = {.file = file, .program = program};
+	struct conf_loader loader;
 
-	loader.conf = calloc(1, sizeof(*loader.conf));
-	loader.given = calloc(conf_table_length, sizeof(*loader.given));
-	if (loader.conf != NULL)
-		loader.conf->origins = calloc(conf_table_length, sizeof(*loader.conf->origins));
-	if (loader.conf == NULL || loader.given == NULL || loader.conf->origins == NULL)
-		conf_complain_line(&loader, 0, "out of memory");
-	if (loader.errors == 0) {
-		loader.sections = (struct conf_scope){.table = conf_table,
-		                                      .length = conf_table_length,
-		                                      .base = loader.conf,
-		                                      .given = loader.given,
-		                                      .origins = loader.conf->origins};
+	if (conf_loader_init(&loader, file, program))
 		load_all(&loader);
-	}
-	for (int i = 0; i < CONF_STORES_MAX; i++)
-		given_free(loader.stores[i].given, conf_store_table_length);
-	given_free(loader.given, conf_table_length);
+	conf_loader_free(&loader);
 	if (loader.errors == 0)
 		return loader.conf;
 	conf_free(loader.conf);

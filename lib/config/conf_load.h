@@ -102,6 +102,12 @@ struct conf_loader {
 	int errors;
 };
 
+/* Begins to load FILE, which must live as long as the loader: nothing is given yet. False: out of
+ * memory, and it was reported. Free in either case. */
+bool conf_loader_init(struct conf_loader *, const char *file, enum conf_program);
+/* Frees what was given, not the conf. */
+void conf_loader_free(struct conf_loader *);
+
 /* Takes TEXT as the value of setting INDEX and reports what is wrong with it. ORIGIN, for
  * conf_origin, is allocated and taken over; NULL: there was no memory for it. */
 void conf_take(struct conf_loader *, struct conf_scope *, int index, const char *text,

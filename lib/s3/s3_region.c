@@ -6,9 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SUFFIX_BYTES                                                                               \
-	3 /* a label before the last that is no longer may be a public suffix: co.uk                   \
-	   */
+/* A label before the last that is no longer may be a public suffix: co.uk */
+#define SUFFIX_BYTES 3
 
 /* ---- hosts ---- */
 

@@ -32,59 +32,73 @@ static void file_put(const void *bytes, size_t length)
 /* The file's settings only: no environment, and no secret is opened, whatever it names. */
 static bool loader_read(struct conf_loader *loader)
 {
-	loader->file = file_name;
-	loader->conf = calloc(1, sizeof(*loader->conf));
-	loader->given = calloc(conf_table_length, sizeof(*loader->given));
-	FUZZ_CHECK(loader->conf != NULL && loader->given != NULL);
-	loader->conf->origins = calloc(conf_table_length, sizeof(*loader->conf->origins));
-	FUZZ_CHECK(loader->conf->origins != NULL);
+	FUZZ_CHECK(conf_loader_init(loader, file_name, CONF_WORKER));
 	return conf_file_read(loader);
 }
 
 static void loader_free(struct conf_loader *loader)
 {
-	for (size_t i = 0; i < conf_table_length; i++)
-		free(loader->given[i].text);
-	free(loader->given);
+	conf_loader_free(loader);
 	conf_free(loader->conf);
 }
 
-/* The settings that were given, in single quotes, in which only the two characters that a
- * backslash precedes here mean anything. */
-static void settings_write(const struct conf_loader *loader, FILE *out)
+/* Setting INDEX of SCOPE in single quotes, in which only the two characters that a backslash
+ * precedes here mean anything. */
+static void setting_write(const struct conf_scope *scope, size_t index, FILE *out)
 {
-	for (size_t i = 0; i < conf_table_length; i++) {
-		const struct conf_setting *setting = &conf_table[i];
+	fprintf(out, "%s = '", scope->table[index].key);
+	for (const char *at = scope->given[index].text; *at != '\0'; at++)
+		fprintf(out, "%s%c", *at == '\'' || *at == '\\' ? "\\" : "", *at);
+	fprintf(out, "'\n");
+}
 
-		if (i == 0 || strcmp(setting->section, conf_table[i - 1].section) != 0)
-			fprintf(out, "%s%s {\n", i == 0 ? "" : "}\n", setting->section);
-		if (loader->given[i].text == NULL)
-			continue;
-		fprintf(out, "%s = '", setting->key);
-		for (const char *at = loader->given[i].text; *at != '\0'; at++)
-			fprintf(out, "%s%c", *at == '\'' || *at == '\\' ? "\\" : "", *at);
-		fprintf(out, "'\n");
+/* The settings of SCOPE that were given, below the head of each section. */
+static void scope_write(const struct conf_scope *scope, FILE *out)
+{
+	const char *section = "";
+
+	for (size_t i = 0; i < scope->length; i++) {
+		if (strcmp(scope->table[i].section, section) != 0) {
+			fprintf(out, "%s%s", *section != '\0' ? "}\n" : "", section = scope->table[i].section);
+			if (scope->store != NULL)
+				fprintf(out, " \"%s\"", scope->store);
+			fprintf(out, " {\n");
+		}
+		if (scope->given[i].text != NULL)
+			setting_write(scope, i, out);
 	}
 	fprintf(out, "}\n");
 }
 
+static void check_same(const struct conf_scope *first, const struct conf_scope *again)
+{
+	FUZZ_CHECK(first->length == again->length);
+	for (size_t i = 0; i < first->length; i++) {
+		const char *a = first->given[i].text, *b = again->given[i].text;
+
+		FUZZ_CHECK((a == NULL) == (b == NULL) && (a == NULL || strcmp(a, b) == 0));
+	}
+}
+
 static void check_again(const struct conf_loader *first)
 {
-	struct conf_loader again = {.program = CONF_WORKER};
+	int stores = first->conf->stores.count;
+	struct conf_loader again;
 	char *text = NULL;
 	size_t length;
 	FILE *out = open_memstream(&text, &length);
 
 	FUZZ_CHECK(out != NULL);
-	settings_write(first, out);
+	scope_write(&first->sections, out);
+	for (int i = 0; i < stores; i++)
+		scope_write(&first->stores[i], out);
 	FUZZ_CHECK(fclose(out) == 0);
 	file_put(text, length);
 	FUZZ_CHECK(loader_read(&again) && again.errors == 0);
-	for (size_t i = 0; i < conf_table_length; i++) {
-		const char *a = first->given[i].text, *b = again.given[i].text;
-
-		FUZZ_CHECK((a == NULL) == (b == NULL) && (a == NULL || strcmp(a, b) == 0));
-	}
+	check_same(&first->sections, &again.sections);
+	FUZZ_CHECK(again.conf->stores.count == stores);
+	for (int i = 0; i < stores; i++)
+		check_same(&first->stores[i], &again.stores[i]);
 	loader_free(&again);
 	free(text);
 }
@@ -92,7 +106,7 @@ static void check_again(const struct conf_loader *first)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static bool quiet;
-	struct conf_loader loader = {.program = CONF_WORKER};
+	struct conf_loader loader;
 
 	quiet = quiet || log_open("fuzz", "/dev/null", LOG_ERROR);
 	file_put(data, size);

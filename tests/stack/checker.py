@@ -123,7 +123,7 @@ class Evidence:
     parkings: list        # (user id as text, deletion id, reason) of each time that a deletion was parked
     erased: dict          # user id as text: when the last of his file rows was marked
     users: dict           # user id as text: {"email": ..., "deleted_at": ...}
-    objects: dict         # key: ETag
+    objects: dict         # key: what there is of it
     mails: list           # (address in lower case, deletion id) of each
     unfinished: list      # rows of farewell.request and farewell.deletion
     waiting: dict         # queue: messages
@@ -247,7 +247,7 @@ class Checker:
         self.answers = {}          # id: [status or None, ...]
         self.cases = {}            # id: Case, where something was done to a user
         self.buckets = [client.bucket]
-        self.bystanders = {}       # id: {"objects": {key: ETag}, "row": ..., "files": [...], "requests": 0, "deletions": 0, "mails": 0}
+        self.bystanders = {}       # id: {"objects": {key: [ETag]}, "row": ..., "files": [...], "requests": 0, "deletions": 0, "mails": 0}
         self.lock = threading.Lock()
         if client.value("worker", "SELECT to_regclass('public.ledger_history') IS NULL"):
             client.psql("worker", KEEP_HISTORY)
@@ -268,14 +268,14 @@ class Checker:
         assert len(complete) == len(self.bystanders) >= count
 
     def belongings(self, addresses):
-        """What each of these users ({id: address}) has: objects with the MD5 of their content, rows, mail."""
+        """What each of these users ({id: address}) has: objects with the MD5s of their content, rows, mail."""
         psql, ids = self.client.psql, list(addresses)
         names = [str(i) for i in ids]
         found = {i: {"objects": {}, "row": None, "files": [], "requests": 0, "deletions": 0, "mails": 0} for i in ids}
-        for key, etag in self.objects().items():
+        for key, etags in self.objects().items():
             owner = re.match(r"u(\d+)/", key)
             if owner and int(owner[1]) in found:
-                found[int(owner[1])]["objects"][key] = etag
+                found[int(owner[1])]["objects"][key] = etags
         for row in psql("users", "SELECT * FROM users WHERE id = ANY (%s)", ids):
             found[row["id"]]["row"] = row
         for row in psql("worker", "SELECT * FROM user_files WHERE user_id = ANY (%s) ORDER BY id", ids):
@@ -308,11 +308,16 @@ class Checker:
     # After.
 
     def objects(self):
-        """{key: ETag} of all there are, whatever the bucket; an ETag is the MD5 of what is in it."""
-        found = {}
+        """{key: [ETag, ...]} of all versions there are, whatever the bucket, with delete markers and unfinished uploads; an ETag
+        is the MD5 of what is in it."""
+        found, client = {}, self.stack.s3.client()
         for bucket in self.buckets:
-            for page in self.stack.s3.client().get_paginator("list_objects_v2").paginate(Bucket=bucket):
-                found.update((o["Key"], o["ETag"]) for o in page.get("Contents", []))
+            for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket):
+                for one in page.get("Versions", []) + page.get("DeleteMarkers", []):
+                    found.setdefault(one["Key"], []).append(one.get("ETag", "delete marker"))
+            for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
+                for one in page.get("Uploads", []):
+                    found.setdefault(one["Key"], []).append("unfinished upload")
         return found
 
     def mails(self):

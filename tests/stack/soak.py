@@ -20,7 +20,7 @@ from .checker import Checker
 from .client import PARKED, Client
 from .proc import StackError, wait_until
 from .soak_trouble import Killer, Weather
-from .soak_users import ABSENT, FILES_SQL, FLAKY, REFUSING, STATEMENTS, USERS_SQL, Later, Operator, make_users
+from .soak_users import ABSENT, FILES_SQL, FLAKY, KEEPING, LOCKING, REFUSING, STATEMENTS, USERS_SQL, Later, Operator, make_users
 
 SETTINGS = {
     "common": {"retry_delays": "1s 2s 4s 8s"},
@@ -46,6 +46,7 @@ class Soak:
         self.ready = queue.Queue(200)       # users who are there and not yet asked for
         self.stop = threading.Event()
         self.later, self.count, self.waiting = Later(), Counter(), 0
+        self.twins = set()                  # keys near those of a user, which nobody may touch
         self.soon = self.later.add
 
     def rng(self, whose):
@@ -67,15 +68,17 @@ class Soak:
         self.sql("users", USERS_SQL)
         self.sql("worker", FILES_SQL)
         stack.smtp.control(rcpt=REFUSING)
-        for bucket in ("farewell-test", FLAKY):
+        for bucket in ("farewell-test", FLAKY, KEEPING):
             stack.s3.make_bucket(bucket)
+        stack.s3.client().put_bucket_versioning(Bucket=KEEPING, VersioningConfiguration={"Status": "Enabled"})
+        stack.s3.client().create_bucket(Bucket=LOCKING, ObjectLockEnabledForBucket=True)
         stack.start_programs()
         stack.nginx.configure(rate="100000r/s", burst=100000)
         # The other host's way to S3 takes one request at a time, and answers 503 to a second one.
         self.slow_s3 = stack.s3.second_gateway("radosgw-b", "--rgw-scheduler-type=throttler", "--rgw-max-concurrent-requests=1")
         self.hosts = [stack.worker, stack.more_worker("worker-b", {"worker": {"children": 3, "s3_endpoint": self.slow_s3.endpoint}})]
         self.checker = Checker(Client(stack))
-        self.checker.buckets.append(FLAKY)
+        self.checker.buckets += [FLAKY, KEEPING, LOCKING]
         self.checker.make_bystanders(BYSTANDERS)
 
     def _heal(self):
@@ -216,12 +219,15 @@ class Soak:
             unhandled = self._converge()
             odd = self._odd_messages()
             figures = self.checker.figures()
+            gone = self.twins - set(self.checker.objects())
         finally:
             self.stop.set()
             self.later.ended.set()
             self.pool.shutdown()
         for row in unhandled:
             figures.note("stuck", f"neither finished nor parked with a reason in both databases: {row}")
+        for key in gone:
+            figures.note("false", f"an object beside a user's is gone: {key}")
         for message in odd:
             figures.note("stuck", f"a parked message that leads nowhere: {message}")
         return figures

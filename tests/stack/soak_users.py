@@ -5,6 +5,7 @@ his deletion was accepted, `fix` what a person does about the cause, and `park` 
 Every action may be broken off by a server that is killed, and is then done again: each is safe to repeat.
 """
 import dataclasses
+import datetime
 import json
 import threading
 import time
@@ -18,6 +19,7 @@ from .checker import Case
 from .client import EXCHANGE, KEY, PARKED, User
 
 FLAKY, ABSENT = "farewell-flaky", "farewell-absent"      # a bucket that is denied for some time; one that is made at the end
+KEEPING, LOCKING = "farewell-keeping", "farewell-locking"    # keep versions; the second one has object locks, too
 REFUSING = {"@relay.test": "554 5.7.1 Relay access denied", "@full.test": "552 5.2.2 Mailbox full"}   # what the mail server says of a domain
 BAD_PATHS = ["ftp://not-a-path/at/all", "s3://", "s3://only-a-bucket/", "", "s3://bucket/.", "s3://bucket/..", "/u/{id}/x"]
 
@@ -29,11 +31,14 @@ CREATE FUNCTION refuse_row() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     IF NEW.size < 0 THEN RAISE 'the soak refuses this row'; END IF;
     RETURN NEW;
 END $$;
+CREATE TABLE user_prefixes (user_id bigint NOT NULL, prefix text NOT NULL);
+CREATE INDEX ON user_prefixes (user_id);
 CREATE TRIGGER refuse_row BEFORE UPDATE ON user_files FOR EACH ROW EXECUTE FUNCTION refuse_row();
 """
 STATEMENTS = {
     "files_sql": "SELECT id::text, file_path || left('', 1 / size) FROM user_files WHERE user_id = $1 AND deleted_at IS NULL"
                  " AND ($2::bigint IS NULL OR id > $2::bigint) ORDER BY user_files.id LIMIT $3",
+    "prefixes_sql": "SELECT prefix FROM user_prefixes WHERE user_id = $1",
     "user_contact_sql": "SELECT email, name, locale || left('', 1 / weight) FROM users WHERE id = $1",
 }
 
@@ -107,6 +112,36 @@ def absent_bucket(soak, user, rng):
 
 def flaky_bucket(soak, user, rng):
     return [(f"s3://{FLAKY}/{own_key(user, 'flaky')}", 1)]
+
+
+def versions(soak, user, rng):
+    """An object with versions and perhaps a delete marker or an upload that nobody ends; near it two that are nobody's."""
+    key, s3 = own_key(user, "kept"), soak.stack.s3
+    for _ in range(rng.randrange(3)):
+        s3.put(KEEPING, key)
+    if rng.random() < 0.3:
+        s3.client().delete_object(Bucket=KEEPING, Key=key)
+    if rng.random() < 0.3:
+        s3.client().create_multipart_upload(Bucket=KEEPING, Key=key)
+    for twin in (key + "x", key + "/x"):
+        s3.put(KEEPING, twin)
+        soak.twins.add(twin)
+    return [(f"s3://{KEEPING}/{key}", 1)]
+
+
+def locked(soak, user, rng):
+    """An object that nobody can delete for some time."""
+    key = own_key(user, "locked")
+    until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=rng.uniform(5, 40))
+    soak.stack.s3.client().put_object(Bucket=LOCKING, Key=key, Body=b"x", ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=until)
+    return [(f"s3://{LOCKING}/{key}", 1)]
+
+
+def objects_without_rows(soak, user, rng):
+    for _ in range(rng.randrange(1, 5)):
+        soak.stack.s3.put(user.bucket, own_key(user, "no-row"))
+    soak.sql("worker", "INSERT INTO user_prefixes (user_id, prefix) VALUES (%s, %s)", user.id, f"s3://{user.bucket}/u{user.id}/")
+    return []
 
 
 # ---- what happens to him ----
@@ -214,6 +249,8 @@ STORIES = [
     Story("plain", 700, undisturbed=True),
     Story("no address", 80, undisturbed=True, domain=None),
     Story("many files", 10, undisturbed=True, rows=many_rows),
+    Story("versions", 40, undisturbed=True, rows=versions),
+    Story("objects without rows", 30, undisturbed=True, rows=objects_without_rows),
     Story("upload in flight", 40, undisturbed=True, asked=upload),
     Story("restored", 40, undisturbed=True, asked=restore, asks=1, repeats=False),
     Story("other producer", 30, undisturbed=True, asked=ask_by_message, client=False),
@@ -226,6 +263,7 @@ STORIES = [
     Story("row locked", 10, asked=lock_rows),
     Story("absent bucket", 8, rows=absent_bucket, park="NoSuchBucket"),
     Story("flaky bucket", 20, rows=flaky_bucket, park="AccessDenied"),
+    Story("object locked", 8, rows=locked),
     Story("relay denied", 10, domain="@relay.test", park="554.*5\\.7\\.1"),
     Story("mailbox full", 10, domain="@full.test"),
 ]
@@ -351,7 +389,8 @@ def make_users(soak, rng, count):
         rows += [(user.id, f"s3://{user.bucket}/{own_key(user, n)}", 1) for n in range(rng.choice([1, 2, 2, 3]))]
         rows += [(user.id, path, size) for path, size in story.rows(soak, user, rng)]
         users.append(user)
-    objects = [path[5:].split("/", 1) for _, path, _ in rows if path.startswith(f"s3://{users[0].bucket}/u") or path.startswith(f"s3://{FLAKY}/")]
+    put_here = tuple(f"s3://{bucket}/u" for bucket in (users[0].bucket, FLAKY, KEEPING))
+    objects = [path[5:].split("/", 1) for _, path, _ in rows if path.startswith(put_here)]
     objects += [(user.bucket, k) for user in users for k in user.keys if "/hidden-" in k]
     list(soak.pool.map(lambda place: soak.stack.s3.put(*place), objects))
     soak.sql("worker", "INSERT INTO user_files (user_id, file_path, size) SELECT * FROM unnest(%s::bigint[], %s::text[], %s::int[])",
