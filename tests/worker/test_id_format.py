@@ -24,11 +24,12 @@ def rows(fw, deletion_id):
 
 
 def parked_with(fw, deletion_id, turn, reason):
+    """Both say so of that turn; the request still has what was said of the one before until it hears of this one."""
     def is_so():
         ledger, request = rows(fw, deletion_id)
-        return ledger and ledger[0]["turn"] == turn and request[0]["status"] == "parked" and (ledger[0], request[0])
-    ledger, request = fw.wait_until(is_so, what=f"ledger and request to be parked: {rows(fw, deletion_id)}")
-    assert ledger["status"] == "parked" and reason in ledger["last_error"] and reason in request["last_error"], (ledger, request)
+        both = [(row["status"], reason in (row["last_error"] or "")) for row in (*ledger, *request)]
+        return both == [("parked", True)] * 2 and ledger[0]["turn"] == turn
+    fw.wait_until(is_so, what=f"turn {turn} to be parked in ledger and request for {reason!r}: {rows(fw, deletion_id)}")
 
 
 def test_parked_once_and_replayed(fw):
