@@ -59,10 +59,11 @@ static void scope_write(const struct conf_scope *scope, FILE *out)
 
 	for (size_t i = 0; i < scope->length; i++) {
 		if (strcmp(scope->table[i].section, section) != 0) {
-			fprintf(out, "%s%s", *section != '\0' ? "}\n" : "", section = scope->table[i].section);
+			fprintf(out, "%s%s", i > 0 ? "}\n" : "", scope->table[i].section);
 			if (scope->store != NULL)
 				fprintf(out, " \"%s\"", scope->store);
 			fprintf(out, " {\n");
+			section = scope->table[i].section;
 		}
 		if (scope->given[i].text != NULL)
 			setting_write(scope, i, out);

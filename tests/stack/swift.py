@@ -90,6 +90,8 @@ pipeline = {pipeline}
 [app:{self.kind}-server]
 use = egg:swift#{self.kind}
 account_autocreate = true
+# there is one server of each kind: none is left out for a minute after ten errors
+error_suppression_interval = 0
 """
         for name in pipeline.split()[:-1]:
             text += f"[filter:{name}]\n{FILTERS.get(name, 'use = egg:swift#' + name).format(memcached=self.place.port('memcached'))}\n"
