@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from stack import Stack, place
-from tools.crash import SETTINGS, Rounds
+from tools.crash import KEEPING, PREFIXES_SQL, SETTINGS, Rounds
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +18,9 @@ def crash_stack():
         stack.start_servers()
         stack.stage()
         stack.s3.make_bucket("farewell-test")
+        stack.s3.make_bucket(KEEPING)
+        stack.s3.client().put_bucket_versioning(Bucket=KEEPING, VersioningConfiguration={"Status": "Enabled"})
+        stack.postgres.query("worker", PREFIXES_SQL)
         yield stack
     finally:
         stack.down()

@@ -50,6 +50,6 @@ def test_while_reconciling(crash_stack, point, round_name):
         if late:
             wait_until(lambda: not checker.client.objects_of(user), what="the late file to go")
         checker.settle()
-        assert judge(checker, user, wanted.kills) == []
+        assert judge(checker, user, checker.objects(), wanted.kills) == []
     finally:
         instance.stop()

@@ -48,10 +48,13 @@ UNABLE = {p for p in POINTS if WAYS.get(p) == "a wrong secret for S3"}
 SENDING = {"worker-after-sending", "worker-inside-smtp", "worker-after-smtp", "worker-before-retry"}
 UNANSWERED = {"worker-inside-smtp"}
 
+KEEPING = "farewell-keeping"     # a bucket that keeps versions
+PREFIXES_SQL = "CREATE TABLE user_prefixes (user_id bigint NOT NULL, prefix text NOT NULL)"
 SETTINGS = {
     "common": {"retry_delays": "1s 2s 4s"},
     "gateway": {"children": 1, "soft_timeout": "5m", "hard_timeout": "10m"},     # who stands at a point is not hanging
     "worker": {"children": 1, "reconcile_every": "1s", "reconcile_after": "3s",
+               "prefixes_sql": "SELECT prefix FROM user_prefixes WHERE user_id = $1",
                "smtp_timeout": "8s", "smtp_answer_timeout": "4s"},     # so long a mail may still be under way, and is not sent again
 }
 
@@ -150,9 +153,9 @@ def cut_broker_connections(stack):
 
 # ---- what leads to a point ----
 
-def make_user(checker, point, way=None):
+def make_user(checker, point, way=None, count=3):
     way = way or WAYS.get(point)
-    files = [f"{point}-{os.urandom(4).hex()}-{n}" for n in range(3)]
+    files = [f"{point}-{os.urandom(4).hex()}-{n}" for n in range(count)]
     if way == "a path that is not valid":
         files.append("ftp://not-a-path/at/all")
     user = checker.client.make_user(files=files)
@@ -225,6 +228,34 @@ def begin_foreign(checker, instance):
     return user, None
 
 
+def keep_versions(checker, user, directory):
+    """Objects of the user's of each of which there are several versions, and of one a delete marker and an upload that nobody ends."""
+    s3, keys = checker.stack.s3, [f"{directory}/{os.urandom(4).hex()}-{n}" for n in range(3)]
+    for key in keys * 2:
+        s3.put(KEEPING, key)
+    s3.client().delete_object(Bucket=KEEPING, Key=keys[0])
+    s3.client().create_multipart_upload(Bucket=KEEPING, Key=keys[0])
+    user.keys += keys
+    return keys
+
+
+def begin_versions(checker, instance):
+    """Rows of objects that have versions."""
+    user = make_user(checker, instance.point, count=0)
+    checker.client.add_files(user, [f"s3://{KEEPING}/{key}" for key in keep_versions(checker, user, "rows")], put=False)
+    instance.arm()
+    return user, lambda: checker.ask(user, instance.client)
+
+
+def begin_prefix(checker, instance):
+    """The same objects without a row, below a prefix."""
+    user = make_user(checker, instance.point, count=0)
+    keep_versions(checker, user, f"u{user.id}")
+    checker.client.psql("worker", "INSERT INTO user_prefixes VALUES (%s, %s)", user.id, f"s3://{KEEPING}/u{user.id}/")
+    instance.arm()
+    return user, lambda: checker.ask(user, instance.client)
+
+
 # ---- the rounds ----
 
 @dataclasses.dataclass
@@ -248,6 +279,8 @@ ROUNDS = {
     "broker restarted": Round(OTHERS, restart_broker),
     "PostgreSQL stopped at once": Round(OTHERS, crash_postgres),
     "on the second pass": Round(points("worker-before-batch", "worker-after-batch", "worker-after-progress"), begin=begin_late_row),
+    "on versions": Round(points("worker-before-batch", "worker-after-batch", "worker-after-progress"), begin=begin_versions),
+    "on a prefix": Round(points("worker-before-batch", "worker-after-batch", "worker-after-progress"), begin=begin_prefix),
     "on a replay": Round(points("worker-after-[dgp]", "worker-after-start", "worker-before-ack", "worker-after-turn"), begin=begin_replay),
     "on a foreign message": Round([p for p in points("worker-") if p not in SENDING | UNABLE], begin=begin_foreign),
     "sessions of the user database cut": Round(OTHERS, cut_sessions("users_db"), signal.SIGCONT),
@@ -266,11 +299,11 @@ def ended(client, user):
     return bool(requests) and all(r["status"] == expected_status(user) for r in (*requests, *client.ledger(user)))
 
 
-def judge(checker, user, kills=True):
-    """What is wrong with this user, in words; empty when all four guarantees held."""
+def judge(checker, user, there, kills=True):
+    """THERE: the objects. What is wrong with this user, in words; empty when all four guarantees held."""
     client, problems = checker.client, []
     requests, ledger = client.requests(user), client.ledger(user)
-    objects = client.objects_of(user)
+    objects = [key for key in user.keys if key in there]
     mails = client.mails(user)
     again = begun_again(checker.history([r["deletion_id"] for r in requests[:1]]).get(requests[0]["deletion_id"], [])) if requests else 0
     if len(requests) != 1:
@@ -320,6 +353,7 @@ def run_round(stack, instances, wanted):
     """{point: problems}, and the figures."""
     checker = Checker(Client(stack))
     checker.cases, checker.refused = stack.cases, {}
+    checker.buckets.append(KEEPING)
     checker.make_bystanders(100)
     begun = {i.point: wanted.begin(checker, i) for i in instances}
     users = {point: user for point, (user, _) in begun.items()}
@@ -347,8 +381,9 @@ def run_round(stack, instances, wanted):
     alone = {p: u for p, u in users.items() if p not in UNABLE and not (wanted.kills and p in REPAIRED)}
     settle_without_reconciler(checker, alone, problems)
     settle_with_reconciler(stack, checker)
+    there = checker.objects()
     for point, user in users.items():
-        problems[point] += judge(checker, user, wanted.kills)
+        problems[point] += judge(checker, user, there, wanted.kills)
         if wanted.kills and point.startswith("gateway-") and first[point] != [None]:
             problems[point].append(f"killed, and the client was answered {first[point]}")
     figures = checker.figures()
