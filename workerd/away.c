@@ -191,6 +191,7 @@ void away_update(struct worker *worker)
 	worker->recoveries = recoveries;
 	for (int i = 0; i < away_servers(worker); i++)
 		breaker_hasten(&worker->breakers[i], clock_now_ms());
+	refusals_hasten(&worker->refusals, clock_now_ms());
 }
 
 /* ---- noticing ---- */

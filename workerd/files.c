@@ -266,6 +266,7 @@ enum files_result files_delete(const struct files_means *means, const struct mes
 			result = files_delete_prefixes(&pass);
 		end->progress = end->progress || pass.deleted > 0;
 		end->away = pass.away;
+		end->refusing = pass.refusing;
 		free(pass.after);
 		free(pass.top);
 		free(before);

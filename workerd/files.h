@@ -10,6 +10,7 @@
 #include "lib/deletion/served.h"
 #include "lib/s3/s3_stores.h"
 #include "lib/session/pump.h"
+#include "workerd/refusals.h"
 
 enum files_result {
 	FILES_GONE,          /* a whole pass found none                                             */
@@ -28,8 +29,9 @@ struct files_means {
 	struct ledger *ledger; /* its session has the files' statements too */
 	struct db *users;      /* the guard looks again there, and progress is reported */
 	struct s3_stores *stores;
-	struct breaker *breakers; /* one a store: is told what became of each request */
-	uint32_t avoided;         /* the stores that are not to be asked, as bits by their numbers */
+	struct breaker *breakers;  /* one a store: is told what became of each request */
+	struct refusals *refusals; /* is told, too */
+	uint32_t avoided;          /* the stores that are not to be asked, as bits by their numbers */
 	struct served *served;
 	const struct pump *pump;
 	int64_t handover_at_ms; /* clock_now_ms from which to stop */
@@ -37,9 +39,10 @@ struct files_means {
 
 /* What is to be said beside the result. */
 struct files_end {
-	bool progress;          /* files were deleted */
-	uint32_t away;          /* stores that are away and keep files, as bits by their numbers */
-	struct failure failure; /* of FILES_FAILED */
+	bool progress; /* files were deleted */
+	uint32_t away; /* stores that are away and keep files, as bits by their numbers */
+	const struct breaker *refusing; /* that of a bucket that keeps files, or NULL */
+	struct failure failure;         /* of FILES_FAILED */
 };
 
 /* Works until nothing is left or something is in the way. */

@@ -160,10 +160,23 @@ static void note_object(struct pass *pass, int store, struct file *file,
 	                   what, sentence);
 }
 
-/* Tells the breaker of STORE what became of a request for COUNT objects, of which so many are GONE.
- * True: the store is away, and asking it further is of no use. */
-static bool tell_store(struct pass *pass, int store, const struct s3_object *objects, size_t count,
-                       size_t gone)
+/* BUCKET serves, or refuses, for which nobody is charged from the third deletion on. */
+static void tell_bucket(struct pass *pass, const char *bucket, bool serves, const char *why)
+{
+	struct refusals *refusals = pass->means->refusals;
+	struct breaker *breaker =
+		serves ? refusals_find(refusals, bucket) : refusals_of(refusals, bucket);
+
+	if (serves && breaker != NULL)
+		breaker_success(breaker, clock_now_ms());
+	else if (!serves && breaker_failure(breaker, why, pass->entry->deletion_id, clock_now_ms()))
+		pass->refusing = breaker;
+}
+
+/* Tells the breakers of STORE and BUCKET what became of a request for COUNT objects, of which so
+ * many are GONE. True: the store is away, and asking it further is of no use. */
+static bool tell_store(struct pass *pass, int store, const char *bucket,
+                       const struct s3_object *objects, size_t count, size_t gone)
 {
 	struct breaker *breaker = &pass->means->breakers[store];
 	enum s3_blame blame = s3_blame(s3_stores_client(pass->means->stores, store));
@@ -176,8 +189,11 @@ static bool tell_store(struct pass *pass, int store, const struct s3_object *obj
 		s3_stores_explain(pass->means->stores, store, objects[failed].why, why, sizeof(why));
 	if (blame == S3_BLAME_STORE)
 		breaker_fault(breaker, why, clock_now_ms());
-	else if (gone > 0)
+	else if (gone > 0) {
 		breaker_success(breaker, clock_now_ms());
+		tell_bucket(pass, bucket, true, NULL);
+	} else if (blame == S3_BLAME_DOUBT && failed < count && objects[failed].result == S3_OPERATOR)
+		tell_bucket(pass, bucket, false, why);
 	else if (blame == S3_BLAME_DOUBT)
 		return breaker_failure(breaker, why, pass->entry->deletion_id, clock_now_ms());
 	return blame == S3_BLAME_STORE;
@@ -206,9 +222,14 @@ int files_store_of(struct pass *pass, const char *bucket, const char *id, size_t
 		pass->failed += (int64_t)count - 1;
 		return -1;
 	}
-	if (((pass->means->avoided | pass->away) & 1u << store) == 0)
+	const struct breaker *breaker = refusals_find(pass->means->refusals, bucket);
+	bool refuses = breaker != NULL && breaker_waits(breaker, clock_now_ms());
+	if (((pass->means->avoided | pass->away) & 1u << store) != 0)
+		note_away(pass, store);
+	else if (refuses)
+		pass->refusing = breaker;
+	else
 		return store;
-	note_away(pass, store);
 	pass->failed += (int64_t)count;
 	return -1;
 }
@@ -220,7 +241,7 @@ void files_note_bucket(struct pass *pass, int store, const char *bucket,
 
 	snprintf(file.path.bucket, sizeof(file.path.bucket), "%s", bucket);
 	note_object(pass, store, &file, failed);
-	if (!pass->stopped && tell_store(pass, store, failed, 1, 0))
+	if (!pass->stopped && tell_store(pass, store, bucket, failed, 1, 0))
 		note_away(pass, store);
 }
 
@@ -250,7 +271,7 @@ void files_delete_from_bucket(struct pass *pass, struct file **order, size_t cou
 	}
 	if (result == S3_STOPPED)
 		pass->stopped = true;
-	else if (tell_store(pass, store, objects, count, gone))
+	else if (tell_store(pass, store, name, objects, count, gone))
 		note_away(pass, store);
 	struct bucket *bucket = find_bucket(pass, name);
 	if (gone > 0) {

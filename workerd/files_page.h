@@ -34,6 +34,7 @@ struct pass {
 	struct failure *failure;
 	struct bucket buckets[BUCKETS_MAX];
 	uint32_t away; /* stores that have been found to be, and keep some of the user's files */
+	const struct breaker *refusing; /* that of a bucket that refuses, and keeps some */
 	int64_t found, deleted, failed;
 	time_t lock_first, lock_last; /* the dates of the locks that were met; 0: none */
 	int prefix;                   /* the number of the one in hand; 0: rows are */

@@ -54,13 +54,14 @@ static enum job_end user_changed(struct job *job)
 	return outcome_fail(job, &failure);
 }
 
-/* A store kept some of the files. Who had no time for the others has them go on at once; else it is
- * the store that is waited for. */
+/* A store or a bucket kept some of the files. Who had no time for the others has them go on at
+ * once; else it is that one that is waited for. */
 static enum job_end wait_for_store(struct job *job, enum files_result result,
                                    const struct files_end *end, int64_t handover_at_ms)
 {
-	const char *why;
-	int delay = away_delay(job->worker, end->away, &why);
+	const char *why = end->refusing != NULL ? end->refusing->why : NULL;
+	int delay = end->away != 0 ? away_delay(job->worker, end->away, &why) :
+	                             breaker_delay(end->refusing, job->worker->conf, clock_now_ms());
 
 	if (result == FILES_UNFINISHED && end->progress && clock_now_ms() >= handover_at_ms)
 		return outcome_hand_over(job, true);
@@ -76,6 +77,7 @@ static enum job_end delete_files(struct job *job)
 		.users = worker->sessions.users,
 		.stores = worker->stores,
 		.breakers = &worker->breakers[SERVER_STORE],
+		.refusals = &worker->refusals,
 		.avoided = away_stores(worker),
 		.served = &worker->served,
 		.pump = &worker->work_pump,
@@ -88,7 +90,9 @@ static enum job_end delete_files(struct job *job)
 	job->changed = job->changed || end.progress;
 	for (int i = 0; i < s3_stores_count(worker->stores); i++)
 		away_say(worker, SERVER_STORE + i);
-	if (end.away != 0 && (result == FILES_FAILED || result == FILES_UNFINISHED))
+	refusals_say(&worker->refusals, worker->child, worker->conf->common.retry_delays.item[0].ms);
+	if ((end.away != 0 || end.refusing != NULL) &&
+	    (result == FILES_FAILED || result == FILES_UNFINISHED))
 		return wait_for_store(job, result, &end, means.handover_at_ms);
 	switch (result) {
 	case FILES_GONE: return job_mail(job);

@@ -37,23 +37,29 @@ static void probe_remove_marker(struct s3 *s3, const char *bucket, const char *k
 	http_client_answer_free(&answer);
 }
 
-static void probe_delete(struct s3 *s3, const char *bucket, const char *key, struct s3_trial *trial)
+/* VERSION_ID: NULL names none. */
+static void probe_delete(struct s3 *s3, const char *bucket, const char *key, const char *version_id,
+                         struct s3_trial *trial)
 {
-	struct http_client_answer answer =
-		s3_send(s3, &(struct s3_request){.method = "DELETE", .bucket = bucket, .key = key});
+	struct s3_request request = {.method = "DELETE", .bucket = bucket, .key = key};
+	struct http_client_answer answer;
 	struct s3_answer read = {.kind = S3_ANSWER_BROKEN};
 	struct s3_fault fault;
-	char marker[8], version_id[VERSION_BYTES];
+	char marker[8], marker_id[VERSION_BYTES];
 
+	if (version_id != NULL)
+		request.query[0] = (struct http_pair){"versionId", version_id};
+	answer = s3_send(s3, &request);
 	if (answer.outcome != HTTP_ANSWERED) {
 		fault = s3_fault_of_transport(s3, &answer);
 		trial_fail(trial, &fault, "");
 	} else if (answer.status == 204 || answer.status == 200) {
 		trial->good = true;
-		if (http_client_header(&answer, "x-amz-delete-marker", marker, sizeof(marker)) &&
+		if (version_id == NULL &&
+		    http_client_header(&answer, "x-amz-delete-marker", marker, sizeof(marker)) &&
 		    strcmp(marker, "true") == 0 &&
-		    http_client_header(&answer, "x-amz-version-id", version_id, sizeof(version_id)))
-			probe_remove_marker(s3, bucket, key, version_id, trial);
+		    http_client_header(&answer, "x-amz-version-id", marker_id, sizeof(marker_id)))
+			probe_remove_marker(s3, bucket, key, marker_id, trial);
 	} else {
 		read = s3_answer_read(answer.body, answer.length, NULL, NULL);
 		fault = s3_fault_of_request(answer.status, &read, false);
@@ -98,7 +104,8 @@ static void probe_read_batch(struct s3 *s3, const char *bucket, const char *key,
 		trial->good = fault.no_batches;
 	} else if (!result.seen) {
 		snprintf(trial->why, sizeof(trial->why), "the answer does not mention the key");
-	} else if (result.code[0] == '\0' || strcmp(result.code, "NoSuchKey") == 0) {
+	} else if (result.code[0] == '\0' || strcmp(result.code, "NoSuchKey") == 0 ||
+	           strcmp(result.code, "NoSuchVersion") == 0) {
 		trial->good = true;
 		if (result.marker[0] != '\0')
 			probe_remove_marker(s3, bucket, key, result.marker, trial);
@@ -108,9 +115,10 @@ static void probe_read_batch(struct s3 *s3, const char *bucket, const char *key,
 	}
 }
 
-static void probe_batch(struct s3 *s3, const char *bucket, const char *key, struct s3_trial *trial)
+static void probe_batch(struct s3 *s3, const char *bucket, const char *key, const char *version_id,
+                        struct s3_trial *trial)
 {
-	struct s3_object object = {.key = key}, *objects[] = {&object};
+	struct s3_object object = {.key = key, .version_id = version_id}, *objects[] = {&object};
 	struct http_client_answer answer = {.outcome = HTTP_FAILED, .why = "not enough memory"};
 	struct s3_fault fault;
 	size_t length = 0;
@@ -168,22 +176,47 @@ static void probe_list(struct s3 *s3, const char *bucket, const char *key, const
 	}
 }
 
+/* Ends an upload that is not there: a store says so only to who may end one. */
+static void probe_abort(struct s3 *s3, const char *bucket, const char *key, struct s3_trial *trial)
+{
+	const struct s3_request request = {.method = "DELETE",
+	                                   .bucket = bucket,
+	                                   .key = key,
+	                                   .query = {{"uploadId", "farewell-check"}}};
+	struct http_client_answer answer;
+	struct s3_fault fault;
+
+	trial->good = true;
+	if (s3_ask(s3, &request, trial->permission, &answer, &fault)) {
+		http_client_answer_free(&answer);
+	} else if (strcmp(fault.code, "AccessDenied") == 0) {
+		trial->good = false;
+		trial_fail(trial, &fault, fault.code);
+	}
+}
+
 void s3_probe(struct s3 *s3, const char *bucket, const char *key, struct s3_trial trials[S3_TRIALS])
 {
 	bool versioned = false;
 
 	s3_begin(s3);
 	memset(trials, 0, S3_TRIALS * sizeof(trials[0]));
-	trials[S3_TRIAL_DELETE] = (struct s3_trial){.name = "delete", .permission = "s3:DeleteObject"};
-	trials[S3_TRIAL_BATCH] =
-		(struct s3_trial){.name = "multi-object delete", .permission = "s3:DeleteObject"};
-	probe_delete(s3, bucket, key, &trials[S3_TRIAL_DELETE]);
-	probe_batch(s3, bucket, key, &trials[S3_TRIAL_BATCH]);
-	if (s3->options.all_versions) {
+	if (s3->options.all_versions)
 		probe_versioning(s3, bucket, &trials[S3_TRIAL_VERSIONING], &versioned);
+	const char *version_id = versioned ? "null" : NULL;
+	const char *permission = versioned ? "s3:DeleteObjectVersion" : "s3:DeleteObject";
+	trials[S3_TRIAL_DELETE] = (struct s3_trial){.name = "delete", .permission = permission};
+	trials[S3_TRIAL_BATCH] =
+		(struct s3_trial){.name = "multi-object delete", .permission = permission};
+	probe_delete(s3, bucket, key, version_id, &trials[S3_TRIAL_DELETE]);
+	probe_batch(s3, bucket, key, version_id, &trials[S3_TRIAL_BATCH]);
+	if (s3->options.all_versions) {
 		trials[S3_TRIAL_UPLOADS] = (struct s3_trial){.name = "list of uploads",
 		                                             .permission = "s3:ListBucketMultipartUploads"};
 		probe_list(s3, bucket, key, "uploads", &trials[S3_TRIAL_UPLOADS]);
+		trials[S3_TRIAL_ABORT] =
+			(struct s3_trial){.name = "abort of uploads", .permission = "s3:AbortMultipartUpload"};
+		probe_abort(s3, bucket, key, &trials[S3_TRIAL_ABORT]);
 	}
 	if (versioned) {
 		trials[S3_TRIAL_VERSIONS] =

@@ -13,7 +13,8 @@ enum s3_trial_kind {
 	                      * need them */
 	S3_TRIAL_VERSIONS,   /* their list */
 	S3_TRIAL_UPLOADS,    /* the list of unfinished uploads */
-	S3_TRIAL_OBJECTS,    /* that of the objects */
+	S3_TRIAL_ABORT,      /* ending one of these, which is not there */
+	S3_TRIAL_OBJECTS,    /* the list of objects */
 	S3_TRIALS
 };
 
@@ -28,7 +29,9 @@ struct s3_trial {
 	char why[200];  /* if it is not good; or what is to be known all the same; else empty */
 };
 
-/* Tries all of it with KEY in BUCKET, and takes away a delete marker that was made. */
+/* Tries all of it with KEY, of which there is no object in BUCKET: in one that keeps versions as
+ * the client deletes there, a version of it, which makes no delete marker. One that was made
+ * because the client does not look for versions, or may not, is taken away. */
 void s3_probe(struct s3 *, const char *bucket, const char *key, struct s3_trial trials[S3_TRIALS]);
 
 #endif

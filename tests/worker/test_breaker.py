@@ -2,6 +2,8 @@
 import os
 import signal
 
+import pytest
+
 from stack.client import PARKED
 from tools.jobs import ask, completed, quiet, said
 from tools.s3_canned import Canned, deleted, error
@@ -40,7 +42,7 @@ def test_wrong_credentials_park_nobody(fw):
 
 
 def test_a_refusal_of_all_charges_three(fw):
-    """Nobody can tell a bucket's refusal from the store's but by what becomes of other deletions."""
+    """Nobody can tell what is refused to all from what is refused of one account but by what becomes of other deletions."""
     fw.purge(PARKED)
     fw.stack.worker.configure({"worker": {"children": 1, "reconciler": "no", "operator_attempts": 1}})
     users = [fw.make_user(files=1) for _ in range(8)]
@@ -48,7 +50,7 @@ def test_a_refusal_of_all_charges_three(fw):
     try:
         for user in users:
             ask(fw, user)
-        said(fw, "the store is away", "AccessDenied")
+        said(fw, f"bucket {fw.bucket} refuses", "AccessDenied")
         fw.wait_until(lambda: sum(bool(fw.ledger(user)) for user in users) >= 6, what="some trials")
         charged = [row["attempts"] > 0 for user in users for row in fw.ledger(user)]
         assert sum(charged) == 3, charged
@@ -57,7 +59,7 @@ def test_a_refusal_of_all_charges_three(fw):
         fw.stack.s3.policy(fw.bucket, None)
     for user in users:
         completed(fw, user, files=1)
-    said(fw, "the store is back")
+    said(fw, f"bucket {fw.bucket} serves again")
     quiet(fw)
 
 
@@ -89,16 +91,51 @@ def test_trials_take_one_deletion_after_the_other(fw):
     quiet(fw)
 
 
-def test_one_bucket_that_refuses_stops_nobody(fw):
-    """The same two fail again and again while others succeed: that is counted as their own, and the store is not away."""
+@pytest.fixture
+def denied(fw):
+    """The same words for a bucket in which nobody may delete."""
     fw.purge(PARKED)
     denied = fw.at(fw.url)
     denied.bucket = fw.stack.s3.make_bucket("farewell-breaker")
     fw.stack.s3.policy(denied.bucket, deny_all(denied.bucket))
+    yield denied
+    fw.stack.s3.policy(denied.bucket, None)
+    fw.purge(PARKED)
+
+
+def test_many_in_a_bucket_that_refuses_keep_nobody_waiting(fw, denied):
+    """Three of them are charged; the others wait for the bucket, whatever comes between, and nobody else for them."""
+    worker = fw.stack.worker.configure({"worker": {"children": 1, "reconciler": "no"}})
+    since = len(worker.log_text())
+    refused, both = [denied.make_user(files=1) for _ in range(12)], fw.make_user(files=2)
+    fw.add_files(both, [f"s3://{denied.bucket}/both-{both.id}"], put=False)
+    fw.stack.s3.put(denied.bucket, f"both-{both.id}")
+    for user in (*refused, both):
+        ask(fw, user)
+    said(fw, f"bucket {denied.bucket} refuses", "AccessDenied", since=since)
+    fw.wait_until(lambda: fw.objects_of(both) == [], what="what the account has elsewhere to go")
+    for user in [fw.make_user(files=1) for _ in range(3)]:
+        ask(fw, user)
+        completed(fw, user, files=1)
+    fw.wait_until(lambda: all(fw.status(user) == "retrying" for user in (*refused, both)), what="a look at each")
+    assert sum(fw.ledger(user)[0]["attempts"] > 0 for user in (*refused, both)) == 3
+    assert "AccessDenied" in fw.ledger(both)[0]["last_error"] and fw.mails(both) == []
+    assert "the store is away" not in worker.log_text()[since:]
+    none_parked(fw, (*refused, both))
+    fw.stack.s3.policy(denied.bucket, None)
+    for user in refused:
+        completed(denied, user, files=1)
+    completed(fw, both, files=3)
+    said(fw, f"bucket {denied.bucket} serves again", since=since)
+    quiet(fw)
+
+
+def test_one_bucket_that_refuses_stops_nobody(fw, denied):
+    """The same two fail again and again while others succeed: that is counted as their own, and the store is not away."""
     worker = fw.stack.worker.configure({"worker": {"children": 1, "reconciler": "no"}})
     since = len(worker.log_text())
     try:
-        refused = [denied.make_user(files=1) for _ in range(2)]     # three might come one after the other
+        refused = [denied.make_user(files=1) for _ in range(2)]
         for user in refused:
             ask(fw, user)
         while min((fw.ledger(user) or [{"attempts": 0}])[0]["attempts"] for user in refused) < 3:

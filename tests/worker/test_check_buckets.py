@@ -4,7 +4,7 @@ import secrets
 import pytest
 
 EX_CONFIG = 78
-ASKED = ", versioning ok, list of uploads ok"     # what s3_versions = all needs
+ASKED = ", versioning ok, list of uploads ok, abort of uploads ok"     # what s3_versions = all needs
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_line_for_each_bucket(fw, more_worker, bucket):
         line, = [x for x in output.splitlines() if f"bucket {denied} in the store" in x and f"): {what}: " in x]
         assert "AccessDenied" in line and line.endswith(f"grant s3:DeleteObject on arn:aws:s3:::{denied}/a/*"), line
         assert "(worker.s3_endpoint, " in line and ".conf:" in line, line
-    assert f"bucket {versions}: delete ok, multi-object delete ok, versioning ok, list of versions ok, list of uploads ok\n" in output
+    assert f"bucket {versions}: delete ok, multi-object delete ok, versioning ok, list of versions ok, list of uploads ok, abort of uploads ok\n" in output
     assert "there is no such bucket there; fix worker.s3_allow, or the store's endpoint" in output
     assert "bucket of-{id}: not tried, its name depends on the account" in output
     assert fw.stack.s3.objects(good) == ["users/1/mine"]
@@ -71,11 +71,24 @@ def test_what_listing_takes(fw, more_worker, bucket, action, what, settings):
     assert (code == 0) == (what != "list of objects") and "versioning" not in output, output
 
 
+@pytest.mark.parametrize("status", ["Enabled", "Suspended"])
+@pytest.mark.parametrize("action, what", [("s3:DeleteObjectVersion", "multi-object delete"), ("s3:AbortMultipartUpload", "abort of uploads")])
+def test_what_deleting_versions_takes(fw, more_worker, bucket, action, what, status):
+    """What is tried leaves nothing behind."""
+    name, client = bucket("versions", action), fw.stack.s3.client()
+    client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": status})
+    code, output = check(more_worker, f"s3://{name}/users/{{id}}/")
+    line, = [x for x in output.splitlines() if f"bucket {name} in the store" in x and f"): {what}: " in x]
+    assert code == EX_CONFIG and line.endswith(f"grant {action} on arn:aws:s3:::{name}/users/*"), output
+    left = client.list_object_versions(Bucket=name)
+    assert left.get("Versions", []) + left.get("DeleteMarkers", []) == []
+
+
 def test_the_removal_of_a_marker_may_be_refused(fw, more_worker, bucket):
     name = bucket("versions", "s3:DeleteObjectVersion")
     client = fw.stack.s3.client()
     client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-    code, output = check(more_worker, f"s3://{name}/")
+    code, output = check(more_worker, f"s3://{name}/", s3_versions="current")
     assert code == 0 and "left a delete marker whose removal was refused (s3:DeleteObjectVersion)" in output, output
     fw.stack.s3.policy(name, None)
     for marker in client.list_object_versions(Bucket=name)["DeleteMarkers"]:

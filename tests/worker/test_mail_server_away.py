@@ -7,7 +7,7 @@ from stack.client import PARKED
 from tools.jobs import completed, log_lines, quiet, said
 from tools.pool import Board
 
-MAIL_SERVER = 4     # a bit of enum server
+MAIL_SERVER = 8     # a bit of enum server
 
 AWAY = {
     "at the greeting": {"greeting": "554 5.3.2 no service here"},
