@@ -1,39 +1,30 @@
-/* Asks whether buckets keep versions, and remembers it. */
+/* Asks whether buckets keep versions, and remembers those that do. */
 #include "lib/s3/s3_versioning.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/s3/s3_inside.h"
 #include "lib/s3/s3_xml.h"
 
-/* How long a bucket counts as having none: somebody may turn it on. */
-#define NONE_MS (5LL * 60 * 1000)
-
-/* What is remembered of the bucket, or -1. */
-static int versioning_find(const struct s3_versioning *known, const char *bucket)
+static bool versioning_is_known(const struct s3_versioning *known, const char *bucket)
 {
 	for (int i = 0; i < S3_VERSIONING_BUCKETS; i++)
-		if (strcmp(known->buckets[i].bucket, bucket) == 0)
-			return i;
-	return -1;
-}
-
-static void versioning_set(struct s3_versioning *known, const char *bucket, int64_t again_ms)
-{
-	int i = versioning_find(known, bucket);
-
-	if (i < 0)
-		i = (int)(known->next++ % S3_VERSIONING_BUCKETS);
-	snprintf(known->buckets[i].bucket, sizeof(known->buckets[i].bucket), "%s", bucket);
-	known->buckets[i].again_ms = again_ms;
+		if (strcmp(known->buckets[i], bucket) == 0)
+			return true;
+	return false;
 }
 
 void s3_versioning_note(struct s3 *s3, const char *bucket)
 {
-	versioning_set(&s3->versioning, bucket, INT64_MAX);
+	struct s3_versioning *known = &s3->versioning;
+	char *place = known->buckets[known->next % S3_VERSIONING_BUCKETS];
+
+	if (versioning_is_known(known, bucket))
+		return;
+	snprintf(place, sizeof(known->buckets[0]), "%s", bucket);
+	known->next++;
 }
 
 static bool status_read(const struct http_client_answer *answer, bool *versioned,
@@ -54,14 +45,11 @@ bool s3_versioning_look(struct s3 *s3, const char *bucket, bool *versioned, stru
 {
 	struct s3_versioning *known = &s3->versioning;
 	struct http_client_answer answer;
-	int i = versioning_find(known, bucket);
 	bool good;
 
-	if (i >= 0 && known->buckets[i].again_ms > clock_now_ms()) {
-		*versioned = known->buckets[i].again_ms == INT64_MAX;
+	*versioned = versioning_is_known(known, bucket);
+	if (*versioned)
 		return true;
-	}
-	*versioned = false;
 	if (s3_ask(s3, &(struct s3_request){"GET", .bucket = bucket, .query = {{"versioning", ""}}},
 	           "s3:GetBucketVersioning (or, if no bucket has versions, set s3_versions = current)",
 	           &answer, fault)) {
@@ -72,7 +60,7 @@ bool s3_versioning_look(struct s3 *s3, const char *bucket, bool *versioned, stru
 		if (good)
 			log_debug("the store does not know versioning, so bucket %s has none", bucket);
 	}
-	if (good)
-		versioning_set(known, bucket, *versioned ? INT64_MAX : clock_now_ms() + NONE_MS);
+	if (good && *versioned)
+		s3_versioning_note(s3, bucket);
 	return good;
 }

@@ -1,4 +1,6 @@
-/* Whether a bucket keeps versions, looked up and remembered. */
+/* Whether a bucket keeps versions. That it does stays true, and is remembered. That it does not is
+ * asked before each page of objects: somebody may turn it on, and an object that was deleted since
+ * has versions that the answer to another DELETE does not always betray (radosgw 16 to 18). */
 #ifndef FAREWELL_S3_VERSIONING_H
 #define FAREWELL_S3_VERSIONING_H
 
@@ -10,11 +12,8 @@
 #define S3_VERSIONING_BUCKETS 64 /* that are remembered; more are asked about again */
 
 struct s3_versioning {
-	struct {
-		char bucket[64];  /* "": free */
-		int64_t again_ms; /* when to ask again; INT64_MAX: never, what has versions keeps them */
-	} buckets[S3_VERSIONING_BUCKETS];
-	unsigned next; /* the one to be replaced */
+	char buckets[S3_VERSIONING_BUCKETS][64]; /* that keep some; "": free */
+	unsigned next;                           /* the one to be replaced */
 };
 
 /* *VERSIONED: the bucket has versioning, or had it once (suspended): it may hold versions. A store

@@ -50,6 +50,26 @@ def test_every_version_goes(fw, keeping):
     quiet(fw)
 
 
+@pytest.mark.parametrize("status", ["Enabled", "Suspended"])
+def test_turned_on_a_moment_ago(fw, status):
+    """The child has just deleted in the bucket, which had no versions; since then the application has deleted the object."""
+    fw.stack.worker.configure({"worker": {"children": 1}})
+    other = fw.at(fw.url)
+    other.bucket = fw.stack.s3.make_bucket("farewell-v-" + secrets.token_hex(4))
+    first, second = other.make_user(files=2), other.make_user(files=["a", "b"])
+    ask(fw, first)
+    completed(other, first, files=2)
+    versioning(fw.stack.s3, other.bucket)
+    put_again(other, second)
+    for key in second.keys:
+        fw.stack.s3.client().delete_object(Bucket=other.bucket, Key=key)
+    versioning(fw.stack.s3, other.bucket, status)
+    ask(fw, second)
+    completed(other, second, files=2)
+    assert everything(fw.stack.s3, other.bucket) == {}
+    quiet(fw)
+
+
 def test_current_leaves_versions_and_says_so(fw, keeping):
     fw.stack.worker.configure({"worker": {"s3_versions": "current", "children": 1}})
     users = [keeping.make_user(files=[locale + "/a", locale + "/b"], locale=locale) for locale in ("en", "de", "ko")]
