@@ -2,8 +2,6 @@
  * store and the mail server. */
 #include "workerd/check.h"
 
-#include <string.h>
-
 #include "lib/base/log.h"
 #include "lib/deletion/topology.h"
 #include "workerd/check_buckets.h"
@@ -74,10 +72,6 @@ static bool check_broker(const struct conf *conf)
 /* A warning, and no finding: whoever leaves it out may want that. */
 static bool check_allowed(const struct conf *conf)
 {
-	if (conf->worker.prefixes_sql[0] != '\0' && strstr(conf->worker.s3_allow, "{id}") == NULL)
-		log_warning("worker.prefixes_sql is set, and worker.s3_allow has no {id}: a prefix that it "
-		            "returns for one account by mistake, such as s3://media/users/, is emptied of "
-		            "all accounts' objects; name the prefixes of an account with {id} in s3_allow");
 	if (conf->worker.s3_allow[0] == '\0')
 		log_warning("worker.s3_allow is not set: a row may name any object that the access key may "
 		            "delete, another account's too; name the buckets and prefixes of an account");
@@ -130,6 +124,6 @@ const struct program_check worker_checks[] = {
 	{"encodings", check_encodings, false},
 	{"pairing", check_pairing, false},
 	{"broker", check_broker, false},
-	{"object store and mail", check_store_and_mail, false},
+	{"object store or mail", check_store_and_mail, false},
 	{NULL, NULL, false},
 };

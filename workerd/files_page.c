@@ -156,8 +156,10 @@ static void note_object(struct pass *pass, int store, struct file *file,
 		files_note_lock(pass, what, sentence, object->locked_until);
 		return;
 	}
-	files_note_failure(pass, object->result == S3_OPERATOR ? RETRY_OPERATOR : RETRY_TIME_HEALS,
-	                   what, sentence);
+	enum retry_cause cause = RETRY_TIME_HEALS;
+	if (object->result == S3_OPERATOR) /* a legal hold is this object's own */
+		cause = object->locked ? RETRY_HOPELESS : RETRY_OPERATOR;
+	files_note_failure(pass, cause, what, sentence);
 }
 
 /* BUCKET serves, or refuses, for which nobody is charged from the third deletion on. */

@@ -255,10 +255,9 @@ WORKER("prefixes_sql", CONF_SQL, prefixes_sql, .fallback = "",
            "text, s3://bucket/prefix/, as SELECT 's3://media/users/' || $1 || '/' does. A prefix "
            "ends with a slash, has no empty part and none of . "
            "or .., is never a whole bucket, and lies within s3_allow; where that has {id}, within "
-           "what it allows by the account's id. One that does not is not touched, nor any "
-           "other of the account, and the deletion is parked. Set s3_allow with {id}: without it a "
-           "prefix "
-           "that is several accounts' is emptied, too. It needs s3:ListBucket. Empty: none.")
+           "what it allows by the account's id, else with the id between two of its slashes. One "
+           "that does not is not touched, nor any other of the account, and the deletion is "
+           "parked. It needs s3:ListBucket. Empty: none.")
 
 WORKER("files_page", CONF_INT, files_page, .fallback = "1000", .min = 1, .max = 10000,
        .text = "How many files are read, deleted and recorded at a time.")

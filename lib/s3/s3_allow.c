@@ -106,12 +106,37 @@ bool s3_allow_path(const char *allowed, const char *user_id, const struct s3_pat
 	return false;
 }
 
+/* Whether the account's id stands between two slashes of KEY, or before the first. */
+static bool allow_names_account(const char *key, const char *user_id)
+{
+	size_t id_bytes = strlen(user_id);
+
+	for (;;) {
+		size_t segment = strcspn(key, "/");
+
+		if (key[segment] == '\0')
+			return false;
+		if (segment == id_bytes && strncmp(key, user_id, id_bytes) == 0)
+			return true;
+		key += segment + 1;
+	}
+}
+
 bool s3_allow_prefix(const char *allowed, const char *user_id, const struct s3_path *path,
                      char *why, size_t why_size)
 {
 	if (!s3_allow_path(allowed, user_id, path, why, why_size))
 		return false;
-	if (strstr(allowed, id_mark) == NULL || allow_by_any(allowed, user_id, path, true))
+	if (strstr(allowed, id_mark) == NULL) {
+		if (allow_names_account(path->key, user_id))
+			return true;
+		snprintf(why, why_size,
+		         "in bucket %s it does not have the account's id between slashes, and may be "
+		         "several accounts'; name the prefixes of an account with {id} in worker.s3_allow",
+		         path->bucket);
+		return false;
+	}
+	if (allow_by_any(allowed, user_id, path, true))
 		return true;
 	snprintf(why, why_size,
 	         "in bucket %s it is not within what worker.s3_allow allows by the account's id",

@@ -105,8 +105,10 @@ static void version_count(struct s3_object *object, const struct s3_object *vers
 		return;
 	if (version->locked_until > object->locked_until)
 		object->locked_until = version->locked_until;
-	if (version->result > object->result)
+	if (version->result > object->result) {
 		s3_object_set(object, version->result, version->why);
+		object->locked = version->locked;
+	}
 }
 
 /* Deletes VERSIONS by id. False: the rest is not to be tried. */
@@ -187,9 +189,9 @@ static bool take_remains(void *arg, struct s3_found *found, size_t count, struct
 /* Asks once more what there is of those that are deleted. */
 static bool erase_verify(struct erasing *e, bool versioned)
 {
-	const enum s3_list_kind kinds[] = {versioned ? S3_LIST_VERSIONS : S3_LIST_OBJECTS,
-	                                   S3_LIST_UPLOADS};
-	const size_t kind_count = e->s3->options.all_versions ? 2 : 1;
+	/* The list of versions beside that of the objects, which a store may keep elsewhere. */
+	const enum s3_list_kind kinds[] = {S3_LIST_OBJECTS, S3_LIST_UPLOADS, S3_LIST_VERSIONS};
+	const size_t kind_count = !e->s3->options.all_versions ? 1 : versioned ? 3 : 2;
 	struct s3_fault fault = {.result = S3_DELETED};
 	bool good = true;
 

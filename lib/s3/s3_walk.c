@@ -34,10 +34,11 @@ struct walk {
 	s3_walk_take *take;
 	void *arg;
 	struct s3_fault *fault;
+	const char *prefix; /* that is asked for */
 	/* The page in hand: its last entry, and the last one of another key before that. */
 	struct s3_list_place last, before;
 	size_t entries, foreign;
-	bool disordered, no_id, no_memory;
+	bool disordered, astray, no_id, no_memory;
 	size_t found_count;
 	struct s3_found found[S3_WALK_FOUND_MAX];
 };
@@ -156,6 +157,18 @@ static bool walk_note_variants(struct walk *w, const struct s3_list_entry *entry
 	return ours;
 }
 
+/* Whether the key begins as it was asked for, whichever way the store encodes it. */
+static bool walk_is_asked(const struct walk *w, const struct s3_list_entry *entry)
+{
+	char decoded[S3_KEY_BYTES + 1];
+	size_t length = strlen(w->prefix);
+
+	return strncmp(entry->key, w->prefix, length) == 0 ||
+	       strncmp(entry->raw, w->prefix, length) == 0 ||
+	       (s3_list_decode(entry->raw, '+', decoded) && strncmp(decoded, w->prefix, length) == 0) ||
+	       (s3_list_decode(entry->raw, ' ', decoded) && strncmp(decoded, w->prefix, length) == 0);
+}
+
 static bool on_entry(void *arg, const struct s3_list_entry *entry)
 {
 	struct walk *w = arg;
@@ -165,6 +178,7 @@ static bool on_entry(void *arg, const struct s3_list_entry *entry)
 	if (w->found_count + 4 > S3_WALK_FOUND_MAX)
 		return false;
 	w->disordered = w->disordered || order < 0;
+	w->astray = w->astray || !walk_is_asked(w, entry);
 	if (order != 0) {
 		w->before = w->last;
 		memcpy(w->last.key, entry->key, strlen(entry->key) + 1);
@@ -194,6 +208,8 @@ static bool walk_take(struct walk *w)
 		walk_fail(w, S3_RETRY, "needs more memory than there is");
 	else if (w->no_id)
 		walk_fail(w, S3_OPERATOR, "has no id for something of this key");
+	else if (w->astray)
+		walk_fail(w, S3_OPERATOR, "has keys that were not asked for, so nothing is proven by it");
 	else if (w->disordered && w->kind != S3_LIST_UPLOADS)
 		walk_fail(w, S3_OPERATOR, "is not in the order of the keys, so nothing is proven by it");
 	else
@@ -209,7 +225,8 @@ static bool walk_page(struct walk *w, const char *prefix, const struct s3_list_p
 {
 	w->last = w->before = *marker;
 	w->entries = w->foreign = w->found_count = 0;
-	w->disordered = w->no_id = w->no_memory = false;
+	w->disordered = w->astray = w->no_id = w->no_memory = false;
+	w->prefix = prefix;
 	if (s3_list_page(w->s3, w->kind, w->bucket, prefix, marker, most, on_entry, w, list, w->fault))
 		return walk_take(w);
 	for (size_t i = 0; i < w->found_count; i++)

@@ -72,6 +72,15 @@ def test_a_listing_that_proves_nothing(canned, listing, result, word):
     assert deletions(server) == []
 
 
+@pytest.mark.parametrize("keys", [["u/a", "u/b"], ["u/a"]])
+def test_a_listing_of_what_was_not_asked_for(canned, keys):
+    """A store, or a proxy before it, that heeds no prefix: what it does not list is there all the same."""
+    server, tool = store(canned, lambda q: versions([("neighbour", "1")]))
+    outcome = tool.delete("media", keys, "-E")
+    assert outcome.results == ["operator"] * len(keys) and "not asked for" in outcome.whys[0], outcome.text
+    assert deletions(server) == []
+
+
 def test_only_named_keys_by_their_ids(canned):
     server, tool = store(canned, lambda q: versions([("a", "1"), ("a", "2"), ("a%2Fb", "3"), ("ab", "4"), ("b", "null")]))
     assert tool.delete("media", ["a", "b", "c"], "-E").results == ["deleted"] * 3
@@ -132,7 +141,7 @@ def test_a_marker_in_the_answer_says_that_versions_remain(canned):
             return named(request)
         return answer(200, "<DeleteResult><Deleted><Key>a</Key><DeleteMarker>true</DeleteMarker><DeleteMarkerVersionId>m</DeleteMarkerVersionId>"
                       "</Deleted><Deleted><Key>b</Key></Deleted></DeleteResult>")
-    server, tool = store(canned, lambda q: versions([("a", "m"), ("a", "1"), ("b", "7")]), NONE, delete)
+    server, tool = store(canned, lambda q: versions([("a", "m"), ("a", "1"), ("ab", "7")]), NONE, delete)
     outcome = tool.delete("media", ["a", "b"], "-E")
     assert outcome.results == ["deleted"] * 2 and outcome.markers == [False, False], outcome.text
     assert deletions(server)[2:] == [("a", "1"), ("a", "m")]

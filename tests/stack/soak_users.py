@@ -138,9 +138,14 @@ def locked(soak, user, rng):
 
 
 def objects_without_rows(soak, user, rng):
-    for _ in range(rng.randrange(1, 5)):
-        soak.stack.s3.put(user.bucket, own_key(user, "no-row"))
-    soak.sql("worker", "INSERT INTO user_prefixes (user_id, prefix) VALUES (%s, %s)", user.id, f"s3://{user.bucket}/u{user.id}/")
+    below = f"users/{user.id}/"
+    for number in range(rng.randrange(1, 5)):
+        user.keys.append(f"{below}{number}")
+        soak.stack.s3.put(user.bucket, user.keys[-1])
+    for twin in (f"users/{user.id}x/0", f"users/{user.id}"):
+        soak.stack.s3.put(user.bucket, twin)
+        soak.twins.add(twin)
+    soak.sql("worker", "INSERT INTO user_prefixes (user_id, prefix) VALUES (%s, %s)", user.id, f"s3://{user.bucket}/{below}")
     return []
 
 

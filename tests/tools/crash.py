@@ -250,8 +250,8 @@ def begin_versions(checker, instance):
 def begin_prefix(checker, instance):
     """The same objects without a row, below a prefix."""
     user = make_user(checker, instance.point, count=0)
-    keep_versions(checker, user, f"u{user.id}")
-    checker.client.psql("worker", "INSERT INTO user_prefixes VALUES (%s, %s)", user.id, f"s3://{KEEPING}/u{user.id}/")
+    keep_versions(checker, user, f"users/{user.id}")
+    checker.client.psql("worker", "INSERT INTO user_prefixes VALUES (%s, %s)", user.id, f"s3://{KEEPING}/users/{user.id}/")
     instance.arm()
     return user, lambda: checker.ask(user, instance.client)
 

@@ -85,7 +85,7 @@ class Watched:
 
     def bad_lines(self):
         """What was warned of, but that the machine had no time for the master, and what the stack has not: a standby, worker.s3_allow."""
-        expected = ("the master did not run for", "synchronous_standby_names is empty", "worker.s3_allow is not set", "worker.prefixes_sql is set")
+        expected = ("the master did not run for", "synchronous_standby_names is empty", "worker.s3_allow is not set")
         return [line for line in self.log().splitlines()
                 if (" warning " in line or " error " in line) and not any(words in line for words in expected)]
 

@@ -214,7 +214,9 @@ static bool allowed(const char *allow, const char *user_id, const char *prefix)
 
 static void test_allowed_prefixes(void)
 {
-	CU_ASSERT(allowed("", "42", "s3://media/any/"));
+	CU_ASSERT(allowed("", "42", "s3://media/users/42/"));
+	CU_ASSERT(allowed("", "42", "s3://media/42/"));
+	CU_ASSERT(allowed("s3://media", "42", "s3://media/tenants/7/users/42/avatars/"));
 	CU_ASSERT(allowed("s3://media/users/{id}/", "42", "s3://media/users/42/"));
 	CU_ASSERT(allowed("s3://media/users/{id}/", "42", "s3://media/users/42/a/"));
 	CU_ASSERT(allowed("s3://media/users/{id}", "42", "s3://media/users/42/"));
@@ -224,8 +226,14 @@ static void test_allowed_prefixes(void)
 	CU_ASSERT_FALSE(allowed("s3://media/users/{id}/", "42", "s3://media/users/"));
 	CU_ASSERT_FALSE(allowed("s3://media/users/{id}/", "42", "s3://other/users/42/"));
 	/* What rows may name beside the account's own part is not to be emptied. */
-	CU_ASSERT(allowed("s3://shared s3://media/", "42", "s3://shared/a/"));
-	CU_ASSERT_FALSE(allowed("s3://shared s3://media/{id}/", "42", "s3://shared/a/"));
+	CU_ASSERT(allowed("s3://shared s3://media/", "42", "s3://shared/42/"));
+	CU_ASSERT_FALSE(allowed("s3://shared s3://media/{id}/", "42", "s3://shared/42/"));
+	/* What does not name the account may be everybody's. */
+	CU_ASSERT_FALSE(allowed("", "42", "s3://media/users/"));
+	CU_ASSERT_FALSE(allowed("", "42", "s3://media/users/421/"));
+	CU_ASSERT_FALSE(allowed("", "42", "s3://media/users/u42/"));
+	CU_ASSERT_FALSE(allowed("s3://media/users/", "42", "s3://media/users/"));
+	CU_ASSERT_FALSE(allowed("", "", "s3://media/users/"));
 }
 
 int main(void)

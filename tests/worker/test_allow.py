@@ -73,11 +73,6 @@ def test_unset_is_warned_of_once_and_malformed_is_refused(fw):
     worker.overrides = {"worker": {"s3_allow": "s3://%s/u{id}/" % fw.bucket}}
     code, said = worker.check()
     assert code == 0 and "s3_allow" not in said, said
-    prefixes = {"prefixes_sql": "SELECT 's3://farewell-test/u' || $1 || '/'"}
-    for allowed, warned in ((None, 1), (f"s3://{fw.bucket}/", 1), (f"s3://{fw.bucket}/u{{id}}/", 0)):
-        worker.overrides = {"worker": {**prefixes, "s3_allow": allowed}}
-        code, said = worker.check()
-        assert code == 0 and said.count("worker.prefixes_sql is set, and worker.s3_allow has no {id}") == warned, said
     for wrong in ("", "s3://", "s3://media/{ID}/", "s3://media/{user}/", "s3://media/*"):
         worker.overrides = {"worker": {"s3_allow": wrong}}
         code, said = worker.check()

@@ -88,7 +88,7 @@ def test_everything_wrong_is_said_at_once(fw, check_all):
     assert code == EX_CONFIG
     for words in ("worker.user_db", "worker.files_done_sql", "broker:", "mail server", "store"):
         assert words in output, output
-    assert output.splitlines()[-1].endswith("not good: user_db, worker_db, broker, object store and mail; see above")
+    assert output.splitlines()[-1].endswith("not good: user_db, worker_db, broker, object store or mail; see above")
 
 
 def test_a_mistake_in_the_mail_hides_nothing_else(fw, check_all):

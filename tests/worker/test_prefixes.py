@@ -73,6 +73,20 @@ def test_an_unsafe_prefix_touches_nothing(fw, other, prefix, word):
     assert fw.objects(other.bucket) == keys and fw.mails(user) == []
 
 
+@pytest.mark.parametrize("allowed", [None, "s3://BUCKET", "s3://BUCKET/users/"])
+def test_a_prefix_that_does_not_name_the_account(fw, other, allowed):
+    """As of an empty column: it may be everybody's."""
+    user = fw.make_user(files=0)
+    keys = sorted([f"users/{user.id}/x", "users/1234567/x"])
+    for key in keys:
+        fw.stack.s3.put(other.bucket, key)
+    serve(fw, f"SELECT 's3://{other.bucket}/users/' || left($1::text, 0)", s3_allow=allowed and allowed.replace("BUCKET", other.bucket))
+    ask(fw, user)
+    row = fw.wait_status(user, "parked")
+    assert "does not have the account's id between slashes" in row["last_error"] and row["files_deleted"] == 0, row
+    assert fw.objects(other.bucket) == keys and fw.mails(user) == []
+
+
 def test_page_by_page_turn_by_turn(fw, other, wires):
     """A job that takes too long hands itself over, with what it has done counted."""
     wires.worker(children=1, prefixes_sql=f"SELECT 's3://{other.bucket}/users/' || $1 || '/'", files_page=2, handover_after="400ms")
