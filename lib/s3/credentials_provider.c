@@ -103,9 +103,12 @@ enum s3_credentials_result s3_credentials_take_answer(const struct s3_fetch *fet
 {
 	enum s3_credentials_result result = S3_CREDENTIALS_FAILED;
 
-	if (answer->access_key[0] == '\0' || answer->secret_key[0] == '\0' ||
-	    answer->session_token[0] == '\0')
-		s3_credentials_fail(fetch, "the answer has no access key, secret key or token in it");
+	if (answer->access_key[0] == '\0')
+		s3_credentials_fail(fetch, "the answer has no AccessKeyId");
+	else if (answer->secret_key[0] == '\0')
+		s3_credentials_fail(fetch, "the answer has no SecretAccessKey");
+	else if (answer->session_token[0] == '\0')
+		s3_credentials_fail(fetch, "the answer has no Token, which temporary credentials need");
 	else if (!s3_credentials_read_time(answer->expires, &credentials->expires))
 		s3_credentials_fail(fetch, "the answer does not say when they expire");
 	else
