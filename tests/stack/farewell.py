@@ -76,12 +76,13 @@ class Program(Daemon):
         self.overrides = overrides or {}
         self.conf = self.place.path("etc", name + ".conf")
         self.extra_env = {}
+        self.prepared = None    # what was written into the file last
 
     def sections(self):
         return sections_for(self.stack, self.name, self.overrides)
 
     def prepare(self):
-        sections = self.sections()
+        sections = self.prepared = self.sections()
         os.makedirs(sections["common"]["run_dir"], exist_ok=True)
         self.place.give(sections["common"]["run_dir"])
         self.place.write(self.conf, config_text(sections))
@@ -116,7 +117,7 @@ class GatewayProgram(Program):
 
     @property
     def socket_path(self):
-        return self.sections()["gateway"]["socket"]
+        return (self.prepared or self.sections())["gateway"]["socket"]
 
     def is_ready(self):
         """A connection is taken and closed; whether the servers can be reached is /readyz's matter."""
@@ -142,6 +143,6 @@ class WorkerProgram(Program):
 
     def is_ready(self):
         """Ready when somebody consumes the queue."""
-        queue = self.sections()["common"].get("queue", "farewell.deletions")
-        found = self.stack.rabbit.queue(queue)
-        return bool(self.children()) and bool(found) and found[1] > 0
+        queue = (self.prepared or self.sections())["common"].get("queue", "farewell.deletions")
+        found = self.children() and self.stack.rabbit.queue(queue)
+        return bool(found) and found[1] > 0

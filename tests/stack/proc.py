@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import time
+import typing
 
 from . import place as places
 
@@ -154,16 +155,19 @@ class Daemon:
         stat = stat_of(pid) if pid else None
         return bool(stat) and stat[0] == "T"
 
-    @property
-    def frozen(self):
-        """Whether any of the server's processes is stopped."""
-        pid = self.pid
-        return bool(pid) and any((stat_of(p) or "?")[0] == "T" for p in (pid, *descendants(pid)))
+    def is_frozen(self, known=None):
+        """Whether any of the server's processes is stopped. KNOWN: relations() of a moment ago."""
+        pid, known = self.pid, known or relations()
+        return bool(pid) and any(known[p].state == "T" for p in (pid, *descendants(pid, known)) if p in known)
 
     def children(self):
-        """The pids of the direct children."""
+        """The pids of the direct children of a server that has one thread."""
         pid = self.pid
-        return [p for p, (parent, _, _) in relations().items() if parent == pid] if pid else []
+        try:
+            with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+                return [p for p in map(int, f.read().split()) if stat_of(p)]
+        except OSError:     # it has ended, or the kernel keeps no such list
+            return [p for p, relation in relations().items() if relation.parent == pid]
 
     def log_text(self):
         try:
@@ -221,8 +225,14 @@ class Daemon:
         self.place.forget(self.name)
 
 
+class Relation(typing.NamedTuple):
+    state: str
+    parent: int
+    session: int
+
+
 def relations():
-    """Of every living process: {pid: (parent, group, session)}."""
+    """Of every living process: {pid: Relation}. It takes one read each, so ask once for several questions."""
     found = {}
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
@@ -233,15 +243,15 @@ def relations():
         except OSError:
             continue
         if fields[0] not in (b"Z", b"X"):
-            found[int(entry)] = tuple(int(n) for n in fields[1:4])
+            found[int(entry)] = Relation(fields[0].decode(), int(fields[1]), int(fields[3]))
     return found
 
 
-def descendants(pid):
+def descendants(pid, known=None):
     """Those that came of a process which we started as the leader of a session: by parentage (PostgreSQL's
     back ends have sessions of their own), and by session, when their parent has died."""
-    known = relations()
-    mine = {p for p, (_, _, session) in known.items() if session == pid} | {pid}
-    while more := {p for p, (parent, _, _) in known.items() if parent in mine} - mine:
+    known = known or relations()
+    mine = {p for p, relation in known.items() if relation.session == pid} | {pid}
+    while more := {p for p, relation in known.items() if relation.parent in mine} - mine:
         mine |= more
     return sorted(mine - {pid})

@@ -85,7 +85,7 @@ class Soak:
         """Everything is put back before the counting."""
         stack = self.stack
         for daemon in stack.daemons():
-            if daemon.frozen:
+            if daemon.is_frozen():
                 daemon.resume()
         stack.smtp.control(rcpt={domain: words for domain, words in REFUSING.items() if domain != "@relay.test"})
         for daemon in (stack.postgres, stack.rabbit, stack.smtp):

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from . import farewell, place
 from .nginx import Nginx
 from .postgres import Postgres
-from .proc import Daemon, StackError
+from .proc import Daemon, StackError, relations
 from .rabbit import Rabbit
 from .s3 import S3
 from .smtp import Smtp
@@ -114,8 +114,9 @@ class Stack:
             daemon.stop()
             self.extra.remove(daemon)
         disturbed = False
+        known = relations()
         for daemon in self.daemons():
-            if daemon.frozen:
+            if daemon.is_frozen(known):
                 daemon.resume()
                 disturbed = True
         if self.smtp.faulty():

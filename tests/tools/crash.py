@@ -17,7 +17,7 @@ from typing import Callable
 from stack import place
 from stack.checker import Case, Checker, begun_again
 from stack.client import Client
-from stack.proc import StackError, descendants, stat_of, wait_until
+from stack.proc import StackError, stat_of, wait_until
 
 with open(os.path.join(place.TOP, "lib", "base", "crash.c"), encoding="utf-8") as f:
     POINTS = re.findall(r'^\t"([a-z]+-[a-z-]+)",', f.read(), re.MULTILINE)
@@ -103,7 +103,7 @@ class Instance:
     def stopped(self):
         """The pids of those who stand at the point."""
         daemons = [d for d in (self.worker, self.gateway) if d and d.pid]
-        return [p for d in daemons for p in descendants(d.pid) if (stat_of(p) or "?")[0] == "T"]
+        return [p for d in daemons for p in d.children() if (stat_of(p) or "?")[0] == "T"]
 
     def release(self, sig):
         """Kills whoever stands at the point, which was reached, or lets him go on; how many."""

@@ -28,7 +28,7 @@ class Outbox:
         return self
 
     def __exit__(self, *_):
-        if self.stack.rabbit.frozen:
+        if self.stack.rabbit.is_frozen():
             self.stack.rabbit.resume()
         self.stack.rabbit.start()
         self.delete_queue()
