@@ -166,8 +166,7 @@ static struct s3_fault fault_by_status(long status, bool batch)
 static const char *advice_by_status(long status)
 {
 	if (status >= 300 && status < 400)
-		return "fix worker.s3_endpoint and s3_region; the log names the host, which is not "
-		       "followed";
+		return "fix worker.s3_endpoint and s3_region; the log names the host it sends us to";
 	if (status == 401 || status == 403)
 		return "check the credentials and what stands before the store";
 	if (status == 404)

@@ -69,7 +69,7 @@ def test_rows_that_a_statement_fails_on_are_that_deletions_trouble(fw, setting, 
     ask(fw, other)
     completed(fw, other, files=3)
     row = fw.wait_status(user, "parked")
-    assert f"worker.{setting}" in row["last_error"] and "22012" in row["last_error"] and row["attempts"] == 3
+    assert f"worker.{setting}" in row["last_error"] and "22012" in row["last_error"] and row["attempts"] >= 3, row    # more if the other was late
     parked_message(fw, user)
 
 
