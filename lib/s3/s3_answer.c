@@ -10,6 +10,10 @@
 
 #define DEPTH_MAX 16
 
+/* What may stand in a line of the log: codes and regions, and a host with its port. */
+#define NAME "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_"
+#define HOST NAME ":"
+
 /* The text of the element being read; what doesn't fit makes it useless, and a useless key or
  * version id matches none of ours. */
 struct text {
@@ -43,11 +47,9 @@ static bool name_is(const char *name, const char *wanted)
 	return strcmp(local_name(name), wanted) == 0;
 }
 
-/* Copies TEXT if it is short and made of harmless characters, else leaves "unreadable". */
-static void text_copy_clean(char *to, size_t size, const struct text *text)
+/* Copies TEXT if it is short and made of these HARMLESS characters, else leaves "unreadable". */
+static void text_copy_clean(char *to, size_t size, const struct text *text, const char *harmless)
 {
-	static const char harmless[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:";
 	const char *from =
 		text->overflow || text->length >= size || strspn(text->at, harmless) != text->length ?
 			"unreadable" :
@@ -110,7 +112,7 @@ static void entry_end_field(struct reader *r, const char *name)
 		r->key = r->text;
 		r->has_key = !r->text.overflow;
 	} else if (name_is(name, "Code")) {
-		text_copy_clean(r->code, sizeof(r->code), &r->text);
+		text_copy_clean(r->code, sizeof(r->code), &r->text, NAME);
 		r->has_code = true;
 	} else if (name_is(name, "VersionId")) {
 		r->version_id = r->text;
@@ -142,11 +144,11 @@ static void entry_end(struct reader *r)
 static void error_end_field(struct reader *r, const char *name)
 {
 	if (name_is(name, "Code"))
-		text_copy_clean(r->answer.code, sizeof(r->answer.code), &r->text);
+		text_copy_clean(r->answer.code, sizeof(r->answer.code), &r->text, NAME);
 	else if (name_is(name, "Region"))
-		text_copy_clean(r->answer.region, sizeof(r->answer.region), &r->text);
+		text_copy_clean(r->answer.region, sizeof(r->answer.region), &r->text, NAME);
 	else if (name_is(name, "Endpoint"))
-		text_copy_clean(r->answer.endpoint, sizeof(r->answer.endpoint), &r->text);
+		text_copy_clean(r->answer.endpoint, sizeof(r->answer.endpoint), &r->text, HOST);
 }
 
 static void XMLCALL on_end(void *arg, const char *name)

@@ -108,6 +108,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK((int)answer.kind >= S3_ANSWER_BROKEN && answer.kind <= S3_ANSWER_OTHER);
 	FUZZ_CHECK(is_clean(answer.code, sizeof(answer.code)));
 	FUZZ_CHECK(is_clean(answer.region, sizeof(answer.region)));
+	for (char *colon = answer.endpoint; (colon = strchr(colon, ':')) != NULL;)
+		*colon = '-'; /* before a port */
+	FUZZ_CHECK(is_clean(answer.endpoint, sizeof(answer.endpoint)));
 	if (answer.kind != S3_ANSWER_ERROR)
 		FUZZ_CHECK(answer.code[0] == '\0' && answer.region[0] == '\0');
 	if (answer.kind != S3_ANSWER_DELETED && answer.kind != S3_ANSWER_BROKEN)
