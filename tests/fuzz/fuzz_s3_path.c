@@ -1,7 +1,7 @@
 /* Fuzzes paths, keys and worker.s3_allow: each is judged here a second time, in other words, and
  * what is accepted names just the object that the text names. The input is the path, the account's
  * id and an entry of s3_allow, with NUL between them; the last two may be missing. */
-/* links: lib/s3/c*.c lib/s3/s*.c lib/session/http.c lib/session/http_date.c lib/session/pump.c */
+/* links: lib/s3/c*.c lib/s3/s*.c lib/session/http*.c lib/session/pump.c */
 /* links: lib/config/conf.c lib/config/conf_[a-o]*.c lib/config/conf_[q-z]*.c */
 /* links: lib/base/text.c lib/base/ids.c lib/base/clock.c lib/base/log*.c */
 /* links: -lexpat -lcurl -lcrypto -ljson-c */
