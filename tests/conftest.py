@@ -14,8 +14,22 @@ from tools.gateway import Outbox  # noqa: E402
 # What makes tests quick: short retries, and a reconciler that does not wait for a quarter of an hour.
 SETTINGS = {
     "common": {"retry_delays": TEST_DELAYS},
+    "gateway": {"children": 2},
     "worker": {"reconcile_every": "1s"},
 }
+
+# Files that take minutes go first, or the last of them runs alone.
+LONG = ["worker/test_slow_queue", "worker/test_handed_back", "gateway/test_standby", "worker/test_broker", "worker/test_breaker",
+        "gateway/test_alarm", "worker/test_versions", "worker/test_refusing_queue", "gateway/test_triggers", "worker/test_stores",
+        "worker/test_pairing", "gateway/test_publish", "worker/test_prefixes", "worker/test_row_ids", "worker/test_adoptable",
+        "worker/test_allow", "worker/test_check"]
+
+
+def pytest_collection_modifyitems(items):
+    def place(item):
+        name = item.nodeid.partition(".py")[0]
+        return LONG.index(name) if name in LONG else len(LONG)
+    items.sort(key=place)
 
 
 def pytest_addoption(parser):
@@ -50,10 +64,13 @@ def stack(request):
 
 
 @pytest.fixture
-def fw(stack):
+def fw(stack, request):
     """The helper most tests need: fw.make_user(), fw.delete(user), fw.mails(user) ...
 
-    After the test everything is put back: servers started, faults ended, extra instances stopped."""
+    After the test everything is put back: servers started, faults ended, extra instances stopped. The worker runs with its usual
+    settings, unless the test says with @pytest.mark.own_worker that it configures it first of all: then it may be stopped."""
+    if not request.node.get_closest_marker("own_worker") and not stack.worker.running:
+        stack.worker.start()
     yield Client(stack)
     stack.heal()
 

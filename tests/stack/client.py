@@ -196,32 +196,22 @@ class Client:
             body = body.encode()
         if queue:
             exchange, routing_key = "", queue
-        connection = self.stack.rabbit.connect()
-        try:
-            channel = connection.channel()
+        with self.stack.rabbit.channel() as channel:
             channel.confirm_delivery()
             properties.setdefault("delivery_mode", 2)
             properties.setdefault("content_type", "application/json")
             channel.basic_publish(exchange, routing_key, body, pika.BasicProperties(**properties), mandatory=True)
-        finally:
-            connection.close()
 
     def take_message(self, name, ack=True):
         """The next message of a queue as (method, properties, body), or None."""
-        connection = self.stack.rabbit.connect()
-        try:
-            method, properties, body = connection.channel().basic_get(name, auto_ack=ack)
+        with self.stack.rabbit.channel() as channel:
+            method, properties, body = channel.basic_get(name, auto_ack=ack)
             return (method, properties, body) if method else None
-        finally:
-            connection.close()
 
     def purge(self, *names):
         for name in names:
-            connection = self.stack.rabbit.connect()
-            try:
-                connection.channel().queue_purge(name)
-            finally:
-                connection.close()
+            with self.stack.rabbit.channel() as channel:
+                channel.queue_purge(name)
 
     # Waiting.
 

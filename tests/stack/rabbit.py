@@ -1,7 +1,9 @@
 """A private RabbitMQ node with an epmd of its own."""
+import contextlib
 import logging
 import os
 import socket
+import threading
 
 import pika
 import pika.exceptions
@@ -34,6 +36,7 @@ class Rabbit(Daemon):
         super().__init__(stack, "rabbitmq")
         self.epmd = Epmd(stack)
         self.port = self.place.port("rabbitmq")
+        self.kept = threading.local()
         self.node = f"farewell-{self.place.name}-{self.port}@localhost"
 
     def prepare(self):
@@ -113,17 +116,36 @@ log.file = false
             "127.0.0.1", self.port, "/", pika.PlainCredentials(USER, PASSWORD), heartbeat=0,
             socket_timeout=10, blocked_connection_timeout=30))
 
+    @contextlib.contextmanager
+    def channel(self):
+        """A pika channel, closed afterwards: what it took and did not acknowledge goes back. Its connection is kept for this thread's next
+        one: a test asks a hundred times whether something is so yet."""
+        kept = self.kept.__dict__
+        connection = None if self.paused else kept.pop("connection", None)      # which would wait for ever
+        try:
+            channel = (connection or self.connect()).channel()
+        except (pika.exceptions.AMQPError, OSError):
+            if connection is None:
+                raise
+            channel = self.connect().channel()      # the broker has ended the one that was kept
+        try:
+            yield channel
+            if channel.is_open:
+                channel.close()
+            kept["connection"] = channel.connection
+        finally:
+            if "connection" not in kept:
+                with contextlib.suppress(pika.exceptions.AMQPError, OSError):
+                    channel.connection.close()
+
     def queue(self, name):
         """(messages ready, consumers) of a queue, or None if there is none. An unacknowledged message is not counted."""
-        connection = self.connect()
-        try:
-            ok = connection.channel().queue_declare(name, passive=True).method
+        with self.channel() as channel:
+            try:
+                ok = channel.queue_declare(name, passive=True).method
+            except pika.exceptions.ChannelClosedByBroker:
+                return None
             return ok.message_count, ok.consumer_count
-        except pika.exceptions.ChannelClosedByBroker:
-            return None
-        finally:
-            if connection.is_open:
-                connection.close()
 
     def queues(self):
         """Every queue with all its messages, also the unacknowledged and those kept back: {name: count}."""

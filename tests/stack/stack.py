@@ -109,7 +109,9 @@ class Stack:
                 self.rabbit, self.rabbit.epmd, self.postgres]
 
     def heal(self):
-        """Undoes what a test did: continues and starts everything, ends extra instances, resets faults."""
+        """Undoes what a test did: continues and starts everything, ends extra instances, resets faults.
+
+        A worker that had settings of the test's own is only stopped: the next test often brings its own as well."""
         for daemon in self.extra[::-1]:
             daemon.stop()
             self.extra.remove(daemon)
@@ -129,15 +131,15 @@ class Stack:
             self.s3.start()
         for program in (self.worker, self.gateway):
             if program.overrides or program.extra_env:
-                program.extra_env = {}
-                program.configure({})
-            elif not program.running:
-                program.start()
+                program.stop()
+                program.overrides = program.extra_env = {}
+        self.gateway.start()
         self.nginx.configure()
         self.nginx.start()
         if disturbed:  # both have to find their servers again
-            self.worker.wait_ready()
             self.gateway.wait_serving(self.nginx.url)
+            if self.worker.running:
+                self.worker.wait_ready()
 
     def sanitizer_reports(self):
         """What the sanitizers of a build with --asan wrote into any log, the first lines of each report."""

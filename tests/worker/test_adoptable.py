@@ -5,6 +5,8 @@ import pytest
 
 from tools.jobs import together
 
+pytestmark = pytest.mark.own_worker
+
 DATABASE = "adopted_db"
 TABLES = """
 CREATE TABLE accounts (uid uuid PRIMARY KEY, removed_at timestamp(3), mail text, full_name text, lang text);

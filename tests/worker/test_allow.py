@@ -4,6 +4,8 @@ import pytest
 from stack.client import PARKED, QUEUE
 from tools.jobs import ask, completed, log_lines, parked_message, quiet, untouched
 
+pytestmark = pytest.mark.own_worker
+
 
 @pytest.fixture
 def own(fw):

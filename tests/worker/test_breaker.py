@@ -8,6 +8,8 @@ from stack.client import PARKED
 from tools.jobs import ask, completed, quiet, said
 from tools.s3_canned import Canned, deleted, error
 
+pytestmark = pytest.mark.own_worker
+
 
 def deny_all(bucket):
     return [{"Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObject", "Resource": f"arn:aws:s3:::{bucket}/*"}]

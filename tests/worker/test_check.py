@@ -5,6 +5,8 @@ import pytest
 
 from tools.jobs import at_port
 
+pytestmark = pytest.mark.own_worker
+
 EX_CONFIG = 78
 SQL = {
     "lock_user_sql": {

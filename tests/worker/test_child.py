@@ -3,11 +3,14 @@ import os
 import signal
 import time
 
+import pytest
+
 from stack.client import QUEUE
 from stack.proc import stat_of
 from tools.jobs import ask, completed, log_lines, quiet
 
 
+@pytest.mark.own_worker
 def test_term_finishes_what_is_in_hand(fw):
     fw.stack.worker.configure({"worker": {"children": 1}})
     user, next_one = fw.make_user(), fw.make_user()
@@ -27,6 +30,7 @@ def test_term_finishes_what_is_in_hand(fw):
     quiet(fw)
 
 
+@pytest.mark.own_worker
 def test_term_while_idle(fw):
     """Nobody waits for stop_timeout, and nobody has to be killed."""
     worker = fw.stack.worker.start()
@@ -49,6 +53,7 @@ def test_pause_and_resume(fw):
     assert fw.stack.rabbit.queue(QUEUE) == (0, 2)
 
 
+@pytest.mark.own_worker
 def test_master_killed(fw, wires):
     worker = wires.worker()
     user = fw.make_user()

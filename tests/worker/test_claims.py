@@ -3,6 +3,8 @@ import pytest
 
 from tools.jobs import commit_request, completed, log_lines, quiet
 
+pytestmark = pytest.mark.own_worker
+
 QUICK = {"reconcile_after": "1s", "reconcile_every": "300ms"}
 
 

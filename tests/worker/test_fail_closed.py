@@ -14,6 +14,7 @@ def empty_parked_queue(fw):
     fw.purge(PARKED)
 
 
+@pytest.mark.own_worker
 def test_a_request_that_was_seen_and_is_gone(fw):
     """A later turn, or a row in the ledger, of a request that the user database has not: restored, failed over, or another one."""
     fw.stack.worker.configure({"worker": {"reconciler": "no"}})     # which may find out first
@@ -58,6 +59,7 @@ def test_a_type_of_the_mark_that_changed_cancels_nobody(fw):
         fw.psql("users", "ALTER TABLE users ALTER deleted_at TYPE timestamptz")
 
 
+@pytest.mark.own_worker
 def test_a_row_that_is_absent_on_purpose(fw):
     fw.stack.worker.configure({"worker": {"absent_user": "continue"}})
     user = fw.make_user()

@@ -2,7 +2,11 @@
 import random
 import time
 
+import pytest
+
 from tools.jobs import completed, log_lines, quiet, said, together, untouched
+
+pytestmark = pytest.mark.own_worker
 
 MARK = "UPDATE users SET deleted_at = now() WHERE id = %s"
 

@@ -5,6 +5,8 @@ import pytest
 
 from tools.jobs import ask, completed, said
 
+pytestmark = pytest.mark.own_worker
+
 LATE = "farewell.retry.1h"
 
 

@@ -2,8 +2,12 @@
 import time
 import uuid
 
+import pytest
+
 from stack.client import PARKED
 from tools.jobs import LOCK, MARK, REQUEST, ask, commit_request, completed, message, queues_empty, quiet, row_held, said, together, untouched
+
+pytestmark = pytest.mark.own_worker
 
 RESTORE = "UPDATE users SET deleted_at = NULL WHERE id = %s"
 

@@ -10,6 +10,8 @@ from stack.client import PARKED, QUEUE
 from tools.jobs import RETRY_QUEUES, ask, completed, quiet, said
 from tools.pool import Board
 
+pytestmark = pytest.mark.own_worker
+
 HANDED_BACK = 8           # enum job_outcome
 WORKER_DB, SERVING, AWAY = 2, 1, 8    # a bit of enum server; enum scoreboard_flag
 

@@ -2,8 +2,12 @@
 import time
 import uuid
 
+import pytest
+
 from stack.client import PARKED, QUEUE
-from tools.jobs import commit_request, completed, log_lines, message, parked_message, quiet, said
+from tools.jobs import commit_request, completed, forget_the_unfinished, log_lines, message, parked_message, quiet, said
+
+pytestmark = pytest.mark.own_worker
 
 REASON = "common.id_format"
 QUICK = {"worker": {"reconcile_after": "1s", "reconcile_every": "300ms", "absent_user": "park"}}
@@ -33,6 +37,7 @@ def parked_with(fw, deletion_id, turn, reason):
 
 
 def test_parked_once_and_replayed(fw):
+    forget_the_unfinished(fw)       # whose users may be gone
     fw.purge(PARKED)
     worker = fw.stack.worker.configure(QUICK)
     user_id, deletion_id = request_of_text(fw)

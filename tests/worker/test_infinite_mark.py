@@ -4,6 +4,8 @@ import pytest
 from stack.client import PARKED
 from tools.jobs import ask, commit_request, completed, message, parked_message, quiet, said, untouched
 
+pytestmark = pytest.mark.own_worker
+
 SET = "UPDATE users SET deleted_at = %s WHERE id = %s"
 WORDS = ("worker.lock_user_sql", "infinity", "NULLIF(deleted_at, 'infinity')")
 

@@ -1,5 +1,9 @@
 """A deletion whose ledger row can't be written makes room for the others, and goes on when it can."""
+import pytest
+
 from tools.jobs import ask, completed, quiet, said
+
+pytestmark = pytest.mark.own_worker
 
 
 def test_locked_ledger_rows_hold_nobody_up(fw):

@@ -1,4 +1,6 @@
 """The worker database is restored from a backup, or has lost rows: the ledger is behind its requests, and catches up with them."""
+import pytest
+
 from tools.jobs import completed, log_lines, quiet, said
 
 QUICK = {"worker": {"reconcile_after": "1s", "reconcile_every": "300ms"}}
@@ -25,6 +27,7 @@ def told(fw, user):
     return row["reported"] == row["version"] and all(row[c] == request[c] for c in ("status", "mail", "files_deleted", "version"))
 
 
+@pytest.mark.own_worker
 def test_a_row_that_is_lost(fw, wires):
     user = failing(fw, wires, version=8)
     fw.psql("worker", "DELETE FROM farewell.deletion WHERE user_id = %s", str(user))
@@ -35,6 +38,7 @@ def test_a_row_that_is_lost(fw, wires):
     quiet(fw)
 
 
+@pytest.mark.own_worker
 def test_a_row_that_is_older_than_its_request(fw, wires):
     user = failing(fw, wires, version=4)
     fw.psql("worker", "UPDATE farewell.deletion SET version = 0 WHERE user_id = %s", str(user))
@@ -46,6 +50,7 @@ def test_a_row_that_is_older_than_its_request(fw, wires):
     assert len(log_lines(fw.stack.worker, BEHIND, fw.requests(user)[0]["deletion_id"])) == 1
 
 
+@pytest.mark.own_worker
 def test_the_reconciler_reports_what_nobody_else_does(fw):
     """A row that was restored as finished: no message will come for it."""
     fw.stack.worker.configure(QUICK)
@@ -77,6 +82,7 @@ def test_a_finished_request_closes_its_ledger_row(fw):
     assert fw.ledger(user)[0]["mail"] == "sent"
 
 
+@pytest.mark.own_worker
 def test_a_report_that_comes_late_changes_nothing(fw, wires):
     """Who reports an older state than the ledger's present one is late, whatever the request has heard of: he makes no row jump."""
     wires.worker(**QUICK["worker"])

@@ -5,6 +5,8 @@ import pytest
 
 from tools.jobs import ask, commit_request, completed, message, quiet
 
+pytestmark = pytest.mark.own_worker
+
 
 def resident_kb(pid):
     try:

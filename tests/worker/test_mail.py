@@ -52,6 +52,7 @@ def test_refusals(fw):
     quiet(fw)
 
 
+@pytest.mark.own_worker
 def test_server_away_and_back(fw, wires):
     wires.worker()
     wires.smtp.refuse()
@@ -65,6 +66,7 @@ def test_server_away_and_back(fw, wires):
     quiet(fw)
 
 
+@pytest.mark.own_worker
 @pytest.mark.parametrize("when_unknown", ["resend", "hold"])
 def test_no_answer_after_the_mail(fw, when_unknown):
     fw.stack.worker.configure({"worker": {"when_unknown": when_unknown, "smtp_answer_timeout": "3s"}})

@@ -1,7 +1,11 @@
 """That a mail was sent is a fact: it is written down however the job ended, and the mail is never sent again."""
 import contextlib
 
+import pytest
+
 from tools.jobs import ask, completed, log_lines, quiet, said
+
+pytestmark = pytest.mark.own_worker
 
 
 @contextlib.contextmanager

@@ -7,6 +7,8 @@ from stack.client import PARKED
 from tools.jobs import completed, log_lines, quiet, said
 from tools.pool import Board
 
+pytestmark = pytest.mark.own_worker
+
 MAIL_SERVER = 8     # a bit of enum server
 
 AWAY = {

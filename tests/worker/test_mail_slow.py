@@ -3,6 +3,8 @@ import pytest
 
 from tools.jobs import ask, completed, quiet
 
+pytestmark = pytest.mark.own_worker
+
 
 @pytest.mark.parametrize("when_unknown", ["resend", "hold"])
 def test_an_answer_later_than_smtp_timeout(fw, when_unknown):

@@ -1,5 +1,9 @@
 """A mail is begun only with time enough for it; else the job is handed over, uncharged, and the next turn begins with the mail."""
+import pytest
+
 from tools.jobs import ask, completed, log_lines, quiet
+
+pytestmark = pytest.mark.own_worker
 
 
 def test_slow_files_and_then_a_mail(fw, wires):

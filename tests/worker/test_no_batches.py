@@ -4,6 +4,8 @@ import pytest
 from tools.jobs import ask
 from tools.s3_canned import Canned, answer, deleted
 
+pytestmark = pytest.mark.own_worker
+
 ODD = "farewell-odd-bucket"
 
 

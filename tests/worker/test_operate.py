@@ -2,6 +2,8 @@
 import os
 import re
 
+import pytest
+
 from stack import place
 from tools.jobs import ask, commit_request, completed, log_lines, quiet
 
@@ -44,6 +46,7 @@ def test_every_statement_is_known():
     assert len(STATEMENTS) == 18, STATEMENTS
 
 
+@pytest.mark.own_worker
 def test_the_lists(fw):
     fw.stack.worker.configure(QUICK)
     user = fw.make_user()
@@ -62,6 +65,7 @@ def test_the_lists(fw):
     assert run(fw, since, "2100-01-01 00:00+00") == []
 
 
+@pytest.mark.own_worker
 def test_a_parked_deletion_is_replayed(fw):
     fw.stack.worker.configure(QUICK)
     user = fw.make_user(files=1)
@@ -73,6 +77,7 @@ def test_a_parked_deletion_is_replayed(fw):
     quiet(fw)
 
 
+@pytest.mark.own_worker
 def test_a_retry_is_brought_forward(fw):
     fw.stack.worker.configure(QUICK)
     user = fw.make_user(files=0)
@@ -84,6 +89,7 @@ def test_a_retry_is_brought_forward(fw):
     quiet(fw)
 
 
+@pytest.mark.own_worker
 def test_a_deletion_is_closed(fw):
     fw.stack.worker.configure(QUICK)
     user = fw.make_user(files=1)
@@ -95,6 +101,7 @@ def test_a_deletion_is_closed(fw):
     assert fw.objects_of(user) == user.keys
 
 
+@pytest.mark.own_worker
 def test_what_vanished_is_listed_and_taken_off(fw):
     fw.stack.worker.configure(QUICK)
     listing, = statements("SELECT", "vanished_at IS NOT NULL")
@@ -116,6 +123,7 @@ def test_what_vanished_is_listed_and_taken_off(fw):
     assert listed() == []
 
 
+@pytest.mark.own_worker
 def test_a_copy_gets_ids_of_its_own(fw):
     """And what has them is a pair of its own as soon as a worker starts."""
     fw.stack.worker.configure(QUICK)

@@ -1,9 +1,13 @@
 """A database that is away is not the job's failure: nothing is counted, nothing parked, and the job goes on by itself."""
 import time
 
+import pytest
+
 from stack.client import QUEUE
 from tools.jobs import ask, completed, log_lines, quiet, said
 from tools.proxy import COMMIT_ANSWER
+
+pytestmark = pytest.mark.own_worker
 
 # Bind of the prepared statement of that name, not its Parse after a reconnect.
 BEGIN, PROGRESS, COMPLETE, SENDING, STAMP, REPORT = (

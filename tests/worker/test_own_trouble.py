@@ -3,6 +3,8 @@ import contextlib
 import os
 import signal
 
+import pytest
+
 from stack.client import PARKED, QUEUE
 from tools.jobs import ask, commit_request, completed, delivered_too_often, message, parked_message, quiet, row_held, said
 
@@ -25,6 +27,7 @@ def reported(fw, user):
     return fw.wait_until(lambda: (row := fw.ledger(user)[-1])["reported"] == row["version"] and row, what="the report")
 
 
+@pytest.mark.own_worker
 def test_more_than_one_contact_row_holds_nobody_up(fw):
     """21000 in user_contact_sql: a subquery that returns two rows for one user, with as many such users as there are children."""
     fw.purge(PARKED)
@@ -53,6 +56,7 @@ def test_more_than_one_contact_row_holds_nobody_up(fw):
     fw.purge(PARKED)
 
 
+@pytest.mark.own_worker
 def test_a_locked_file_row_holds_nobody_up(fw):
     fw.stack.worker.configure({"worker": {"children": 1, "lock_timeout": "500ms", "statement_timeout": "1s"}})
     user, other = fw.make_user(), fw.make_user()
@@ -65,6 +69,7 @@ def test_a_locked_file_row_holds_nobody_up(fw):
     quiet(fw)
 
 
+@pytest.mark.own_worker
 def test_a_locked_users_row_is_counted(fw):
     fw.stack.worker.configure({"worker": {"children": 1, "lock_timeout": "500ms", "statement_timeout": "1s", "reconciler": "no"}})
     user, other = fw.make_user(), fw.make_user()
@@ -80,6 +85,7 @@ def test_a_locked_users_row_is_counted(fw):
     quiet(fw)
 
 
+@pytest.mark.own_worker
 def test_a_replay_that_is_redelivered_is_no_echo(fw, wires):
     fw.purge(PARKED)
     wires.worker(children=1, reconciler="no")
@@ -113,6 +119,7 @@ def test_an_echo_of_what_was_parked_is_not_run(fw):
     assert properties.headers["x-farewell-reason"] == row["last_error"] and b'"turn":2' in body.replace(b" ", b"")
 
 
+@pytest.mark.own_worker
 def test_parked_replayed_failed_and_lost_is_found_again(fw, wires):
     """The message is lost after the replay has failed, and the request's copy still says parked."""
     fw.purge(PARKED)
@@ -139,6 +146,7 @@ def test_an_older_report_never_overwrites_a_newer_one(fw):
     assert request["version"] == ledger["version"] > 0
 
 
+@pytest.mark.own_worker
 def test_row_ids_of_any_length(fw):
     fw.psql("worker", "CREATE TABLE long_ids (id text PRIMARY KEY, user_id bigint, path text)")
     try:
@@ -164,6 +172,7 @@ def test_delivered_too_often_is_parked_by_us(fw):
     completed(fw, user, files=3)
 
 
+@pytest.mark.own_worker
 def test_a_contact_function_that_changes_the_session_holds_nobody_up(fw):
     """The mark reads differently after it, so that the guard's look before each page differs from the first."""
     fw.purge(PARKED)

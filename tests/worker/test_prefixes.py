@@ -7,6 +7,8 @@ from stack.client import PARKED
 from tools.jobs import ask, completed, quiet
 from tools.s3_tool import everything, versioning
 
+pytestmark = pytest.mark.own_worker
+
 
 @pytest.fixture
 def other(fw):

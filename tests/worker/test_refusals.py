@@ -41,6 +41,7 @@ def test_a_column_that_was_changed_needs_no_restart(fw):
         fw.psql("worker", "ALTER TABLE user_files ALTER COLUMN file_path TYPE text")
 
 
+@pytest.mark.own_worker
 def test_an_error_in_the_contact_statement_is_no_missing_request(fw):
     fw.stack.worker.configure({"worker": {
         "children": 1, "operator_attempts": 100, "user_contact_sql": "SELECT email, (name::int)::text, locale FROM users WHERE id = $1"}})
@@ -59,6 +60,7 @@ FAULTY_DONE = ("UPDATE user_files SET deleted_at = now() WHERE user_id = $1 AND 
                " AND CASE WHEN file_path LIKE '%/faulty' THEN length(file_path) / 0 ELSE 1 END = 1")
 
 
+@pytest.mark.own_worker
 @pytest.mark.parametrize("setting, sql", [("files_sql", FAULTY_FILES), ("files_done_sql", FAULTY_DONE)])
 def test_rows_that_a_statement_fails_on_are_that_deletions_trouble(fw, setting, sql):
     fw.purge(PARKED)
@@ -97,6 +99,7 @@ def test_a_header_that_counts_too_far(fw):
     fw.wait_status(user, "parked")
 
 
+@pytest.mark.own_worker
 def test_rows_that_come_back_for_ever(fw, store):
     fw.purge(PARKED)
     fw.stack.worker.configure({"worker": {"s3_endpoint": store(deleted), "s3_versions": "current", "files_sql":
@@ -108,6 +111,7 @@ def test_rows_that_come_back_for_ever(fw, store):
     parked_message(fw, user)
 
 
+@pytest.mark.own_worker
 def test_one_object_does_not_hold_up_the_pages_behind_it(fw, store):
     gone = set()
 
@@ -121,6 +125,7 @@ def test_one_object_does_not_hold_up_the_pages_behind_it(fw, store):
     assert gone == {"a/1", "a/2", "a/3", "a/4"} and row["files_deleted"] == 4
 
 
+@pytest.mark.own_worker
 def test_ids_are_read_in_the_order_of_numbers(fw, store):
     """In that of text, 100 is before 99, and one pass, which is all that there is when a row can't be fixed, would leave rows out."""
     fw.purge(PARKED)
@@ -136,6 +141,7 @@ def test_ids_are_read_in_the_order_of_numbers(fw, store):
     fw.psql("worker", "DELETE FROM user_files WHERE user_id = %s", user.id)  # for who runs it once more
 
 
+@pytest.mark.own_worker
 def test_a_row_id_of_wide_characters(fw):
     """A sentence that shows it is cut between two characters; half a one no database takes."""
     fw.purge(PARKED)
@@ -153,6 +159,7 @@ def test_a_row_id_of_wide_characters(fw):
         fw.purge(PARKED)
 
 
+@pytest.mark.own_worker
 def test_restored_while_a_worker_is_at_it(fw, store):
     """Too late by the rules; but what is left stays, and nobody is told that the account is gone."""
     asked, go_on = [], threading.Event()
@@ -174,6 +181,7 @@ def test_restored_while_a_worker_is_at_it(fw, store):
     assert asked == ["b/1"] and fw.mails(user) == [] and fw.requests(user)[0]["status"] == "cancelled"
 
 
+@pytest.mark.own_worker
 def test_the_users_row_vanishes_while_a_worker_is_at_it(fw, store):
     """An empty answer of the lock statement is no leave to go on, also not for a job that has begun."""
     asked, go_on = [], threading.Event()

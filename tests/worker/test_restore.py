@@ -1,5 +1,9 @@
 """A user who was restored and deleted again is deleted for the second deletion; the first is cancelled."""
+import pytest
+
 from tools.jobs import commit_request, completed, message, quiet
+
+pytestmark = pytest.mark.own_worker
 
 
 def test_restored_and_deleted_again(fw, wires):

@@ -4,6 +4,8 @@ import pytest
 from stack.client import PARKED
 from tools.jobs import ask, completed, parked_message, quiet, untouched
 
+pytestmark = pytest.mark.own_worker
+
 TABLES = """
     DROP TABLE IF EXISTS docs; DROP VIEW IF EXISTS uploads; DROP TABLE IF EXISTS photos, films;
     CREATE TABLE docs (id bigint PRIMARY KEY, user_id bigint NOT NULL, paths text[] NOT NULL, deleted_at timestamptz);

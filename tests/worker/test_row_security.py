@@ -4,6 +4,8 @@ import pytest
 from stack.client import PARKED
 from tools.jobs import ask, completed, quiet, untouched
 
+pytestmark = pytest.mark.own_worker
+
 EX_CONFIG = 78
 FILES = ("SELECT id::text, file_path FROM secured_files WHERE user_id = $1 AND deleted_at IS NULL AND ($2::bigint IS NULL OR id > $2::bigint)"
          " ORDER BY secured_files.id LIMIT $3")

@@ -65,6 +65,7 @@ def test_denied_objects_and_missing_buckets(fw, denied):
     quiet(fw)
 
 
+@pytest.mark.own_worker
 def test_what_fails_everybody_parks_nobody(fw, denied):
     """A missing bucket that more than one account names, and a bucket that lets nobody delete, while the store serves others."""
     fw.stack.worker.configure({"worker": {"children": 1}})

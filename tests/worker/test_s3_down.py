@@ -1,7 +1,11 @@
 """The S3 store is away, and comes back: the deletion completes by itself, and GET shows meanwhile how it stands."""
 import datetime
 
+import pytest
+
 from tools.jobs import completed, quiet, together
+
+pytestmark = pytest.mark.own_worker
 
 
 def test_store_away_and_back(fw, wires):

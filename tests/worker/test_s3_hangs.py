@@ -1,8 +1,12 @@
 """The store hangs: the broker's connection is kept by heartbeats, and TERM hands the job over within stop_timeout."""
 import time
 
+import pytest
+
 from stack.client import QUEUE
 from tools.jobs import ask, completed, log_lines, quiet, said
+
+pytestmark = pytest.mark.own_worker
 
 
 def test_heartbeats_go_on_while_the_store_hangs(fw):

@@ -6,6 +6,8 @@ import pytest
 from tools.jobs import ask, completed, quiet
 from tools.s3_canned import Canned, answer, error
 
+pytestmark = pytest.mark.own_worker
+
 
 @pytest.fixture
 def store(fw):

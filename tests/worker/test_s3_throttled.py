@@ -4,6 +4,8 @@ import pytest
 from tools.jobs import ask, completed, quiet
 from tools.s3_canned import Canned, deleted, error
 
+pytestmark = pytest.mark.own_worker
+
 ROWS, PAGE = 8000, 1000
 
 

@@ -1,6 +1,10 @@
 """A worker.files_sql that does not heed $2: rows that can't be deleted would be read again and again, in one delivery, for ever."""
+import pytest
+
 from stack.client import PARKED
 from tools.jobs import ask, completed, log_lines, quiet
+
+pytestmark = pytest.mark.own_worker
 
 HEEDLESS = ("SELECT id::text, file_path FROM user_files WHERE user_id = $1 AND deleted_at IS NULL AND ($2::bigint IS NULL OR true)"
             " ORDER BY user_files.id LIMIT $3")

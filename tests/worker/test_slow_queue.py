@@ -6,6 +6,8 @@ import pytest
 from stack.client import QUEUE
 from tools.jobs import ask, commit_request, completed, forget_the_unfinished, log_lines, message, quiet, said
 
+pytestmark = pytest.mark.own_worker
+
 QUICK = {"reconcile_after": "1s", "reconcile_every": "300ms"}
 
 

@@ -2,8 +2,12 @@
 import os
 import signal
 
+import pytest
+
 from stack.client import PARKED, QUEUE
 from tools.jobs import ask, completed, forget_the_unfinished, parked_message, quiet, said
+
+pytestmark = pytest.mark.own_worker
 
 
 def test_a_message_that_kills_children(fw, wires):

@@ -11,6 +11,8 @@ from stack.client import PARKED
 from stack.s3 import REGION
 from tools.jobs import completed, forget_the_unfinished, parked_message, quiet, said
 
+pytestmark = pytest.mark.own_worker
+
 KEY, SECRET = "SECONDSTOREKEY", "second-store-secret"
 
 

@@ -1,5 +1,9 @@
 """Sweeps: a file row committed after the last pass does not stay for ever."""
+import pytest
+
 from tools.jobs import ask, completed, log_lines, quiet, said
+
+pytestmark = pytest.mark.own_worker
 
 QUICK = {"children": 1, "sweep_after": "1s 2s 3s 5s 8s 13s 21s 34s", "reconcile_every": "300ms", "reconcile_after": "1s"}
 SWEEP_NOW = "UPDATE farewell.deletion SET sweep_at = now() WHERE user_id = %s"

@@ -4,6 +4,8 @@ import pytest
 from stack.client import EXCHANGE, KEY, QUEUE
 from tools.jobs import completed, log_lines, quiet, said
 
+pytestmark = pytest.mark.own_worker
+
 OWN = {"exchange": "gone.exchange", "queue": "gone.deletions", "parked_queue": "gone.parked", "retry_queue_prefix": "gone.retry"}
 RETRY = [f"gone.retry.{delay}" for delay in ("1s", "2s", "4s", "8s")]
 

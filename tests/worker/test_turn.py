@@ -1,6 +1,8 @@
 """Duplicates: a message of an old turn is superseded, the same message again does nothing, and two never work side by side."""
 import time
 
+import pytest
+
 from stack.client import PARKED
 from tools.jobs import ask, commit_request, completed, lease_held, log_lines, message, quiet, said
 
@@ -20,6 +22,7 @@ def test_a_message_of_an_old_turn_is_superseded(fw):
     quiet(fw)
 
 
+@pytest.mark.own_worker
 def test_duplicates_of_one_message(fw):
     fw.stack.worker.configure({"worker": {"children": 6}})
     fw.stack.smtp.control(delay=2)
@@ -50,6 +53,7 @@ def test_a_lease_held_by_somebody_else(fw):
     quiet(fw)
 
 
+@pytest.mark.own_worker
 def test_who_holds_a_lease_for_too_long_is_named(fw):
     fw.stack.worker.configure({"worker": {"hard_timeout": "4s", "soft_timeout": "3s", "handover_after": "2s",
                                           "s3_timeout": "1s", "smtp_timeout": "1s", "smtp_answer_timeout": "1s"}})

@@ -4,6 +4,8 @@ import pytest
 from stack.client import PARKED
 from tools.jobs import commit_request, completed, message, parked_message, quiet, untouched
 
+pytestmark = pytest.mark.own_worker
+
 
 @pytest.fixture
 def twins(fw):

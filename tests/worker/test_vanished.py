@@ -1,8 +1,12 @@
 """A deletion of the ledger whose request is gone from the user database, as a fail-over or a restore leaves it, is said."""
 import struct
 
+import pytest
+
 from tools.jobs import ask, commit_request, completed, log_lines, said
 from tools.pool import Board
+
+pytestmark = pytest.mark.own_worker
 
 QUICK = {"worker": {"reconcile_after": "1s", "reconcile_every": "300ms"}}
 ELSEWHERE = "/7/00000001"

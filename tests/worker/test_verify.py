@@ -6,6 +6,8 @@ import pytest
 from tools.jobs import ask
 from tools.s3_canned import Canned, answer, deleted, error
 
+pytestmark = pytest.mark.own_worker
+
 
 class Liar:
     """A store that confirms every deletion, and does it only when .honest."""

@@ -50,6 +50,7 @@ def test_every_version_goes(fw, keeping):
     quiet(fw)
 
 
+@pytest.mark.own_worker
 @pytest.mark.parametrize("status", ["Enabled", "Suspended"])
 def test_turned_on_a_moment_ago(fw, status):
     """The child has just deleted in the bucket, which had no versions; since then the application has deleted the object."""
@@ -70,6 +71,7 @@ def test_turned_on_a_moment_ago(fw, status):
     quiet(fw)
 
 
+@pytest.mark.own_worker
 def test_current_leaves_versions_and_says_so(fw, keeping):
     fw.stack.worker.configure({"worker": {"s3_versions": "current", "children": 1}})
     users = [keeping.make_user(files=[locale + "/a", locale + "/b"], locale=locale) for locale in ("en", "de", "ko")]
@@ -88,6 +90,7 @@ def test_current_leaves_versions_and_says_so(fw, keeping):
     assert "older versions" not in text_of(fw.mails(plain)[0]) and "kept\nin it. There is nothing" in text_of(fw.mails(plain)[0])
 
 
+@pytest.mark.own_worker
 def test_a_bucket_that_is_given_versioning_meanwhile(fw):
     """It was looked at before: the answer to the deletion says it, and nothing stays."""
     fw.stack.worker.configure({"worker": {"children": 1}})
@@ -103,6 +106,7 @@ def test_a_bucket_that_is_given_versioning_meanwhile(fw):
     assert everything(fw.stack.s3, other.bucket) == {} and fw.ledger(second)[0]["versions_left"] == 0
 
 
+@pytest.mark.own_worker
 @pytest.mark.parametrize("action", ["s3:GetBucketVersioning", "s3:ListBucketVersions", "s3:DeleteObjectVersion"])
 def test_a_missing_permission_parks_naming_it(fw, keeping, action):
     fw.stack.worker.configure({"worker": {"children": 1, "operator_attempts": 1}})
@@ -121,6 +125,7 @@ def test_a_missing_permission_parks_naming_it(fw, keeping, action):
     assert everything(fw.stack.s3, keeping.bucket) == {}
 
 
+@pytest.mark.own_worker
 def test_what_may_not_be_deleted_is_parked(fw, keeping):
     """A policy on some keys' versions, while the bucket serves others; the rest of the account's is gone."""
     fw.stack.worker.configure({"worker": {"children": 1, "operator_attempts": 1}})
@@ -146,6 +151,7 @@ def locking(fw):
     return other
 
 
+@pytest.mark.own_worker
 def test_a_lock_is_waited_for(fw, locking):
     """Uncounted, with the date, without a message in the broker, and never parked for it; then it goes through."""
     fw.stack.worker.configure({"worker": {"children": 1, "park_after": "1s", "reconcile_after": "1s", "reconcile_every": "300ms"}})
@@ -167,6 +173,7 @@ def test_a_lock_is_waited_for(fw, locking):
     assert fw.ledger(user)[0]["attempts"] == 0
 
 
+@pytest.mark.own_worker
 def test_a_legal_hold_wants_a_person(fw, locking):
     fw.stack.worker.configure({"worker": {"children": 1, "operator_attempts": 1}})
     user = locking.make_user(files=["held", "free"])
