@@ -5,6 +5,7 @@ what counts is the ratio of the medians. The worker's time is the ledger's: from
 import os
 import statistics
 import subprocess
+import time
 import uuid
 
 from stack import Stack
@@ -13,10 +14,12 @@ from stack.place import TOP
 from stack.proc import wait_until
 from stack.s3 import ACCESS_KEY, REGION, SECRET_KEY
 from tools.jobs import commit_request, message
+from tools.s3_canned import Canned, deleted, error
 
 BUCKET, VERSIONED = "bench-files", "bench-versions"
 WORKER = {"children": 1, "reconciler": False, "max_jobs_per_child": 0, "s3_timeout": "60s"}
 PATIENCE = 3600
+KEYS_A_SECOND = 1000
 
 
 class Case:
@@ -137,6 +140,31 @@ class Bench:
         say(f"{rows:,} rows without objects: files a second", f"{rows / seconds:,.0f}")
         return max(high_water_kb(pid) for pid in children)
 
+    def seconds_at(self, store, rows):
+        """How long one account of so many rows takes at a store of the tests' own, of which no versions are asked for."""
+        self.stack.worker.configure({"worker": {**WORKER, "s3_endpoint": store.endpoint, "s3_versions": "current"}})
+        user = self.make_account(Case("", 1, rows), f"{uuid.uuid4().hex[:12]}/")
+        self.stack.postgres.admin("ANALYZE user_files", database=self.database())
+        return self.run_worker([user], rows)
+
+    def measure_slow_down(self, rows):
+        """A store that deletes KEYS_A_SECOND, and one that besides answers every fifth request with SlowDown."""
+        def calm(request):
+            time.sleep(len(request.keys) / KEYS_A_SECOND)
+            return deleted(request.keys)
+
+        def refusing(request):
+            return error(503, "SlowDown") if len(stores[1].requests) % 5 == 0 else calm(request)
+        stores = [Canned(calm), Canned(refusing)]
+        try:
+            undisturbed, refused = (self.seconds_at(store, rows) for store in stores)
+        finally:
+            self.stack.worker.configure({"worker": WORKER})
+            for store in stores:
+                store.close()
+        say(f"{rows:,} rows, seconds, undisturbed | one request in five refused", f"{undisturbed:.1f} | {refused:.1f}")
+        say("  the second / the first (goal: 1.50 or less)", f"{refused / undisturbed:.2f}")
+
     def measure_memory(self, few, many):
         small, large = self.peak_kb(few), self.peak_kb(many)
         say(f"peak RSS of a child, kB: {few:,} | {many:,} rows", f"{small:,} | {large:,}")
@@ -169,6 +197,7 @@ def run(quick):
                 say(case.title, "skipped: there is no setting worker.s3_versions")
             else:
                 bench.measure(case)
+        bench.measure_slow_down(8000 if quick else 40_000)
         bench.measure_memory(1000, 50_000 if quick else 1_000_000)
         say("load of the machine at the end", "%.1f %.1f %.1f" % os.getloadavg())
         wait_until(lambda: bench.client.queue_messages(QUEUE) == 0, what="an empty queue")

@@ -132,7 +132,7 @@ class Stack:
         for program in (self.worker, self.gateway):
             if program.overrides or program.extra_env:
                 program.stop()
-                program.overrides = program.extra_env = {}
+                program.overrides, program.extra_env = {}, {}
         self.gateway.start()
         self.nginx.configure()
         self.nginx.start()
