@@ -97,8 +97,8 @@ static void test_xml_that_is_none(void)
 		"<html><Credentials><AccessKeyId>a</AccessKeyId></Credentials></html>",
 		"<AssumeRoleWithWebIdentityResponse><AccessKeyId>a</AccessKeyId>",
 		"<!DOCTYPE x [<!ENTITY e \"v\">]><ErrorResponse><Code>&e;</Code></ErrorResponse>",
-		"<ErrorResponse><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a/></a></a></a></a></a></a>"
-		"</a></a></a></a></a></a></a></a></a></ErrorResponse>",
+		("<ErrorResponse><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a/></a></a></a></a></a></a>"
+	     "</a></a></a></a></a></a></a></a></a></ErrorResponse>"),
 	};
 	size_t size = sizeof(answer.access_key) + 128;
 	char *large = calloc(1, size);
