@@ -182,6 +182,7 @@ static enum files_result round_run(struct emptying *e)
 	while (!e->below.over) {
 		s3_set_deadline(s3, e->pass->means->handover_at_ms);
 		failed.result = s3_below_next(s3, &e->below, failed.why, sizeof(failed.why));
+		failed.no_bucket = e->below.no_bucket;
 		if (failed.result != S3_DELETED)
 			return listing_failed(e, &failed);
 		if (e->below.count == 0)

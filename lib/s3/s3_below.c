@@ -149,6 +149,7 @@ enum s3_result s3_below_next(struct s3 *s3, struct s3_below *below, char *why, s
 failed:
 	below_clear(below);
 	s3_note_blame(s3, fault.blame);
+	below->no_bucket = fault.no_bucket;
 	snprintf(why, why_size, "%s", fault.why);
 	return fault.result;
 }

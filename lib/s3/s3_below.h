@@ -27,6 +27,7 @@ struct s3_below {
 	char *keys[S3_BELOW_MAX]; /* the page in hand; a key may be in it twice */
 	size_t count;
 	bool astray, no_memory, disordered;
+	bool no_bucket; /* of a page that can't be listed: there is no such bucket */
 };
 
 /* Goes on to the next page. S3_DELETED: there it is, or it is over; else WHY says why it can't be

@@ -79,7 +79,7 @@ def test_worker_finishes_or_hands_over(fw, make_site):
 
 def test_a_child_that_does_not_hear_is_killed_at_stop_timeout(fw, make_site):
     with Proxy(fw.stack.s3.rgw.port) as store:
-        site = make_site(children=2, stop_timeout="1s", s3_endpoint=f"http://127.0.0.1:{store.port}")
+        site = make_site(children=1, stop_timeout="1s", s3_endpoint=f"http://127.0.0.1:{store.port}")
         user, = fw.make_users(1, files=1)
         store.hold()
         deletion, = site.ask(user)

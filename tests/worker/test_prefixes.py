@@ -47,6 +47,21 @@ def test_with_rows_and_without(fw, other, versioned):
     quiet(fw)
 
 
+def test_below_a_bucket_that_is_missing(fw, other):
+    """Nobody else names it, and the store serves others: it is this account's own."""
+    user = fw.make_user(files=0)
+    serve(fw, f"SELECT 's3://farewell-p-there-is-none/users/' || $1 || '/' WHERE $1 = '{user.id}'")
+    ask(fw, user)
+    while fw.status(user) != "parked":
+        served = fw.make_user(files=1)
+        ask(fw, served)
+        completed(fw, served, files=1)
+        assert fw.ledger(user)[0]["attempts"] <= 8
+    row, = fw.ledger(user)
+    assert "NoSuchBucket" in row["last_error"] and row["attempts"] >= 3
+    assert fw.mails(user) == []
+
+
 def test_without_any_row(fw, other):
     serve(fw, f"SELECT p FROM (VALUES ('s3://{other.bucket}/a/' || $1 || '/'), ('s3://{other.bucket}/b/' || $1 || '/')) AS t(p)",
           s3_allow=f"s3://{other.bucket}/a/{{id}}/ s3://{other.bucket}/b/{{id}}/")
