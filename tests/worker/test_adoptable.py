@@ -5,8 +5,6 @@ import pytest
 
 from tools.jobs import together
 
-pytestmark = pytest.mark.own_worker
-
 DATABASE = "adopted_db"
 TABLES = """
 CREATE TABLE accounts (uid uuid PRIMARY KEY, removed_at timestamp(3), mail text, full_name text, lang text);
@@ -135,6 +133,7 @@ def test_other_tables_other_ids_one_database(fw, sql, install):
     assert sql("SELECT count(*) FROM farewell.pairing p JOIN farewell.ledger l USING (ledger_id)") == [{"count": 1}]
 
 
+@pytest.mark.own_worker
 def test_rows_removed_in_the_shipped_schema(fw):
     fw.stack.worker.configure({"worker": {"files_done_sql": "DELETE FROM user_files WHERE user_id = $1 AND id = ANY ($2::bigint[])"}})
     user, other = fw.make_user(), fw.make_user()
@@ -145,6 +144,7 @@ def test_rows_removed_in_the_shipped_schema(fw):
     assert fw.value("worker", "SELECT count(*) FROM user_files WHERE user_id = %s", other.id) == 3
 
 
+@pytest.mark.own_worker
 def test_a_statement_that_marks_nothing_is_found_out(fw):
     """It would find the same rows for ever."""
     fw.stack.worker.configure({"worker": {

@@ -5,8 +5,6 @@ import pytest
 
 from tools.jobs import at_port
 
-pytestmark = pytest.mark.own_worker
-
 EX_CONFIG = 78
 SQL = {
     "lock_user_sql": {

@@ -30,7 +30,6 @@ def test_term_finishes_what_is_in_hand(fw):
     quiet(fw)
 
 
-@pytest.mark.own_worker
 def test_term_while_idle(fw):
     """Nobody waits for stop_timeout, and nobody has to be killed."""
     worker = fw.stack.worker.start()

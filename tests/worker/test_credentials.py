@@ -5,8 +5,6 @@ from stack.client import PARKED
 from tools.aws_metadata import Metadata, answer
 from tools.jobs import ask, completed, quiet, said
 
-pytestmark = pytest.mark.own_worker
-
 NO_KEYS = {"s3_access_key": None, "s3_secret_key_file": None}
 
 
@@ -28,6 +26,7 @@ def session_files(fw, gateway):
     return write
 
 
+@pytest.mark.own_worker
 def test_a_deletion_with_a_session_in_files(fw, gateway, session_files):
     """The token is another session's at first: nobody is parked, and the right one is found without a restart."""
     fw.purge(PARKED)
@@ -48,6 +47,7 @@ def test_a_deletion_with_a_session_in_files(fw, gateway, session_files):
     quiet(fw)
 
 
+@pytest.mark.own_worker
 def test_a_deletion_with_a_session_of_an_instance(fw, gateway):
     """Children ask the metadata service; while that refuses nobody is charged."""
     metadata = Metadata()

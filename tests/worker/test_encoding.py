@@ -3,8 +3,6 @@ import pytest
 
 from tools.jobs import QUEUE, said
 
-pytestmark = pytest.mark.own_worker
-
 EX_CONFIG = 78
 LATIN = "latin_db"
 QUICK = {"reconcile_after": "1s", "reconcile_every": "300ms", "children": 1}
@@ -44,6 +42,7 @@ def latin(fw):
     pair(fw, *paired)
 
 
+@pytest.mark.own_worker
 def test_a_ledger_that_cant_store_the_error(fw, latin):
     """The user database, in UTF-8, refuses with a text that the ledger's can't store: it is counted all the same."""
     fw.psql("users", BROKEN)
@@ -62,6 +61,7 @@ def test_a_ledger_that_cant_store_the_error(fw, latin):
     said(fw, "없는 사용자 in users_db", user)
 
 
+@pytest.mark.own_worker
 def test_a_request_that_cant_store_the_error(fw, latin, more_gateway):
     """The other way round: the request hears of the ledger's state, with a text of ASCII."""
     fw.psql("worker", BROKEN)

@@ -1,8 +1,4 @@
 """A right that is missing at the start and granted later: the check is made again, and the worker begins."""
-import pytest
-
-pytestmark = pytest.mark.own_worker
-
 LOCK = "SELECT id::text, deleted_at::text FROM granted_users WHERE id = $1 FOR SHARE"
 REFUSED = "permission denied for table granted_users"
 

@@ -5,8 +5,6 @@ import pytest
 
 from tools.jobs import ask, completed, log_lines, quiet, said
 
-pytestmark = pytest.mark.own_worker
-
 
 @contextlib.contextmanager
 def completing_refused(fw, user):
@@ -35,6 +33,7 @@ def test_completing_is_refused_after_the_mail(fw):
     quiet(fw)
 
 
+@pytest.mark.own_worker
 def test_who_cant_write_it_down_keeps_nobody_else(fw):
     """The ledger's row is locked by somebody while the mail is sent: the child that knows of the mail waits, the other works."""
     fw.stack.worker.configure({"worker": {"children": 2, "reconciler": "no", "lock_timeout": "500ms", "statement_timeout": "1s"}})

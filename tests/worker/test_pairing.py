@@ -7,8 +7,6 @@ import pytest
 from tools.jobs import QUEUE, ask, commit_request, completed, log_lines, said, untouched
 from tools.pool import Board
 
-pytestmark = pytest.mark.own_worker
-
 EX_CONFIG = 78
 QUICK = {"reconcile_after": "1s", "reconcile_every": "300ms", "children": 1}
 OTHERS = {"user": ("other_users_db", "users"), "worker": ("other_worker_db", "user_files")}
@@ -69,6 +67,7 @@ def advice(line):
     return re.search(r": ((?:INSERT|UPDATE) .*)$", line)[1]
 
 
+@pytest.mark.own_worker
 def test_with_another_ledger_nothing_is_taken(fw, other, second):
     database = other("worker")
     users = [fw.make_user(files=2) for _ in range(3)]
@@ -97,6 +96,7 @@ def test_with_another_ledger_nothing_is_taken(fw, other, second):
     assert not lines(wrong, "consuming") and fw.value("users", "SELECT ledger_id FROM farewell.pairing") == ledger
 
 
+@pytest.mark.own_worker
 def test_with_another_user_database_nothing_is_taken_nor_marked(fw, other, second):
     database = other("user")
     active, waits = fw.make_user(files=2), fw.make_user(files=1)
@@ -128,6 +128,7 @@ def test_with_another_user_database_nothing_is_taken_nor_marked(fw, other, secon
     assert not log_lines(fw.stack.worker, "vanished", since=since)
 
 
+@pytest.mark.own_worker
 @pytest.mark.parametrize("missing", ["pairing", "both"])
 def test_whoever_comes_first_with_a_ledger_that_knows_nothing(fw, other, second, missing):
     """Right after the upgrade nothing is paired yet: a ledger that knows none of what was begun does not become this user database's."""
@@ -153,6 +154,7 @@ def test_whoever_comes_first_with_a_ledger_that_knows_nothing(fw, other, second,
     assert fw.value("users", "SELECT ledger_id FROM farewell.pairing") == fw.value("worker", "SELECT ledger_id FROM farewell.ledger")
 
 
+@pytest.mark.own_worker
 def test_a_ledger_replaced_on_purpose(fw, other, second):
     """By the statement that the log names; what the log of the old one names brings it back."""
     database = other("worker")
@@ -179,6 +181,7 @@ def test_a_ledger_replaced_on_purpose(fw, other, second):
         fw.psql("users", "UPDATE farewell.pairing SET ledger_id = %s", fw.value("worker", "SELECT ledger_id FROM farewell.ledger"))
 
 
+@pytest.mark.own_worker
 def test_a_user_database_replaced_on_purpose(fw, other, second):
     database = other("user")
     lineage = fw.value("worker", "SELECT lineage FROM farewell.lineage")
@@ -197,6 +200,7 @@ def test_a_user_database_replaced_on_purpose(fw, other, second):
         fw.psql("worker", "UPDATE farewell.deletion SET vanished_at = NULL")
 
 
+@pytest.mark.own_worker
 def test_a_name_that_leads_elsewhere_is_noticed_in_the_next_session(fw):
     """As after a fail-over to a database that is another one; and it goes on without a restart when it is right again."""
     fw.stack.worker.configure({"worker": QUICK})

@@ -7,8 +7,6 @@ from stack.client import PARKED
 from tools.jobs import ask, completed, quiet
 from tools.s3_tool import everything, versioning
 
-pytestmark = pytest.mark.own_worker
-
 
 @pytest.fixture
 def other(fw):
@@ -24,6 +22,7 @@ def serve(fw, sql, **settings):
     fw.stack.worker.configure({"worker": {"children": 1, "prefixes_sql": sql, **settings}})
 
 
+@pytest.mark.own_worker
 @pytest.mark.parametrize("versioned", [False, True])
 def test_with_rows_and_without(fw, other, versioned):
     if versioned:
@@ -47,6 +46,7 @@ def test_with_rows_and_without(fw, other, versioned):
     quiet(fw)
 
 
+@pytest.mark.own_worker
 def test_below_a_bucket_that_is_missing(fw, other):
     """Nobody else names it, and the store serves others: it is this account's own."""
     user = fw.make_user(files=0)
@@ -62,6 +62,7 @@ def test_below_a_bucket_that_is_missing(fw, other):
     assert fw.mails(user) == []
 
 
+@pytest.mark.own_worker
 def test_without_any_row(fw, other):
     serve(fw, f"SELECT p FROM (VALUES ('s3://{other.bucket}/a/' || $1 || '/'), ('s3://{other.bucket}/b/' || $1 || '/')) AS t(p)",
           s3_allow=f"s3://{other.bucket}/a/{{id}}/ s3://{other.bucket}/b/{{id}}/")
@@ -73,6 +74,7 @@ def test_without_any_row(fw, other):
     assert fw.objects(other.bucket) == [f"c/{user.id}/z"]
 
 
+@pytest.mark.own_worker
 @pytest.mark.parametrize("prefix, word", [
     ("s3://BUCKET", "names a bucket"), ("s3://BUCKET/", "empty"), ("s3://BUCKET//", "nothing between"), ("s3://BUCKET/users/", "s3_allow"),
     ("s3://BUCKET/users/ID", "slash"), ("s3://BUCKET/users/../users/ID/", ". or .."), ("s3://BUCKET/users/ID0/", "s3_allow"), (None, "null")])
@@ -90,6 +92,7 @@ def test_an_unsafe_prefix_touches_nothing(fw, other, prefix, word):
     assert fw.objects(other.bucket) == keys and fw.mails(user) == []
 
 
+@pytest.mark.own_worker
 @pytest.mark.parametrize("allowed", [None, "s3://BUCKET", "s3://BUCKET/users/"])
 def test_a_prefix_that_does_not_name_the_account(fw, other, allowed):
     """As of an empty column: it may be everybody's."""
@@ -104,6 +107,7 @@ def test_a_prefix_that_does_not_name_the_account(fw, other, allowed):
     assert fw.objects(other.bucket) == keys and fw.mails(user) == []
 
 
+@pytest.mark.own_worker
 def test_page_by_page_turn_by_turn(fw, other, wires):
     """A job that takes too long hands itself over, with what it has done counted."""
     wires.worker(children=1, prefixes_sql=f"SELECT 's3://{other.bucket}/users/' || $1 || '/'", files_page=2, handover_after="400ms")
@@ -116,6 +120,7 @@ def test_page_by_page_turn_by_turn(fw, other, wires):
     assert row["turn"] > 1 and fw.objects(other.bucket) == []
 
 
+@pytest.mark.own_worker
 def test_the_guard_looks_before_each_page(fw, other, wires):
     """A user who is restored while the second page is listed keeps what is on it."""
     wires.worker(children=1, reconciler="no", prefixes_sql=f"SELECT 's3://{other.bucket}/users/' || $1 || '/'", files_page=2)

@@ -4,8 +4,6 @@ import pytest
 from stack.client import PARKED
 from tools.jobs import ask, completed, quiet, untouched
 
-pytestmark = pytest.mark.own_worker
-
 EX_CONFIG = 78
 FILES = ("SELECT id::text, file_path FROM secured_files WHERE user_id = $1 AND deleted_at IS NULL AND ($2::bigint IS NULL OR id > $2::bigint)"
          " ORDER BY secured_files.id LIMIT $3")
@@ -83,6 +81,7 @@ GOOD = {
 }
 
 
+@pytest.mark.own_worker
 @pytest.mark.parametrize("how", GOOD)
 def test_who_sees_all_rows_is_served(fw, table, check, how):
     sql, name = GOOD[how]
@@ -112,6 +111,7 @@ def test_at_the_start(fw, table, more_worker):
         worker.stop()
 
 
+@pytest.mark.own_worker
 def test_under_a_running_worker(fw, table):
     """A policy comes while it runs: nothing is completed, and nobody is charged for it; gone, all is deleted."""
     first = made_user(fw, table)

@@ -1,8 +1,6 @@
 """Queues: declared with their arguments, an existing one with others is named, and topology = check only looks."""
 import pytest
 
-pytestmark = pytest.mark.own_worker
-
 EX_CONFIG = 78
 
 

@@ -4,8 +4,6 @@ import pytest
 from stack.client import EXCHANGE, KEY, QUEUE
 from tools.jobs import completed, log_lines, quiet, said
 
-pytestmark = pytest.mark.own_worker
-
 OWN = {"exchange": "gone.exchange", "queue": "gone.deletions", "parked_queue": "gone.parked", "retry_queue_prefix": "gone.retry"}
 RETRY = [f"gone.retry.{delay}" for delay in ("1s", "2s", "4s", "8s")]
 
@@ -17,6 +15,7 @@ def channel(fw):
     connection.close()
 
 
+@pytest.mark.own_worker
 @pytest.mark.parametrize("what", ["exchange", "binding"])
 def test_it_is_put_back(fw, channel, what):
     fw.stack.worker.configure({"worker": {"reconcile_every": "2s"}})
@@ -33,6 +32,7 @@ def test_it_is_put_back(fw, channel, what):
     quiet(fw)
 
 
+@pytest.mark.own_worker
 def test_a_retry_queue_is_put_back(fw, channel):
     fw.stack.worker.configure({"worker": {"reconcile_every": "300ms"}})
     channel.queue_delete("farewell.retry.8s")
