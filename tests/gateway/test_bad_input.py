@@ -149,7 +149,7 @@ def test_half_a_request_holds_one_process_only(fw, more_gateway):
     """Who can write to the socket can stall one process until the hard time-out, which replaces it; the others go on."""
     gateway = more_gateway({"gateway": {"children": 2, "request_timeout": "1s", "confirm_timeout": "300ms", "lock_timeout": "500ms",
                                         "statement_timeout": "800ms", "soft_timeout": "2s", "hard_timeout": "4s"}})
-    before = set(gateway.children())
+    before = fw.wait_until(lambda: len(pids := set(gateway.children())) == 2 and pids, what="two processes")
     with socket.socket(socket.AF_UNIX) as s:
         s.connect(gateway.socket_path)
         s.sendall(fcgi_request({"REQUEST_METHOD": "GET", "REQUEST_URI": "/healthz"})[:20])

@@ -99,7 +99,8 @@ def test_a_server_that_is_gone(canned):
 
 @pytest.mark.parametrize("limit", [1, 3])
 def test_a_server_that_takes_few_connections(canned, limit):
-    """More than it takes are cut; that is nobody's fault, and all go, but for a few that met a connection that was just closing."""
+    """More than it takes are cut; that is nobody's fault, and all go. Whoever meets a connection that is just closing while it is
+    the only one comes again, as a job does: few calls are enough, where blaming the store for each cut needs some fifty."""
     here = []
 
     def reply(request):
@@ -117,10 +118,14 @@ def test_a_server_that_takes_few_connections(canned, limit):
         finally:
             here.remove(number)
     server._serve = few
-    results = dict(zip(keys(100), tool.delete("bucket", keys(100)).results))
-    left = [key for key, result in results.items() if result != "deleted"]
-    assert {results[key] for key in left} <= {"retry"} and len(left) < 20, results
-    assert not left or set(tool.delete("bucket", left).results) == {"deleted"}
+    left = keys(100)
+    for _ in range(8):
+        results = dict(zip(left, tool.delete("bucket", left).results))
+        assert set(results.values()) <= {"deleted", "retry"}, results
+        left = [key for key in left if results[key] != "deleted"]
+        if not left:
+            break
+    assert not left
 
 
 def test_a_real_store(s3, tool, bucket):

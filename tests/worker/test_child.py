@@ -59,8 +59,7 @@ def test_master_killed(fw, wires):
     wires.s3.hold()
     ask(fw, user)
     fw.wait_status(user, "running")
-    children = worker.children()
-    assert len(children) == 3
+    children = fw.wait_until(lambda: len(pids := worker.children()) == 3 and pids, what="both workers and the reconciler")
     os.kill(worker.pid, signal.SIGKILL)
     fw.wait_until(lambda: not any(stat_of(pid) for pid in children), what="the children to leave")
     row, = fw.ledger(user)

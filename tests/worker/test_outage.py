@@ -21,7 +21,7 @@ def uncounted(row):
 def test_databases_away_before_and_in_a_job(fw, wires):
     # Time-outs for a hanging child that are shorter than the outage: waiting for a server is no hanging.
     wires.worker(handover_after="3s", soft_timeout="4s", hard_timeout="6s", s3_timeout="5s", smtp_timeout="1s", smtp_answer_timeout="1s")
-    before = fw.stack.worker.children()
+    before = fw.wait_until(lambda: len(pids := fw.stack.worker.children()) == 3 and pids, what="both workers and the reconciler")
     users = {}
     for wire in (wires.users, wires.ledger):
         users[wire] = fw.make_user()
