@@ -117,6 +117,16 @@ static bool check_store_and_mail(const struct conf *conf)
 	return good;
 }
 
+static bool check_homes(const struct conf *conf)
+{
+	struct worker worker;
+	bool good = worker_init(&worker, NULL, conf) &&
+	            check_buckets_homes(&worker.sessions.ledger, worker.stores);
+
+	worker_free(&worker);
+	return good;
+}
+
 const struct program_check worker_checks[] = {
 	{"s3_allow", check_allowed, true},
 	{"user_db", check_user_db, false},
@@ -124,6 +134,7 @@ const struct program_check worker_checks[] = {
 	{"encodings", check_encodings, false},
 	{"pairing", check_pairing, false},
 	{"broker", check_broker, false},
+	{"buckets", check_homes, false},
 	{"object store or mail", check_store_and_mail, false},
 	{NULL, NULL, false},
 };

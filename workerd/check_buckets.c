@@ -7,6 +7,7 @@
 #include "lib/base/ids.h"
 #include "lib/base/log.h"
 #include "lib/s3/s3_probe.h"
+#include "workerd/files_home.h"
 
 #define SCHEME "s3://"
 #define SCHEME_BYTES (sizeof(SCHEME) - 1)
@@ -182,5 +183,28 @@ bool check_buckets(const struct conf *conf, struct s3_stores *stores, uint32_t l
 		return check_allowed_buckets(conf->worker.s3_allow, stores, left_out);
 	for (int i = 0; i < conf->stores.count; i++)
 		good = check_store_buckets(&conf->stores.item[i], stores, left_out) && good;
+	return good;
+}
+
+bool check_buckets_homes(struct ledger *ledger, const struct s3_stores *stores)
+{
+	char sentence[2 * LINE_BYTES];
+	PGresult *rows = NULL;
+	bool good = true;
+
+	if (db_open(ledger->db, db_deadline(ledger->db)) != DB_OK ||
+	    ledger_buckets(ledger, &rows) != LEDGER_OK)
+		return false;
+	for (int row = 0; row < PQntuples(rows); row++) {
+		const char *bucket = PQgetvalue(rows, row, 0), *seen = PQgetvalue(rows, row, 1);
+		int store = s3_stores_of(stores, bucket, sentence, sizeof(sentence));
+
+		if (store < 0 || strcmp(s3_stores_block(stores, store), seen) == 0)
+			continue;
+		homes_explain(stores, store, bucket, seen, sentence, sizeof(sentence));
+		log_error("%s", sentence);
+		good = false;
+	}
+	PQclear(rows);
 	return good;
 }

@@ -111,7 +111,7 @@ static enum files_result delete_page(struct pass *pass, const PGresult *page)
 	if (result != FILES_GONE)
 		goto out;
 	files_delete_objects(pass, page, files, order, objects);
-	result = commit_page(pass, files, rows);
+	result = pass->lost ? FILES_LOST : commit_page(pass, files, rows);
 out:
 	free(objects);
 	free(order);

@@ -117,7 +117,8 @@ static bool is_left_out(struct pass *pass, const char *name)
 }
 
 /* What failed, by which its failures are counted and others' success is asked for: the bucket. One
- * that is not there serves nobody, so for a name that only this deletion knows it is the store. */
+ * that is not there serves nobody, so for a name that only this deletion knows it is the store. And
+ * whoever forgot its block until now need not say that it has moved. */
 static void name_failed(struct pass *pass, int store, const char *bucket, bool no_bucket,
                         char *what, size_t what_size)
 {
@@ -129,6 +130,11 @@ static void name_failed(struct pass *pass, int store, const char *bucket, bool n
 	snprintf(missing, sizeof(missing), "missing bucket %s", bucket);
 	if (!no_bucket)
 		return;
+	if (homes_has(pass->means->homes, bucket)) {
+		homes_forget(pass->means->homes, bucket);
+		ledger_bucket_missing(pass->means->ledger, bucket,
+		                      s3_stores_block(pass->means->stores, store));
+	}
 	if (!served_another(served, missing, deletion_id, pass->means->conf->worker.park_after_ms))
 		snprintf(what, what_size, "%s", s3_stores_name(pass->means->stores, store));
 	served_note(served, missing, deletion_id);
@@ -209,6 +215,36 @@ static void note_away(struct pass *pass, int store)
 		pass->stopped = true;
 }
 
+/* Whether BUCKET is in STORE by the ledger, too. If not, its files are left alone, which is noted
+ * and told as the bucket's refusal: a person has to say which is right. */
+static bool is_at_home(struct pass *pass, int store, const char *bucket)
+{
+	const char *block = s3_stores_block(pass->means->stores, store);
+	char seen[CONF_STORE_NAME_BYTES + 1], what[FAILURE_WHAT_SIZE], why[FAILURE_WHY_SIZE];
+
+	if (homes_has(pass->means->homes, bucket))
+		return true;
+	enum ledger_answer answer =
+		ledger_bucket(pass->means->ledger, bucket, block, seen, sizeof(seen));
+	if (answer == LEDGER_OK && strcmp(seen, block) == 0) {
+		homes_note(pass->means->homes, bucket);
+		return true;
+	}
+	if (answer == LEDGER_OK)
+		homes_explain(pass->means->stores, store, bucket, seen, why, sizeof(why));
+	else
+		snprintf(why, sizeof(why), "bucket %s: in which store it was is not known: %s", bucket,
+		         db_why(pass->means->ledger->db));
+	log_warning("files can't be deleted: %s", why);
+	snprintf(what, sizeof(what), "bucket %s", bucket);
+	files_note_failure(pass, RETRY_OPERATOR, what, why);
+	if (answer == LEDGER_OK)
+		tell_bucket(pass, bucket, false, why);
+	else
+		pass->lost = pass->stopped = answer == LEDGER_LOST;
+	return false;
+}
+
 int files_store_of(struct pass *pass, const char *bucket, const char *id, size_t count)
 {
 	char why[256], sentence[FAILURE_WHY_SIZE];
@@ -230,7 +266,7 @@ int files_store_of(struct pass *pass, const char *bucket, const char *id, size_t
 		note_away(pass, store);
 	else if (refuses)
 		pass->refusing = breaker;
-	else
+	else if (is_at_home(pass, store, bucket))
 		return store;
 	pass->failed += (int64_t)count;
 	return -1;

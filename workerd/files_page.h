@@ -42,6 +42,7 @@ struct pass {
 	bool whole;                   /* with the page in hand all rows were read that there are */
 	bool useless; /* the pages behind would fare no better: the statements don't fit each other */
 	bool stopped;
+	bool lost;          /* the ledger's session is */
 	const char *before; /* id of the first row of the pass before, which is done; NULL: none */
 	char *first;        /* of this one; NULL: none yet */
 	char *top;          /* id of the first row of the page in hand, or of the last one */

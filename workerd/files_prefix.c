@@ -146,7 +146,7 @@ static enum files_result page_delete(struct emptying *e)
 			order[different++] = order[i];
 	if (different > 0)
 		files_delete_from_bucket(e->pass, order, different, objects);
-	result = page_commit(e->pass, files, count);
+	result = e->pass->lost ? FILES_LOST : page_commit(e->pass, files, count);
 out:
 	free(objects);
 	free(order);
@@ -208,7 +208,7 @@ static enum files_result prefix_empty(struct emptying *e)
 	e->failed_before = e->pass->failed;
 	e->store = files_store_of(e->pass, e->path.bucket, "", 1);
 	if (e->store < 0)
-		return FILES_GONE;
+		return e->pass->lost ? FILES_LOST : FILES_GONE;
 	for (int round = 1;; round++) {
 		enum files_result result = round_run(e);
 		s3_below_free(&e->below);

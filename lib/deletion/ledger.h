@@ -53,6 +53,9 @@ enum worker_db_statement {
 	LEDGER_VANISHED,
 	LEDGER_FOUND,
 	LEDGER_KNOWS,
+	LEDGER_BUCKET,
+	LEDGER_BUCKET_MISSING,
+	LEDGER_BUCKETS,
 	LINEAGE_SEEN,
 	LINEAGE_STORE,
 	LINEAGE_FIRST,
@@ -180,6 +183,15 @@ enum ledger_answer ledger_uncount(struct ledger *, const struct ledger_entry *);
  * in DELAY_MS, and nobody is charged. LEDGER_SUPERSEDED: the start is no longer the last. */
 enum ledger_answer ledger_hand_back(struct ledger *, const struct ledger_entry *, const char *why,
                                     int64_t delay_ms, struct deletion_state *);
+
+/* Copies to SEEN the store that BUCKET was in when a worker used it first: that is STORE if none
+ * has. Both are names of blocks, empty is the default store. */
+enum ledger_answer ledger_bucket(struct ledger *, const char *bucket, const char *store, char *seen,
+                                 size_t seen_size);
+/* STORE says that it has no such bucket: none is known to be its store any more. */
+enum ledger_answer ledger_bucket_missing(struct ledger *, const char *bucket, const char *store);
+/* A row each for the last 1,000 of them: bucket, store. */
+enum ledger_answer ledger_buckets(struct ledger *, PGresult **rows);
 
 /* ---- reports ---- */
 

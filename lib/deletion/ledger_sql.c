@@ -242,6 +242,16 @@ static const char found_sql[] =
 	" WHERE d.deletion_id = old.deletion_id AND d.vanished_at IS NOT NULL"
 	" RETURNING d.deletion_id, d.user_id, d.status";
 
+/* $2: the store in which it is by the settings of who asks first. */
+static const char bucket_sql[] =
+	"INSERT INTO farewell.bucket AS b (bucket, store) VALUES ($1, $2)"
+	" ON CONFLICT (bucket) DO UPDATE SET seen_at = now() RETURNING store";
+
+static const char bucket_missing_sql[] =
+	"DELETE FROM farewell.bucket WHERE bucket = $1 AND store = $2";
+static const char buckets_sql[] =
+	"SELECT bucket, store FROM farewell.bucket ORDER BY seen_at DESC LIMIT 1000";
+
 static const char knows_sql[] =
 	"SELECT EXISTS (SELECT FROM farewell.deletion WHERE deletion_id = ANY ($1::uuid[]))";
 
@@ -310,6 +320,11 @@ void ledger_statements(const struct conf *conf, struct db_statement table[WORKER
 		[LEDGER_VANISHED] = {.name = "vanished", .sql = vanished_sql, .params = 2},
 		[LEDGER_FOUND] = {.name = "found", .sql = found_sql, .params = 3},
 		[LEDGER_KNOWS] = {.name = "knows", .sql = knows_sql, .params = 1},
+		[LEDGER_BUCKET] = {.name = "bucket", .sql = bucket_sql, .params = 2},
+		[LEDGER_BUCKET_MISSING] = {.name = "bucket_missing",
+	                               .sql = bucket_missing_sql,
+	                               .params = 2},
+		[LEDGER_BUCKETS] = {.name = "buckets", .sql = buckets_sql},
 		[LINEAGE_FIRST] = {.name = "lineage_first", .sql = lineage_first_sql, .params = 1},
 		[PAIRING_OWN] = {.name = "ledger_id", .sql = pairing_ledger_sql},
 		[LINEAGE_SEEN] = {.name = "lineage_seen", .sql = lineage_seen_sql},

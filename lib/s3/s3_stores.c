@@ -184,6 +184,12 @@ struct s3 *s3_stores_client(const struct s3_stores *stores, int store)
 	return stores->item[store].s3;
 }
 
+const char *s3_stores_block(const struct s3_stores *stores, int store)
+{
+	assert(store >= 0 && store < stores->count);
+	return stores->item[store].conf != NULL ? stores->item[store].conf->name : "";
+}
+
 const char *s3_stores_name(const struct s3_stores *stores, int store)
 {
 	assert(store >= 0 && store < stores->count);

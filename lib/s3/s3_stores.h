@@ -27,6 +27,8 @@ int s3_stores_count(const struct s3_stores *);
  * would change that. */
 int s3_stores_of(const struct s3_stores *, const char *bucket, char *why, size_t why_size);
 struct s3 *s3_stores_client(const struct s3_stores *, int store);
+/* The name of its block; empty: it is the default one. */
+const char *s3_stores_block(const struct s3_stores *, int store);
 /* For sentences: "the store", or store "eu". */
 const char *s3_stores_name(const struct s3_stores *, int store);
 /* Where its endpoint is set, as `worker.s3_endpoint, FILE:LINE`. Lives until the next call. */

@@ -10,8 +10,8 @@ from tools.proxy import COMMIT_ANSWER
 pytestmark = pytest.mark.own_worker
 
 # Bind of the prepared statement of that name, not its Parse after a reconnect.
-BEGIN, PROGRESS, COMPLETE, SENDING, STAMP, REPORT = (
-    b"\x00" + name + b"\x00" for name in (b"begin_job", b"progress", b"complete", b"sending", b"stamp_start", b"report"))
+BEGIN, BUCKET, PROGRESS, COMPLETE, SENDING, STAMP, REPORT = (
+    b"\x00" + name + b"\x00" for name in (b"begin_job", b"bucket", b"progress", b"complete", b"sending", b"stamp_start", b"report"))
 
 
 def uncounted(row):
@@ -59,6 +59,13 @@ def test_ledger_lost_again_and_again(fw, wires):
     lost_at(fw, wires.ledger, 2, PROGRESS)
     lost_at(fw, wires.ledger, 1, COMMIT_ANSWER, way="down")
     lost_at(fw, wires.ledger, 2, SENDING)
+    quiet(fw)
+
+
+def test_ledger_lost_at_the_first_file(fw, wires):
+    """A child asks once where a bucket is."""
+    wires.worker(children=1)
+    lost_at(fw, wires.ledger, 2, BUCKET)
     quiet(fw)
 
 

@@ -1,0 +1,178 @@
+"""A bucket that the settings look for in another store than it was in: the same name there is not taken for it."""
+import secrets
+
+import boto3
+import botocore.config
+import pytest
+
+from stack.s3 import ACCESS_KEY, REGION, SECRET_KEY
+from tools.jobs import completed, forget_the_unfinished, log_lines, quiet, said
+
+pytestmark = pytest.mark.own_worker
+
+KEY, SECRET = "TENANTSTOREKEY", "tenant-store-secret"
+
+
+def client(endpoint, key, secret):
+    return boto3.client("s3", endpoint_url=endpoint, region_name=REGION, aws_access_key_id=key, aws_secret_access_key=secret,
+                        config=botocore.config.Config(s3={"addressing_style": "path"}))
+
+
+class Twins:
+    """A bucket of one name in two stores: a tenant's user has names of his own."""
+
+    def __init__(self, fw):
+        s3 = fw.stack.s3
+        s3.place.run(["radosgw-admin", "-c", s3.conf, "--no-mon-config", "user", "create", "--tenant=moving", "--uid=mover",
+                      "--display-name=Mover", f"--access-key={KEY}", f"--secret={SECRET}"], check=False)
+        self.fw, self.bucket = fw, "twin-" + secrets.token_hex(4)
+        self.there, self.here = client(s3.endpoint, KEY, SECRET), client(s3.endpoint, ACCESS_KEY, SECRET_KEY)
+        for store in (self.there, self.here):
+            store.create_bucket(Bucket=self.bucket)
+        self.block = {"endpoint": s3.endpoint, "access_key": KEY, "secret_key_file": fw.stack.secret_file("mover", SECRET), "buckets": "twin-*"}
+
+    def user(self, store):
+        """With a file in the bucket of that store."""
+        user = self.fw.make_user(files=0)
+        store.put_object(Bucket=self.bucket, Key=f"{user}", Body=b"x")
+        self.fw.add_files(user, [f"s3://{self.bucket}/{user}"], put=False)
+        return user
+
+    def keys(self, store):
+        return sorted(o["Key"] for o in store.list_objects_v2(Bucket=self.bucket).get("Contents", []))
+
+    def deny(self, denied):
+        if not denied:
+            self.there.delete_bucket_policy(Bucket=self.bucket)
+            return
+        self.there.put_bucket_policy(Bucket=self.bucket, Policy='{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*",'
+                                     f' "Action": "s3:DeleteObject", "Resource": "arn:aws:s3::moving:{self.bucket}/*"}}]}}')
+
+    def moved(self):
+        """As the line in the log says."""
+        self.fw.psql("worker", "UPDATE farewell.bucket SET store = %s WHERE bucket = %s", "", self.bucket)
+
+
+@pytest.fixture
+def twins(fw):
+    twins = Twins(fw)
+    yield twins
+    fw.stack.worker.stop()
+    forget_the_unfinished(fw)  # a failed test's
+
+
+def worker(fw, *blocks, **settings):
+    return fw.stack.worker.configure({"worker": {"children": 1, "reconcile_after": "1s", "reconcile_every": "300ms", **settings},
+                                      **{f'store "{name}"': block for name, block in blocks}})
+
+
+def waits(fw, user):
+    row = fw.wait_until(lambda: (r := fw.ledger(user)) and r[0]["status"] == "retrying" and r[0], what="the deletion to wait")
+    assert 'was in store "tenant" when it was used last, and is in the store by the settings' in row["last_error"], row
+    assert row["finished_at"] is None and row["files_deleted"] == 0 and not fw.mails(user)
+
+
+def test_a_block_is_left_out(fw, twins):
+    """Nobody is told "deleted", whoever has asked before; the block is back, and all go."""
+    worker(fw, ("tenant", twins.block))
+    first = twins.user(twins.there)
+    fw.delete(first)
+    completed(fw, first, files=1)
+    twins.deny(True)
+    waiting = twins.user(twins.there)
+    fw.delete(waiting)
+    fw.wait_until(lambda: (r := fw.ledger(waiting)) and r[0]["status"] == "retrying", what="the refusal")
+    worker(fw)
+    others = [twins.user(twins.there) for _ in range(4)]
+    for user in others:
+        fw.delete(user)
+    for user in others:
+        waits(fw, user)
+    fw.wait_until(lambda: "was in store" in fw.ledger(waiting)[0]["last_error"] or fw.ledger(waiting)[0]["attempts"] > 1, what="its next attempt")
+    assert twins.keys(twins.there) == sorted(str(u) for u in (waiting, *others))
+    elsewhere = fw.make_user(files=1)
+    fw.delete(elsewhere)
+    completed(fw, elsewhere, files=1)
+    twins.deny(False)
+    worker(fw, ("tenant", twins.block))
+    for user in (waiting, *others):
+        completed(fw, user, files=1)
+    assert twins.keys(twins.there) == []
+    quiet(fw)
+
+
+def test_a_bucket_has_moved(fw, twins):
+    """What the line says lets it go on, without a new start."""
+    worker(fw, ("tenant", twins.block))
+    first = twins.user(twins.there)
+    fw.delete(first)
+    completed(fw, first, files=1)
+    worker(fw)
+    user = twins.user(twins.here)
+    fw.delete(user)
+    waits(fw, user)
+    line = said(fw, "is in the store by the settings", twins.bucket)
+    assert f"UPDATE farewell.bucket SET store = '' WHERE bucket = '{twins.bucket}'" in line, line
+    twins.moved()
+    completed(fw, user, files=1)
+    assert twins.keys(twins.here) == []
+    quiet(fw)
+
+
+def test_a_block_was_forgotten(fw, twins):
+    """Where there is no such bucket nothing is remembered: the block is enough."""
+    twins.here.delete_bucket(Bucket=twins.bucket)
+    worker(fw)
+    user = twins.user(twins.there)
+    fw.delete(user)
+    fw.wait_until(lambda: (r := fw.ledger(user)) and r[0]["status"] == "retrying", what="a refusal")
+    assert not fw.psql("worker", "SELECT * FROM farewell.bucket WHERE bucket = %s", twins.bucket)
+    worker(fw, ("tenant", twins.block))
+    completed(fw, user, files=1)
+    quiet(fw)
+
+
+def test_below_a_prefix(fw, twins):
+    prefixes = {"prefixes_sql": f"SELECT 's3://{twins.bucket}/below/' || $1 || '/'"}
+    worker(fw, ("tenant", twins.block), **prefixes)
+    users = [fw.make_user(files=0) for _ in range(2)]
+    for user in users:
+        twins.there.put_object(Bucket=twins.bucket, Key=f"below/{user}/1", Body=b"x")
+    fw.delete(users[0])
+    completed(fw, users[0])
+    worker(fw, **prefixes)
+    fw.delete(users[1])
+    waits(fw, users[1])
+    assert twins.keys(twins.there) == [f"below/{users[1]}/1"]
+    worker(fw, ("tenant", twins.block), **prefixes)
+    completed(fw, users[1])
+    assert twins.keys(twins.there) == []
+    quiet(fw)
+
+
+def test_the_check_says_so(fw, twins):
+    running = worker(fw, ("tenant", twins.block))
+    user = twins.user(twins.there)
+    fw.delete(user)
+    completed(fw, user, files=1)
+    assert not [x for x in running.check()[1].splitlines() if twins.bucket in x and "used last" in x]
+    running.configure({"worker": {"children": 1}}, restart=False)
+    code, output = running.check()
+    line, = [x for x in output.splitlines() if twins.bucket in x and "used last" in x]
+    assert code != 0 and " error " in line and "UPDATE farewell.bucket" in line, output
+
+
+def test_the_right_is_missing(fw, twins):
+    """Nothing is asked of a store before it is known which it is."""
+    fw.stack.postgres.admin("REVOKE INSERT ON farewell.bucket FROM farewell", database="worker_db")
+    try:
+        worker(fw, ("tenant", twins.block))
+        user = twins.user(twins.there)
+        fw.delete(user)
+        said(fw, "in which store it was is not known", "permission denied", twins.bucket)
+        assert twins.keys(twins.there) == [str(user)] and fw.ledger(user)[0]["files_deleted"] == 0
+    finally:
+        fw.stack.postgres.admin("GRANT INSERT ON farewell.bucket TO farewell", database="worker_db")
+    completed(fw, user, files=1)
+    assert not log_lines(fw.stack.worker, "Sanitizer")
+    quiet(fw)
