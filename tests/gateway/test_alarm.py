@@ -5,6 +5,8 @@ import pytest
 
 from tools.gateway import problem, unchanged
 
+pytestmark = pytest.mark.outage
+
 PATIENT = {"confirm_timeout": "6s", "lock_timeout": "7s", "statement_timeout": "8s", "request_timeout": "9s", "children": 1}
 
 

@@ -8,6 +8,8 @@ import pytest
 from tools.gateway import problem, through, unchanged
 from tools.proxy import COMMIT_ANSWER, Proxy
 
+pytestmark = pytest.mark.outage
+
 READY_FOR_QUERY = b"Z\x00\x00\x00\x05"  # ends an exchange
 QUICK = {"confirm_timeout": "1s", "lock_timeout": "2s", "statement_timeout": "3s", "request_timeout": "4s", "connect_timeout": "1s"}
 

@@ -1,7 +1,11 @@
 """A broker that stands still holds up two requests of a child, and not every one that comes."""
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tools.gateway import problem, unchanged
+
+pytestmark = pytest.mark.outage
 
 QUICK = {"confirm_timeout": "1s", "lock_timeout": "5s", "statement_timeout": "6s", "request_timeout": "9s", "children": 1}
 

@@ -7,6 +7,8 @@ import pytest
 from tools.gateway import problem, through, unchanged
 from tools.proxy import Proxy
 
+pytestmark = pytest.mark.outage
+
 QUICK = {"confirm_timeout": "1s", "lock_timeout": "3s", "statement_timeout": "4s", "request_timeout": "5s", "connect_timeout": "1s"}
 
 

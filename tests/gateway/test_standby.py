@@ -6,6 +6,8 @@ import pytest
 from tools.gateway import problem, trigger
 from tools.standby import Standby
 
+pytestmark = pytest.mark.outage
+
 QUICK = {"confirm_timeout": "1s", "lock_timeout": "2s", "statement_timeout": "3s", "request_timeout": "5s", "connect_timeout": "1s"}
 
 

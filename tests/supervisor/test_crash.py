@@ -9,6 +9,8 @@ from tools.jobs import row_held
 from tools.proxy import Proxy
 from tools.supervised import Deliveries, Load
 
+pytestmark = pytest.mark.outage
+
 
 @pytest.mark.parametrize("number, words", [(signal.SIGKILL, r"signal 9 \(Killed\)"), (signal.SIGSEGV, r"signal 11 \(Segmentation fault\)(, core dumped)?")])
 def test_killed_in_mid_job(fw, make_site, number, words):

@@ -4,8 +4,12 @@ import re
 import signal
 import socket
 
+import pytest
+
 from tools.proxy import Proxy
 from tools.supervised import IDLE
+
+pytestmark = pytest.mark.outage
 
 FRAMES = r"\n(?:(?:.*\n)*?.+\[0x[0-9a-f]+\]\n){4,}"     # other processes may write in between
 

@@ -3,6 +3,8 @@ import pytest
 
 from stack import postgres, rabbit
 
+pytestmark = pytest.mark.outage
+
 
 @pytest.fixture
 def late_role(fw):

@@ -2,7 +2,11 @@
 import signal
 import time
 
+import pytest
+
 from tools.supervised import Deliveries, Load
+
+pytestmark = pytest.mark.outage
 
 
 def test_no_request_fails(fw, make_front, outbox):

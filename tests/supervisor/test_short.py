@@ -6,6 +6,8 @@ import pytest
 from stack import PATIENCE
 from tools.pool import demo_child
 
+pytestmark = pytest.mark.outage
+
 EX_OSERR = 71
 
 

@@ -6,9 +6,13 @@ import socket
 import threading
 import time
 
+import pytest
+
 from tools.jobs import row_held
 from tools.proxy import Proxy
 from tools.supervised import BUSY, IDLE, SERVING, Load
+
+pytestmark = pytest.mark.outage
 
 
 def test_paused_worker_leaves_messages_alone(fw, make_site):

@@ -2,6 +2,9 @@
 import re
 import signal
 
+import pytest
+
+pytestmark = pytest.mark.outage
 
 
 def test_a_backlog_makes_the_pool_grow(fw, make_site):

@@ -11,6 +11,8 @@ from tools.jobs import row_held
 from tools.proxy import Proxy
 from tools.supervised import Load
 
+pytestmark = pytest.mark.outage
+
 
 # A held row is waited for, however long the rest of a test takes.
 PATIENT = {"confirm_timeout": "50s", "lock_timeout": "1m", "statement_timeout": "70s", "request_timeout": "80s",

@@ -8,7 +8,7 @@ from stack.client import PARKED
 from tools.jobs import ask, completed, quiet, said
 from tools.s3_canned import Canned, deleted, error
 
-pytestmark = pytest.mark.own_worker
+pytestmark = [pytest.mark.own_worker, pytest.mark.outage]
 
 
 def deny_all(bucket):

@@ -6,7 +6,7 @@ import pytest
 from stack.client import QUEUE
 from tools.jobs import ask, completed, log_lines, quiet, said
 
-pytestmark = pytest.mark.own_worker
+pytestmark = [pytest.mark.own_worker, pytest.mark.outage]
 
 ACK = b"\x01\x00\x01\x00\x00\x00\x0d\x00\x3c\x00\x50"  # the frame of basic.ack on channel 1, up to its delivery tag
 

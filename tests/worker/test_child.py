@@ -9,6 +9,8 @@ from stack.client import QUEUE
 from stack.proc import stat_of
 from tools.jobs import ask, completed, log_lines, quiet
 
+pytestmark = pytest.mark.outage
+
 
 @pytest.mark.own_worker
 def test_term_finishes_what_is_in_hand(fw):

@@ -3,7 +3,7 @@ import pytest
 
 from tools.jobs import commit_request, completed, log_lines, quiet
 
-pytestmark = pytest.mark.own_worker
+pytestmark = [pytest.mark.own_worker, pytest.mark.outage]
 
 QUICK = {"reconcile_after": "1s", "reconcile_every": "300ms"}
 

@@ -5,6 +5,8 @@ from stack.client import PARKED
 from tools.aws_metadata import Metadata, answer
 from tools.jobs import ask, completed, quiet, said
 
+pytestmark = pytest.mark.outage
+
 NO_KEYS = {"s3_access_key": None, "s3_secret_key_file": None}
 
 

@@ -3,6 +3,8 @@ import pytest
 
 from tools.jobs import QUEUE, said
 
+pytestmark = pytest.mark.outage
+
 EX_CONFIG = 78
 LATIN = "latin_db"
 QUICK = {"reconcile_after": "1s", "reconcile_every": "300ms", "children": 1}

@@ -5,7 +5,7 @@ import pytest
 
 from tools.jobs import ask, completed, said
 
-pytestmark = pytest.mark.own_worker
+pytestmark = [pytest.mark.own_worker, pytest.mark.outage]
 
 LATE = "farewell.retry.1h"
 

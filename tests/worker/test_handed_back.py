@@ -10,7 +10,7 @@ from stack.client import PARKED, QUEUE
 from tools.jobs import RETRY_QUEUES, ask, completed, quiet, said
 from tools.pool import Board
 
-pytestmark = pytest.mark.own_worker
+pytestmark = [pytest.mark.own_worker, pytest.mark.outage]
 
 HANDED_BACK = 8           # enum job_outcome
 WORKER_DB, SERVING, AWAY = 2, 1, 8    # a bit of enum server; enum scoreboard_flag

@@ -3,6 +3,8 @@ import pytest
 
 from tools.jobs import completed, log_lines, quiet, said
 
+pytestmark = pytest.mark.outage
+
 QUICK = {"worker": {"reconcile_after": "1s", "reconcile_every": "300ms"}}
 BEFORE_THE_END = ("UPDATE farewell.deletion SET status = 'retrying', mail = 'pending', mails = 0, mailed_at = NULL, finished_at = NULL,"
                   " files_deleted = 1, turn = 2, version = 2, reported = 2, sweep_at = NULL, next_attempt_at = NULL"

@@ -5,7 +5,7 @@ import pytest
 
 from tools.jobs import ask, commit_request, completed, message, quiet
 
-pytestmark = pytest.mark.own_worker
+pytestmark = [pytest.mark.own_worker, pytest.mark.outage]
 
 
 def resident_kb(pid):

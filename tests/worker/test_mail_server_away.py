@@ -7,7 +7,7 @@ from stack.client import PARKED
 from tools.jobs import completed, log_lines, quiet, said
 from tools.pool import Board
 
-pytestmark = pytest.mark.own_worker
+pytestmark = [pytest.mark.own_worker, pytest.mark.outage]
 
 MAIL_SERVER = 8     # a bit of enum server
 

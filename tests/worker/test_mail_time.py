@@ -3,7 +3,7 @@ import pytest
 
 from tools.jobs import ask, completed, log_lines, quiet
 
-pytestmark = pytest.mark.own_worker
+pytestmark = [pytest.mark.own_worker, pytest.mark.outage]
 
 
 def test_slow_files_and_then_a_mail(fw, wires):

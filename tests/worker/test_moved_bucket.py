@@ -8,7 +8,7 @@ import pytest
 from stack.s3 import ACCESS_KEY, REGION, SECRET_KEY
 from tools.jobs import completed, forget_the_unfinished, log_lines, quiet, said
 
-pytestmark = pytest.mark.own_worker
+pytestmark = [pytest.mark.own_worker, pytest.mark.outage]
 
 KEY, SECRET = "TENANTSTOREKEY", "tenant-store-secret"
 

@@ -9,6 +9,8 @@ from stack.postgres import DATABASES, PASSWORD
 from tools.jobs import ask, completed, log_lines, quiet, said
 from tools.pool import Board
 
+pytestmark = pytest.mark.outage
+
 ROLE = "farewell_short"    # the worker's alone: the test's own sessions are not counted
 CHILDREN = 4
 FLAG = {"users": 1, "worker": 2}    # bits of enum server

@@ -7,7 +7,7 @@ from stack.client import QUEUE
 from tools.jobs import ask, completed, log_lines, quiet, said
 from tools.proxy import COMMIT_ANSWER
 
-pytestmark = pytest.mark.own_worker
+pytestmark = [pytest.mark.own_worker, pytest.mark.outage]
 
 # Bind of the prepared statement of that name, not its Parse after a reconnect.
 BEGIN, BUCKET, PROGRESS, COMPLETE, SENDING, STAMP, REPORT = (

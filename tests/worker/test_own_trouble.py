@@ -8,6 +8,8 @@ import pytest
 from stack.client import PARKED, QUEUE
 from tools.jobs import ask, commit_request, completed, delivered_too_often, message, parked_message, quiet, row_held, said
 
+pytestmark = pytest.mark.outage
+
 
 @contextlib.contextmanager
 def file_row_held(fw, user):

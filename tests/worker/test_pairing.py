@@ -7,6 +7,8 @@ import pytest
 from tools.jobs import QUEUE, ask, commit_request, completed, log_lines, said, untouched
 from tools.pool import Board
 
+pytestmark = pytest.mark.outage
+
 EX_CONFIG = 78
 QUICK = {"reconcile_after": "1s", "reconcile_every": "300ms", "children": 1}
 OTHERS = {"user": ("other_users_db", "users"), "worker": ("other_worker_db", "user_files")}

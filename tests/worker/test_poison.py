@@ -7,6 +7,8 @@ import pytest
 from stack.client import PARKED, QUEUE
 from tools.jobs import ask, completed, quiet
 
+pytestmark = pytest.mark.outage
+
 WRONG = {
     "": "the body is empty",
     "{": "not JSON",

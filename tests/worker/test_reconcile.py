@@ -7,7 +7,7 @@ import pytest
 from stack.client import QUEUE
 from tools.jobs import RETRY_QUEUES, commit_request, completed, lease_held, log_lines, message, quiet
 
-pytestmark = pytest.mark.own_worker
+pytestmark = [pytest.mark.own_worker, pytest.mark.outage]
 
 QUICK = {"reconcile_after": "1s", "reconcile_every": "300ms"}
 

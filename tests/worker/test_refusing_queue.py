@@ -5,7 +5,7 @@ import pytest
 from stack.client import PARKED
 from tools.jobs import ask, commit_request, completed, lease_held, log_lines, message, quiet, said
 
-pytestmark = pytest.mark.own_worker
+pytestmark = [pytest.mark.own_worker, pytest.mark.outage]
 
 QUEUES = ["refusing.10m", "refusing.20m"]
 SETTINGS = {"common": {"retry_queue_prefix": "refusing", "retry_delays": "10m 20m"},

@@ -6,6 +6,8 @@ import pytest
 from stack.client import PARKED, QUEUE
 from tools.jobs import ask, completed, parked_message, quiet, said, together
 
+pytestmark = pytest.mark.outage
+
 
 @pytest.fixture
 def denied(fw):

@@ -5,7 +5,7 @@ import pytest
 
 from tools.jobs import completed, quiet, together
 
-pytestmark = pytest.mark.own_worker
+pytestmark = [pytest.mark.own_worker, pytest.mark.outage]
 
 
 def test_store_away_and_back(fw, wires):

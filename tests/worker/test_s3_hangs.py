@@ -6,7 +6,7 @@ import pytest
 from stack.client import QUEUE
 from tools.jobs import ask, completed, log_lines, quiet, said
 
-pytestmark = pytest.mark.own_worker
+pytestmark = [pytest.mark.own_worker, pytest.mark.outage]
 
 
 def test_heartbeats_go_on_while_the_store_hangs(fw):

@@ -6,7 +6,7 @@ import pytest
 from tools.jobs import ask, completed, quiet
 from tools.s3_canned import Canned, answer, error
 
-pytestmark = pytest.mark.own_worker
+pytestmark = [pytest.mark.own_worker, pytest.mark.outage]
 
 
 @pytest.fixture

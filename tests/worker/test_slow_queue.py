@@ -6,7 +6,7 @@ import pytest
 from stack.client import QUEUE
 from tools.jobs import ask, commit_request, completed, forget_the_unfinished, log_lines, message, quiet, said
 
-pytestmark = pytest.mark.own_worker
+pytestmark = [pytest.mark.own_worker, pytest.mark.outage]
 
 QUICK = {"reconcile_after": "1s", "reconcile_every": "300ms"}
 

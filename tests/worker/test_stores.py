@@ -11,7 +11,7 @@ from stack.client import PARKED
 from stack.s3 import REGION
 from tools.jobs import completed, forget_the_unfinished, parked_message, quiet, said
 
-pytestmark = pytest.mark.own_worker
+pytestmark = [pytest.mark.own_worker, pytest.mark.outage]
 
 KEY, SECRET = "SECONDSTOREKEY", "second-store-secret"
 

@@ -1,6 +1,8 @@
 """Queues: declared with their arguments, an existing one with others is named, and topology = check only looks."""
 import pytest
 
+pytestmark = pytest.mark.outage
+
 EX_CONFIG = 78
 
 

@@ -6,7 +6,7 @@ import pytest
 from tools.jobs import ask, commit_request, completed, log_lines, said
 from tools.pool import Board
 
-pytestmark = pytest.mark.own_worker
+pytestmark = [pytest.mark.own_worker, pytest.mark.outage]
 
 QUICK = {"worker": {"reconcile_after": "1s", "reconcile_every": "300ms"}}
 ELSEWHERE = "/7/00000001"
