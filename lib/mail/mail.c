@@ -99,6 +99,7 @@ static void value_clean(const char *text, char copy[VALUE_SIZE])
 
 static void values_fill(struct values *values, const struct mail_letter *letter)
 {
+	/* cppcheck-suppress uninitvar ; it is filled here, what was in it is not read */
 	value_clean(letter->name, values->text[MAIL_VALUE_NAME]);
 	value_clean(letter->user_id, values->text[MAIL_VALUE_USER_ID]);
 	value_clean(letter->deletion_id, values->text[MAIL_VALUE_DELETION_ID]);

@@ -182,7 +182,7 @@ static char *file_read(const char *file, char *why, size_t why_size)
 	else if (length == 0)
 		template_refuse(why, why_size, "%s: is empty", file);
 	fclose(in);
-	if (why[0] != '\0') {
+	if (text == NULL || why[0] != '\0') {
 		free(text);
 		return NULL;
 	}
@@ -202,10 +202,10 @@ static bool template_read(const char *directory, const char *locale, const char 
 	*text = file_read(file, why, why_size);
 	if (*text != NULL)
 		good = mail_template_check(*text, file, why, why_size);
-	else if (why[0] == '\0' && must)
-		good = template_refuse(why, why_size, "%s: no such file", file);
 	else
-		good = why[0] == '\0';
+		good = why[0] == '\0' && !must;
+	if (*text == NULL && !good && why[0] == '\0')
+		template_refuse(why, why_size, "%s: no such file", file);
 	free(file);
 	return good;
 }

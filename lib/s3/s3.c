@@ -217,7 +217,6 @@ bool s3_check(struct s3 *s3, char *why, size_t why_size)
 {
 	s3->clock_corrected = false;
 	struct http_client_answer answer = s3_send(s3, &(struct s3_request){.method = "GET"});
-	struct s3_answer read = {.kind = S3_ANSWER_BROKEN};
 	bool good = false;
 
 	if (answer.outcome != HTTP_ANSWERED) {
@@ -225,7 +224,8 @@ bool s3_check(struct s3 *s3, char *why, size_t why_size)
 		         s3->credentials_why[0] != '\0' ? s3->credentials_why :
 		                                          s3_fault_of_transport(s3, &answer).why);
 	} else {
-		read = s3_answer_read(answer.body, answer.length, NULL, NULL);
+		struct s3_answer read = s3_answer_read(answer.body, answer.length, NULL, NULL);
+
 		good = (answer.status == 200 && read.kind == S3_ANSWER_BUCKETS) ||
 		       (answer.status == 403 && strcmp(read.code, "AccessDenied") == 0);
 		if (!good)

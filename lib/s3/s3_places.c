@@ -75,7 +75,7 @@ static enum s3_redirect place_learn(const struct s3_endpoint *endpoint, const ch
                                     const struct http_client_answer *answer, bool *no_bucket,
                                     struct s3_place *place)
 {
-	struct s3_answer read = {.kind = S3_ANSWER_BROKEN};
+	struct s3_answer read;
 	char bucket_region[HEADER_BYTES], location[HEADER_BYTES];
 
 	*no_bucket = false;

@@ -43,7 +43,6 @@ static void probe_delete(struct s3 *s3, const char *bucket, const char *key, con
 {
 	struct s3_request request = {.method = "DELETE", .bucket = bucket, .key = key};
 	struct http_client_answer answer;
-	struct s3_answer read = {.kind = S3_ANSWER_BROKEN};
 	struct s3_fault fault;
 	char marker[8], marker_id[VERSION_BYTES];
 
@@ -61,7 +60,8 @@ static void probe_delete(struct s3 *s3, const char *bucket, const char *key, con
 		    http_client_header(&answer, "x-amz-version-id", marker_id, sizeof(marker_id)))
 			probe_remove_marker(s3, bucket, key, marker_id, trial);
 	} else {
-		read = s3_answer_read(answer.body, answer.length, NULL, NULL);
+		struct s3_answer read = s3_answer_read(answer.body, answer.length, NULL, NULL);
+
 		fault = s3_fault_of_request(answer.status, &read, false);
 		trial->good = fault.result == S3_DELETED;
 		if (!trial->good)

@@ -123,17 +123,18 @@ static struct s3_object *walk_find(const struct walk *w, const char *key)
 static bool walk_note(struct walk *w, const char *key, const char *id)
 {
 	struct s3_object *object = walk_find(w, key);
-	char *copy;
+	struct s3_found *found = &w->found[w->found_count];
 
 	if (object == NULL)
 		return false;
 	if (id == NULL && w->kind != S3_LIST_OBJECTS)
 		w->no_id = true;
-	copy = strdup(id == NULL ? "" : id);
-	if (copy == NULL)
+	found->object = object;
+	found->id = strdup(id == NULL ? "" : id);
+	if (found->id == NULL)
 		w->no_memory = true;
 	else
-		w->found[w->found_count++] = (struct s3_found){object, copy};
+		w->found_count++;
 	return true;
 }
 

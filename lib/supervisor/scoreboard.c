@@ -255,9 +255,10 @@ static void cell_write(_Atomic uint32_t *sequence, _Atomic uint64_t *to, const u
 bool scoreboard_read_slot(const struct scoreboard *board, int number, struct scoreboard_slot *slot)
 {
 	uint64_t words[SLOT_WORDS];
-	const struct slot_cell *cell = &board->file->slots[number];
+	const struct slot_cell *cell;
 
 	assert(number >= 0 && number < scoreboard_slots(board));
+	cell = &board->file->slots[number];
 	if (!cell_read(&cell->sequence, cell->words, words, SLOT_WORDS))
 		return false;
 	memcpy(slot, words, sizeof(*slot));
@@ -267,9 +268,10 @@ bool scoreboard_read_slot(const struct scoreboard *board, int number, struct sco
 void scoreboard_write_slot(struct scoreboard *board, int number, const struct scoreboard_slot *slot)
 {
 	uint64_t words[SLOT_WORDS];
-	struct slot_cell *cell = &board->file->slots[number];
+	struct slot_cell *cell;
 
 	assert(number >= 0 && number < scoreboard_slots(board));
+	cell = &board->file->slots[number];
 	memcpy(words, slot, sizeof(words));
 	cell_write(&cell->sequence, cell->words, words, SLOT_WORDS);
 }

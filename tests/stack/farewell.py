@@ -76,6 +76,7 @@ class Program(Daemon):
         self.overrides = overrides or {}
         self.conf = self.place.path("etc", name + ".conf")
         self.extra_env = {}
+        self.wrapper = []       # what it is run with: valgrind and its options
         self.prepared = None    # what was written into the file last
 
     def sections(self):
@@ -97,7 +98,7 @@ class Program(Daemon):
         return self
 
     def argv(self, *more):
-        return [self.stack.program(self.program), "-c", self.conf, *(more or ("-f",))]
+        return [*self.wrapper, self.stack.program(self.program), "-c", self.conf, *(more or ("-f",))]
 
     def env(self):
         return self.extra_env
