@@ -10,9 +10,12 @@ from tools.crash import KEEPING, PREFIXES_SQL, SETTINGS, Rounds
 
 @pytest.fixture(scope="module")
 def crash_stack():
-    """A stack of programs in which the points are built in."""
-    subprocess.run([os.path.join(place.TOP, "dev"), "build", "--crash-points"], check=True, capture_output=True)
-    stack = Stack.take("crash", settings=SETTINGS, build=os.path.join(place.TOP, "build-crash"))
+    """A stack of programs in which the points are built in; with the sanitizers, if the tests are run with these."""
+    build, options = "build-crash", ["--crash-points"]
+    if os.environ.get("FAREWELL_BUILD", "").endswith("-asan"):
+        build, options = build + "-asan", [*options, "--asan"]
+    subprocess.run([os.path.join(place.TOP, "dev"), "build", *options], check=True, capture_output=True)
+    stack = Stack.take("crash", settings=SETTINGS, build=os.path.join(place.TOP, build))
     try:
         stack.cases = {}         # of all rounds: parkings are known from the beginning
         stack.start_servers()
@@ -22,6 +25,8 @@ def crash_stack():
         stack.s3.client().put_bucket_versioning(Bucket=KEEPING, VersioningConfiguration={"Status": "Enabled"})
         stack.postgres.query("worker", PREFIXES_SQL)
         yield stack
+        reports = stack.sanitizer_reports()
+        assert not reports, "\n\n".join(reports)
     finally:
         stack.down()
 
