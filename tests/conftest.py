@@ -11,11 +11,12 @@ from stack.client import Client  # noqa: E402
 from stack.farewell import TEST_DELAYS, Program  # noqa: E402
 from tools.gateway import Outbox  # noqa: E402
 
-# What makes tests quick: short retries, and a reconciler that does not wait for a quarter of an hour.
+# What makes tests quick: short retries, and a reconciler that does not wait for a quarter of an hour. And patience with servers that
+# share a machine with five other stacks.
 SETTINGS = {
     "common": {"retry_delays": TEST_DELAYS},
-    "gateway": {"children": 2},
-    "worker": {"reconcile_every": "1s"},
+    "gateway": {"children": 2, "connect_timeout": "8s"},
+    "worker": {"reconcile_every": "1s", "connect_timeout": "30s"},
 }
 
 # Files that take minutes go first, or the last of them runs alone.

@@ -24,8 +24,8 @@ def message(user, deletion_id, turn=1):
     return {"userId": str(user), "deletionId": deletion_id, "requestedAt": now, "turn": turn}
 
 
-def commit_request(fw, user, deletion_id=None):
-    """What the gateway commits: the mark and the request. Returns the deletion id; no message is sent."""
+def commit_request(fw, user, deletion_id=None, left_alone=False):
+    """What the gateway commits: the mark and the request. Returns the deletion id; no message is sent. LEFT_ALONE: nor by the reconciler."""
     deletion_id = deletion_id or str(uuid.uuid4())
     connection = fw.stack.postgres.connect("users")
     try:
@@ -34,6 +34,8 @@ def commit_request(fw, user, deletion_id=None):
             c.execute(LOCK, (user.id,))
             c.execute(MARK, (user.id,))
             c.execute(REQUEST, (deletion_id, user.id))
+            if left_alone:
+                c.execute("UPDATE farewell.request SET reconcile_at = now() + interval '1 hour' WHERE deletion_id = %s", (deletion_id,))
     finally:
         connection.close()
     return deletion_id

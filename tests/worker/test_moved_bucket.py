@@ -59,6 +59,7 @@ def twins(fw):
     yield twins
     fw.stack.worker.stop()
     forget_the_unfinished(fw)  # a failed test's
+    fw.psql("worker", "DELETE FROM farewell.bucket WHERE bucket = %s", twins.bucket)
 
 
 def worker(fw, *blocks, **settings):

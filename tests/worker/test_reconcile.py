@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from stack.client import QUEUE
-from tools.jobs import RETRY_QUEUES, commit_request, completed, lease_held, log_lines, message, quiet
+from tools.jobs import commit_request, completed, lease_held, log_lines, message, quiet
 
 pytestmark = [pytest.mark.own_worker, pytest.mark.outage]
 
@@ -36,17 +36,22 @@ def test_all_messages_lost(fw):
 
 
 def test_retries_lost(fw):
-    fw.stack.worker.configure({"worker": QUICK})
+    """In a queue in which they would have stayed for an hour."""
+    fw.stack.worker.configure({"common": {"retry_delays": "1s 1h"}, "worker": QUICK})
     fw.stack.smtp.control(rcpt={"*": "451 4.3.0 later"})
     user = fw.make_user(files=1)
     fw.publish(message(user, commit_request(fw, user)))
     row = fw.wait_until(lambda: (r := fw.ledger(user)) and r[0]["attempts"] == 2 and r[0], what="the second attempt")
-    fw.purge(*RETRY_QUEUES)
+    fw.wait_until(lambda: fw.stack.rabbit.queue("farewell.retry.1h")[0] == 1, what="its message to wait")
+    fw.purge("farewell.retry.1h")
     fw.stack.smtp.control()
+    fw.psql("worker", "UPDATE farewell.deletion SET next_attempt_at = now() WHERE user_id = %s", str(user))
     look_now(fw, user)
     completed(fw, user, files=1)
     assert fw.ledger(user)[0]["turn"] > row["turn"]
     quiet(fw)
+    with fw.stack.rabbit.channel() as channel:
+        channel.queue_delete("farewell.retry.1h")
 
 
 def test_what_is_left_alone(fw):

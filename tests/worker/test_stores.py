@@ -33,6 +33,7 @@ def other(fw):
     yield gateway
     fw.stack.worker.stop()
     forget_the_unfinished(fw)  # a failed test's: nobody else's worker knows this store
+    fw.psql("worker", "DELETE FROM farewell.bucket WHERE bucket = %s", gateway.bucket)
 
 
 def worker(fw, other, block=(), **settings):

@@ -59,7 +59,7 @@ def test_after_a_fail_over_what_vanished_is_said(fw):
     for user in (gone, there, cancelled, old):
         ask(fw, user)
         completed(fw, user, files=1)
-    ids = {user.id: commit_request(fw, user) for user in (waits, parked)}
+    ids = {user.id: commit_request(fw, user, left_alone=True) for user in (waits, parked)}
     ledger_row(fw, waits, ids[waits.id], "retrying", ["next_attempt_at", "attempts"], "tomorrow", 2)
     ledger_row(fw, parked, ids[parked.id], "parked", ["last_error"], "for a reason")
     fw.psql("worker", "UPDATE farewell.deletion SET status = 'cancelled' WHERE user_id = %s", str(cancelled))
@@ -154,7 +154,7 @@ def test_what_is_there_again_is_not_marked_any_more(fw):
     for user in (done, gone):
         ask(fw, user)
         completed(fw, user, files=1)
-    ids = {user.id: commit_request(fw, user) for user in (waits, parked)}
+    ids = {user.id: commit_request(fw, user, left_alone=True) for user in (waits, parked)}
     ledger_row(fw, waits, ids[waits.id], "retrying", ["next_attempt_at", "attempts", "failing_since"], "tomorrow", 2, "yesterday")
     ledger_row(fw, parked, ids[parked.id], "parked", ["last_error"], "for a reason")
     fw.psql("users", "CREATE TABLE kept AS SELECT * FROM farewell.request WHERE user_id = ANY (%s)", [str(u) for u in (done, waits, parked)])
@@ -167,6 +167,7 @@ def test_what_is_there_again_is_not_marked_any_more(fw):
         assert fw.wait_status(waits, "parked")["turn"] == 4
         compared(fw)
         since = len(fw.stack.worker.log_text())
+        fw.psql("users", "UPDATE kept SET reconcile_at = now()")
         fw.psql("users", "INSERT INTO farewell.request SELECT * FROM kept")
     finally:
         fw.psql("users", "DROP TABLE kept")
