@@ -201,7 +201,7 @@ bool check_buckets_homes(struct ledger *ledger, const struct s3_stores *stores)
 
 		if (store < 0 || strcmp(s3_stores_block(stores, store), seen) == 0)
 			continue;
-		homes_explain(stores, store, bucket, seen, sentence, sizeof(sentence));
+		files_home_explain(stores, store, bucket, seen, sentence, sizeof(sentence));
 		log_error("%s", sentence);
 		good = false;
 	}

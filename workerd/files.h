@@ -10,7 +10,6 @@
 #include "lib/deletion/served.h"
 #include "lib/s3/s3_stores.h"
 #include "lib/session/pump.h"
-#include "workerd/files_home.h"
 #include "workerd/refusals.h"
 
 enum files_result {
@@ -32,8 +31,7 @@ struct files_means {
 	struct s3_stores *stores;
 	struct breaker *breakers;  /* one a store: is told what became of each request */
 	struct refusals *refusals; /* is told, too */
-	struct homes *homes;
-	uint32_t avoided; /* the stores that are not to be asked, as bits by their numbers */
+	uint32_t avoided;          /* the stores that are not to be asked, as bits by their numbers */
 	struct served *served;
 	const struct pump *pump;
 	int64_t handover_at_ms; /* clock_now_ms from which to stop */

@@ -9,6 +9,7 @@
 #include "lib/base/log.h"
 #include "lib/base/text.h"
 #include "lib/s3/s3_allow.h"
+#include "workerd/files_home.h"
 
 #define SHOWN_ID 60 /* bytes of a row's id in a sentence */
 
@@ -117,8 +118,7 @@ static bool is_left_out(struct pass *pass, const char *name)
 }
 
 /* What failed, by which its failures are counted and others' success is asked for: the bucket. One
- * that is not there serves nobody, so for a name that only this deletion knows it is the store. And
- * whoever forgot its block until now need not say that it has moved. */
+ * that is not there serves nobody, so for a name that only this deletion knows it is the store. */
 static void name_failed(struct pass *pass, int store, const char *bucket, bool no_bucket,
                         char *what, size_t what_size)
 {
@@ -130,11 +130,6 @@ static void name_failed(struct pass *pass, int store, const char *bucket, bool n
 	snprintf(missing, sizeof(missing), "missing bucket %s", bucket);
 	if (!no_bucket)
 		return;
-	if (homes_has(pass->means->homes, bucket)) {
-		homes_forget(pass->means->homes, bucket);
-		ledger_bucket_missing(pass->means->ledger, bucket,
-		                      s3_stores_block(pass->means->stores, store));
-	}
 	if (!served_another(served, missing, deletion_id, pass->means->conf->worker.park_after_ms))
 		snprintf(what, what_size, "%s", s3_stores_name(pass->means->stores, store));
 	served_note(served, missing, deletion_id);
@@ -219,30 +214,38 @@ static void note_away(struct pass *pass, int store)
  * and told as the bucket's refusal: a person has to say which is right. */
 static bool is_at_home(struct pass *pass, int store, const char *bucket)
 {
-	const char *block = s3_stores_block(pass->means->stores, store);
-	char seen[CONF_STORE_NAME_BYTES + 1], what[FAILURE_WHAT_SIZE], why[FAILURE_WHY_SIZE];
+	char what[FAILURE_WHAT_SIZE], why[FAILURE_WHY_SIZE];
+	enum ledger_answer answer = files_home_look(pass->means->ledger, pass->means->stores, store,
+	                                            bucket, &pass->bucket_proven, why, sizeof(why));
 
-	if (homes_has(pass->means->homes, bucket))
-		return true;
-	enum ledger_answer answer =
-		ledger_bucket(pass->means->ledger, bucket, block, seen, sizeof(seen));
-	if (answer == LEDGER_OK && strcmp(seen, block) == 0) {
-		homes_note(pass->means->homes, bucket);
-		return true;
-	}
 	if (answer == LEDGER_OK)
-		homes_explain(pass->means->stores, store, bucket, seen, why, sizeof(why));
-	else
-		snprintf(why, sizeof(why), "bucket %s: in which store it was is not known: %s", bucket,
-		         db_why(pass->means->ledger->db));
-	log_warning("files can't be deleted: %s", why);
+		return true;
 	snprintf(what, sizeof(what), "bucket %s", bucket);
 	files_note_failure(pass, RETRY_OPERATOR, what, why);
-	if (answer == LEDGER_OK)
+	if (answer == LEDGER_SUPERSEDED)
 		tell_bucket(pass, bucket, false, why);
 	else
 		pass->lost = pass->stopped = answer == LEDGER_LOST;
 	return false;
+}
+
+/* Writes down what the store's answer about COUNT objects says of the bucket itself. */
+static void note_home(struct pass *pass, int store, const char *bucket,
+                      const struct s3_object *objects, size_t count)
+{
+	const char *block = s3_stores_block(pass->means->stores, store);
+	bool proven = false, missing = false;
+
+	if (pass->bucket_proven)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		proven = proven || objects[i].result == S3_DELETED || objects[i].locked;
+		missing = missing || objects[i].no_bucket;
+	}
+	if (proven)
+		pass->bucket_proven = ledger_bucket_proven(pass->means->ledger, bucket, block) == LEDGER_OK;
+	else if (missing)
+		ledger_bucket_missing(pass->means->ledger, bucket, block);
 }
 
 int files_store_of(struct pass *pass, const char *bucket, const char *id, size_t count)
@@ -279,6 +282,7 @@ void files_note_bucket(struct pass *pass, int store, const char *bucket,
 
 	snprintf(file.path.bucket, sizeof(file.path.bucket), "%s", bucket);
 	note_object(pass, store, &file, failed);
+	note_home(pass, store, bucket, failed, 1);
 	if (!pass->stopped && tell_store(pass, store, bucket, failed, 1, 0))
 		note_away(pass, store);
 }
@@ -302,6 +306,7 @@ void files_delete_from_bucket(struct pass *pass, struct file **order, size_t cou
 	struct s3 *s3 = s3_stores_client(pass->means->stores, store);
 	s3_set_deadline(s3, pass->means->handover_at_ms);
 	enum s3_result result = s3_delete(s3, name, objects, count);
+	note_home(pass, store, name, objects, count);
 	for (size_t i = 0; i < count; i++) {
 		note_object(pass, store, order[i], &objects[i]);
 		gone += order[i]->gone;

@@ -43,6 +43,7 @@ struct pass {
 	bool useless; /* the pages behind would fare no better: the statements don't fit each other */
 	bool stopped;
 	bool lost;          /* the ledger's session is */
+	bool bucket_proven; /* the bucket in hand is known to be in its store */
 	const char *before; /* id of the first row of the pass before, which is done; NULL: none */
 	char *first;        /* of this one; NULL: none yet */
 	char *top;          /* id of the first row of the page in hand, or of the last one */

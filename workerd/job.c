@@ -78,7 +78,6 @@ static enum job_end delete_files(struct job *job)
 		.stores = worker->stores,
 		.breakers = &worker->breakers[SERVER_STORE],
 		.refusals = &worker->refusals,
-		.homes = &worker->homes,
 		.avoided = away_stores(worker),
 		.served = &worker->served,
 		.pump = &worker->work_pump,

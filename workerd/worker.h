@@ -14,7 +14,6 @@
 #include "lib/session/mq.h"
 #include "lib/session/pump.h"
 #include "lib/supervisor/child.h"
-#include "workerd/files_home.h"
 #include "workerd/job.h"
 #include "workerd/refusals.h"
 
@@ -55,7 +54,6 @@ struct worker {
 	struct sessions sessions;
 	struct served served; /* what has served whom, in this child */
 	struct breaker breakers[SERVERS_MAX];
-	struct homes homes;
 	struct refusals refusals;                    /* of buckets */
 	enum trouble troubles[SERVER_WORKER_DB + 1]; /* with the databases */
 	int64_t avoided_ms[S3_STORES_MAX]; /* since when others have been saying that the store is away,

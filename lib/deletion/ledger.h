@@ -54,6 +54,7 @@ enum worker_db_statement {
 	LEDGER_FOUND,
 	LEDGER_KNOWS,
 	LEDGER_BUCKET,
+	LEDGER_BUCKET_PROVEN,
 	LEDGER_BUCKET_MISSING,
 	LEDGER_BUCKETS,
 	LINEAGE_SEEN,
@@ -184,11 +185,18 @@ enum ledger_answer ledger_uncount(struct ledger *, const struct ledger_entry *);
 enum ledger_answer ledger_hand_back(struct ledger *, const struct ledger_entry *, const char *why,
                                     int64_t delay_ms, struct deletion_state *);
 
-/* Copies to SEEN the store that BUCKET was in when a worker used it first: that is STORE if none
- * has. Both are names of blocks, empty is the default store. */
-enum ledger_answer ledger_bucket(struct ledger *, const char *bucket, const char *store, char *seen,
-                                 size_t seen_size);
-/* STORE says that it has no such bucket: none is known to be its store any more. */
+/* What is known of a bucket. Stores are names of blocks, empty is the default one. */
+struct ledger_bucket {
+	char store[CONF_STORE_NAME_BYTES + 1]; /* in which it was looked for first */
+	bool proven;                           /* and which has answered for it */
+};
+
+/* Reads what is known of BUCKET; if that is nothing, STORE is written down. */
+enum ledger_answer ledger_bucket(struct ledger *, const char *bucket, const char *store,
+                                 struct ledger_bucket *known);
+/* STORE has answered for BUCKET: from now on only a person can say that it is in another one. */
+enum ledger_answer ledger_bucket_proven(struct ledger *, const char *bucket, const char *store);
+/* STORE says that it has no such bucket: unless it had, nothing is known any more. */
 enum ledger_answer ledger_bucket_missing(struct ledger *, const char *bucket, const char *store);
 /* A row each for the last 1,000 of them: bucket, store. */
 enum ledger_answer ledger_buckets(struct ledger *, PGresult **rows);

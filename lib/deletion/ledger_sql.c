@@ -242,13 +242,19 @@ static const char found_sql[] =
 	" WHERE d.deletion_id = old.deletion_id AND d.vanished_at IS NOT NULL"
 	" RETURNING d.deletion_id, d.user_id, d.status";
 
-/* $2: the store in which it is by the settings of who asks first. */
+/* $2: the store in which it is by the settings of who asks; it is written for who asks first. No
+ * row: somebody else has just written one. */
 static const char bucket_sql[] =
-	"INSERT INTO farewell.bucket AS b (bucket, store) VALUES ($1, $2)"
-	" ON CONFLICT (bucket) DO UPDATE SET seen_at = now() RETURNING store";
-
+	"WITH known AS (SELECT store, proven_at FROM farewell.bucket WHERE bucket = $1),"
+	" made AS (INSERT INTO farewell.bucket (bucket, store) SELECT $1, $2"
+	"   WHERE NOT EXISTS (SELECT FROM known) ON CONFLICT (bucket) DO NOTHING"
+	"   RETURNING store, proven_at)"
+	" SELECT store, proven_at IS NOT NULL FROM known"
+	" UNION ALL SELECT store, proven_at IS NOT NULL FROM made";
+static const char bucket_proven_sql[] = "UPDATE farewell.bucket SET proven_at = now()"
+										" WHERE bucket = $1 AND store = $2 AND proven_at IS NULL";
 static const char bucket_missing_sql[] =
-	"DELETE FROM farewell.bucket WHERE bucket = $1 AND store = $2";
+	"DELETE FROM farewell.bucket WHERE bucket = $1 AND store = $2 AND proven_at IS NULL";
 static const char buckets_sql[] =
 	"SELECT bucket, store FROM farewell.bucket ORDER BY seen_at DESC LIMIT 1000";
 
@@ -321,6 +327,7 @@ void ledger_statements(const struct conf *conf, struct db_statement table[WORKER
 		[LEDGER_FOUND] = {.name = "found", .sql = found_sql, .params = 3},
 		[LEDGER_KNOWS] = {.name = "knows", .sql = knows_sql, .params = 1},
 		[LEDGER_BUCKET] = {.name = "bucket", .sql = bucket_sql, .params = 2},
+		[LEDGER_BUCKET_PROVEN] = {.name = "bucket_proven", .sql = bucket_proven_sql, .params = 2},
 		[LEDGER_BUCKET_MISSING] = {.name = "bucket_missing",
 	                               .sql = bucket_missing_sql,
 	                               .params = 2},

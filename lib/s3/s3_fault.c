@@ -114,8 +114,7 @@ bool s3_fault_is_denial(const char *code)
 
 bool s3_fault_is_unknown(const struct s3_fault *fault)
 {
-	return fault->status == 405 || fault->status == 501 ||
-	       strcmp(fault->code, "NotImplemented") == 0 ||
+	return strcmp(fault->code, "NotImplemented") == 0 ||
 	       strcmp(fault->code, "MethodNotAllowed") == 0;
 }
 

@@ -33,7 +33,7 @@ enum s3_result s3_fault_of_object(const char *code, char *why, size_t why_size);
 bool s3_fault_is_denial(const char *code);
 
 /* Whether a question (s3_ask) was answered so by a store that does not know it: R2 and Swift know
- * no versioning. */
+ * no versioning. In S3's own words, for any proxy can say 405. */
 bool s3_fault_is_unknown(const struct s3_fault *);
 
 /* Whose fault that is, as far as one answer tells. */

@@ -127,11 +127,25 @@ def test_a_store_that_encodes_without_saying_so(canned):
     assert sorted(deletions(server)) == [("a b", "1"), ("c d", "2")]
 
 
-@pytest.mark.parametrize("unknown", [error(501, "NotImplemented"), answer(405), error(400, "NotImplemented")])
+@pytest.mark.parametrize("unknown", [error(501, "NotImplemented"), error(405, "MethodNotAllowed"), error(400, "NotImplemented")])
 def test_a_store_that_knows_neither_versions_nor_uploads(canned, unknown):
     server, tool = canned(lambda r: deleted(r.keys) if r.method == "POST" else unknown)
     assert tool.delete("media", ["a", "b"], "-E").results == ["deleted"] * 2
     assert server.methods() == ["GET", "GET", "POST"]
+
+
+@pytest.mark.parametrize("status", [405, 501])
+@pytest.mark.parametrize("word", ["versioning", "uploads"])
+def test_a_proxy_does_not_say_what_a_store_knows(canned, status, word):
+    """A page of its own, once, in the place of the store's answer: nothing counts as deleted."""
+    page = answer(status, "<html><body>Not Allowed</body></html>", ["Content-Type: text/html"])
+
+    def reply(request):
+        if request.method == "POST":
+            return deleted(request.keys)
+        return page if word in request.target else answer(200, "<VersioningConfiguration/>")
+    server, tool = canned(reply)
+    assert set(tool.delete("media", ["a", "b"], "-E").results) == {"retry"}
 
 
 def test_a_marker_in_the_answer_says_that_versions_remain(canned):
