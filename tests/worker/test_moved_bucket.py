@@ -38,6 +38,12 @@ class Twins:
         self.fw.add_files(user, [f"s3://{self.bucket}/{user}"], put=False)
         return user
 
+    def is_known(self, store):
+        """From now on, by a first deletion from there, with the worker's settings."""
+        user = self.user(store)
+        self.fw.delete(user)
+        completed(self.fw, user, files=1)
+
     def keys(self, store):
         return sorted(o["Key"] for o in store.list_objects_v2(Bucket=self.bucket).get("Contents", []))
 
@@ -76,9 +82,7 @@ def waits(fw, user):
 def test_a_block_is_left_out(fw, twins):
     """Nobody is told "deleted", whoever has asked before; the block is back, and all go."""
     worker(fw, ("tenant", twins.block))
-    first = twins.user(twins.there)
-    fw.delete(first)
-    completed(fw, first, files=1)
+    twins.is_known(twins.there)
     twins.deny(True)
     waiting = twins.user(twins.there)
     fw.delete(waiting)
@@ -105,9 +109,7 @@ def test_a_block_is_left_out(fw, twins):
 def test_a_bucket_has_moved(fw, twins):
     """What S3.md says lets it go on, without a new start."""
     worker(fw, ("tenant", twins.block))
-    first = twins.user(twins.there)
-    fw.delete(first)
-    completed(fw, first, files=1)
+    twins.is_known(twins.there)
     worker(fw)
     user = twins.user(twins.here)
     fw.delete(user)
@@ -135,9 +137,7 @@ def test_a_block_was_forgotten(fw, twins):
 def test_a_bucket_that_was_there_is_not_forgotten(fw, twins):
     """A store that says once that it has no such bucket may be mistaken: a key that is wrong for a moment is another tenant's."""
     worker(fw, ("tenant", twins.block))
-    first = twins.user(twins.there)
-    fw.delete(first)
-    completed(fw, first, files=1)
+    twins.is_known(twins.there)
     worker(fw, ("tenant", {**twins.block, "access_key": ACCESS_KEY, "secret_key_file": fw.stack.secret_file("again", SECRET_KEY)}))
     twins.here.delete_bucket(Bucket=twins.bucket)
     user = twins.user(twins.there)
@@ -145,7 +145,7 @@ def test_a_bucket_that_was_there_is_not_forgotten(fw, twins):
     fw.wait_until(lambda: (r := fw.ledger(user)) and r[0]["attempts"] > 0, what="a failure")
     twins.here.create_bucket(Bucket=twins.bucket)
     worker(fw)
-    fw.wait_until(lambda: "until now" in fw.ledger(user)[0]["last_error"], what="the refusal")
+    fw.wait_until(lambda: "until now" in (fw.ledger(user)[0]["last_error"] or ""), what="the refusal")
     assert twins.keys(twins.there) == [str(user)] and not fw.mails(user)
     worker(fw, ("tenant", twins.block))
     completed(fw, user, files=1)
@@ -155,9 +155,7 @@ def test_a_bucket_that_was_there_is_not_forgotten(fw, twins):
 def test_whoever_still_has_the_old_settings_stops_there(fw, twins):
     """The row says from one page to the next what counts, in a child that has used the bucket, too."""
     worker(fw)
-    first = twins.user(twins.here)
-    fw.delete(first)
-    completed(fw, first, files=1)
+    twins.is_known(twins.here)
     twins.moved("tenant")
     user = twins.user(twins.there)
     fw.delete(user)
