@@ -164,6 +164,6 @@ bool vanish_pass(struct vanish *v, struct sessions *s, struct child *child)
 		v->compared = db_session(s->users);
 		v->compared_ledger = db_session(s->ledger.db);
 	}
-	answer = ledger_lineage_store(&s->ledger, v->here.text);
+	answer = ledger_lineage_store(&s->ledger, v->here.text, seen);
 	return answer == LEDGER_OK || answer == LEDGER_REFUSED;
 }

@@ -237,8 +237,9 @@ enum ledger_answer ledger_bring_forward(struct ledger *, int64_t beyond_ms, int6
 
 /* The lineage of the user database that was seen last; "": none. */
 enum ledger_answer ledger_lineage_seen(struct ledger *, char *lineage, size_t size);
-/* This one was seen now, and all was compared. */
-enum ledger_answer ledger_lineage_store(struct ledger *, const char *lineage);
+/* This one was seen now, and all was compared; unless another one than SEEN, which was read before,
+ * has been written meanwhile: then it is to be compared again. */
+enum ledger_answer ledger_lineage_store(struct ledger *, const char *lineage, const char *seen);
 
 /* This one, if none was seen yet. */
 enum ledger_answer ledger_lineage_first(struct ledger *, const char *lineage);

@@ -57,9 +57,12 @@ enum ledger_answer ledger_lineage_seen(struct ledger *ledger, char *lineage, siz
 	return answer;
 }
 
-enum ledger_answer ledger_lineage_store(struct ledger *ledger, const char *lineage)
+enum ledger_answer ledger_lineage_store(struct ledger *ledger, const char *lineage,
+                                        const char *seen)
 {
-	return ledger_run_rows(ledger, LINEAGE_STORE, &lineage, NULL);
+	const char *params[] = {lineage, seen};
+
+	return ledger_run_rows(ledger, LINEAGE_STORE, params, NULL);
 }
 
 enum ledger_answer ledger_lineage_first(struct ledger *ledger, const char *lineage)

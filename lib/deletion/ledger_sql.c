@@ -264,10 +264,12 @@ static const char knows_sql[] =
 static const char lineage_first_sql[] =
 	"INSERT INTO farewell.lineage (lineage) VALUES ($1) ON CONFLICT (only_one) DO NOTHING";
 static const char lineage_seen_sql[] = "SELECT lineage FROM farewell.lineage";
+/* $2: what was read before the comparison. Another one was written meanwhile, by a person who asks
+ * for a comparison: it stays. */
 static const char lineage_store_sql[] =
 	"INSERT INTO farewell.lineage AS l (lineage) VALUES ($1) ON CONFLICT (only_one)"
-	" DO UPDATE SET lineage = EXCLUDED.lineage, seen_at = now()"
-	" WHERE l.lineage <> EXCLUDED.lineage OR l.seen_at < now() - interval '1 minute'";
+	" DO UPDATE SET lineage = EXCLUDED.lineage, seen_at = now() WHERE l.lineage = $2"
+	" AND (l.lineage <> EXCLUDED.lineage OR l.seen_at < now() - interval '1 minute')";
 
 /* Completed deletions whose files are to be looked for once more. */
 static const char sweeps_sql[] =
@@ -335,7 +337,7 @@ void ledger_statements(const struct conf *conf, struct db_statement table[WORKER
 		[LINEAGE_FIRST] = {.name = "lineage_first", .sql = lineage_first_sql, .params = 1},
 		[PAIRING_OWN] = {.name = "ledger_id", .sql = pairing_ledger_sql},
 		[LINEAGE_SEEN] = {.name = "lineage_seen", .sql = lineage_seen_sql},
-		[LINEAGE_STORE] = {.name = "lineage_store", .sql = lineage_store_sql, .params = 1},
+		[LINEAGE_STORE] = {.name = "lineage_store", .sql = lineage_store_sql, .params = 2},
 	};
 
 	memcpy(table, all, sizeof(all));

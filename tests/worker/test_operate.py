@@ -124,6 +124,23 @@ def test_what_vanished_is_listed_and_taken_off(fw):
 
 
 @pytest.mark.own_worker
+def test_a_comparison_asked_for_during_a_pass_is_made(fw):
+    """The reconciler has read the lineage, and comes to write its own, when a person writes that all be compared."""
+    fw.stack.worker.configure(QUICK)
+    compare, = statements("UPDATE farewell.lineage", "split_part")
+    user = fw.make_user(files=0)
+    ask(fw, user)
+    completed(fw, user)
+    fw.wait_until(lambda: fw.value("worker", "SELECT lineage FROM farewell.lineage"), what="the user database to have been seen")
+    since = len(fw.stack.worker.log_text())
+    with fw.stack.postgres.connect("worker") as person, person.cursor() as cursor:
+        cursor.execute(compare)
+        fw.wait_until(lambda: fw.value("worker", "SELECT count(*) FROM pg_locks WHERE NOT granted AND %s = ANY (pg_blocking_pids(pid))",
+                                       person.info.backend_pid), what="the reconciler to wait with its own")
+    fw.wait_until(lambda: log_lines(fw.stack.worker, "is not the one that was seen last", since=since), what="the comparison")
+
+
+@pytest.mark.own_worker
 def test_a_copy_gets_ids_of_its_own(fw):
     """And what has them is a pair of its own as soon as a worker starts."""
     fw.stack.worker.configure(QUICK)

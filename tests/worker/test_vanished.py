@@ -22,17 +22,11 @@ def forget(fw, user):
 
 
 def seen_elsewhere(fw):
-    """From the next comparison on. One that is under way may store its own lineage over what is written here: it is written until
-    a comparison has seen it."""
+    """From the next comparison on, which is made."""
     fw.wait_until(lambda: fw.value("worker", "SELECT lineage FROM farewell.lineage"), what="the reconciler to have seen the user database")
     since = len(fw.stack.worker.log_text())
-
-    def seen():
-        if log_lines(fw.stack.worker, "is not the one that was seen last", since=since):
-            return True
-        fw.psql("worker", "UPDATE farewell.lineage SET lineage = split_part(lineage, '/', 1) || %s WHERE lineage NOT LIKE %s", ELSEWHERE, "%" + ELSEWHERE)
-        return False
-    fw.wait_until(seen, what="the reconciler to compare")
+    fw.psql("worker", "UPDATE farewell.lineage SET lineage = split_part(lineage, '/', 1) || %s", ELSEWHERE)
+    fw.wait_until(lambda: log_lines(fw.stack.worker, "is not the one that was seen last", since=since), what="the reconciler to compare")
 
 
 def compared(fw):
